@@ -1,0 +1,55 @@
+//! Data sets: read, check, describe. Nothing here knows of GPUs or networks.
+
+/// Extent of one image: `channels` planes of `height` rows of `width` bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ImageShape {
+    /// 1 for grey, 3 for red, green and blue.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl ImageShape {
+    /// Bytes of one image: `channels · height · width`.
+    pub fn pixels(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+}
+
+/// Labelled images: `pixels` is `[sample][channel][row][column]` u8, `labels` is `[sample]` u8 class indices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// `[sample][channel][row][column]`, `len · shape.pixels()` bytes.
+    pub pixels: Vec<u8>,
+    /// `[sample]`, each below the number of classes.
+    pub labels: Vec<u8>,
+}
+
+impl Split {
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// True if there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+}
+
+/// A checked data set: both splits have the shape `image` and labels below `classes.len()`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// What it is called in reports: `mnist`, `cifar-10`, or a folder's name.
+    pub name: String,
+    /// Names of the classes, in label order.
+    pub classes: Vec<String>,
+    /// Extent of every image.
+    pub image: ImageShape,
+    /// Samples to train on.
+    pub train: Split,
+    /// Samples touched only to report.
+    pub test: Split,
+}

@@ -1,0 +1,66 @@
+//! The one error type: every message is a sentence that says what, where and what to do.
+
+use std::path::Path;
+
+/// What went wrong, told to a person. [`Error::exit_code`] tells it to a shell.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The user asked for something impossible: a bad flag, a bad config, an impossible combination.
+    #[error("{0}")]
+    Usage(String),
+    /// A file or folder given as input is not what it should be.
+    #[error("{path}: {problem}")]
+    Input {
+        /// The file or folder.
+        path: String,
+        /// What is wrong with it and what to do.
+        problem: String,
+    },
+    /// Reading or writing failed in the operating system.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// "read", "write", "create", …
+        action: &'static str,
+        /// The file or folder.
+        path: String,
+        /// The system's own reason.
+        source: std::io::Error,
+    },
+    /// No adapter, a lost device, a rejected kernel, memory that ran out.
+    #[error("{0}")]
+    Gpu(String),
+    /// The run itself failed: a loss that is not finite, a mismatch between GPU and CPU.
+    #[error("{0}")]
+    Run(String),
+}
+
+impl Error {
+    /// Bad usage or a bad setting.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Error::Usage(message.into())
+    }
+
+    /// Bad content of the file or folder at `path`.
+    pub fn input(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Error::Input { path: path.as_ref().display().to_string(), problem: problem.into() }
+    }
+
+    /// An operating-system failure while doing `action` to `path`.
+    pub fn io(action: &'static str, path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Error::Io { action, path: path.as_ref().display().to_string(), source }
+    }
+
+    /// 2 for bad usage or input, 1 for a failure while running.
+    ///
+    /// Reading a file that does not exist or may not be read is bad input; failing to write is a failure.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage(_) | Error::Input { .. } => 2,
+            Error::Io { action: "read", .. } => 2,
+            Error::Io { .. } | Error::Gpu(_) | Error::Run(_) => 1,
+        }
+    }
+}
+
+/// `Result` with gatewright's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;

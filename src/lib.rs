@@ -1,0 +1,12 @@
+//! gatewright trains differentiable logic gate networks in WGSL compute shaders and runs them as Boolean circuits.
+//!
+//! Data flows one way: [`data`] → [`network`] → `train` (through [`gpu`]) → [`circuit`].
+//! Nothing to the left imports from its right; see `docs/ARCHITECTURE.md`.
+
+pub mod circuit;
+pub mod data;
+mod error;
+pub mod files;
+pub mod network;
+
+pub use error::{Error, Result};

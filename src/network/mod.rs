@@ -1,0 +1,17 @@
+//! What is trained: layers, wiring, parametrization, initialization. Plain data; nothing here knows of GPUs.
+
+mod encoder;
+mod initialize;
+mod layer;
+mod model_file;
+mod parametrization;
+mod random;
+mod wiring;
+
+pub use encoder::Encoder;
+pub use initialize::Initialization;
+pub use layer::{Draw, Layer};
+pub use model_file::{FORMAT_VERSION, Model};
+pub use parametrization::{Parametrization, function_table, pass_through};
+pub use random::{Philox, key, permuted};
+pub use wiring::{Consumers, Wiring};

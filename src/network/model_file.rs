@@ -1,0 +1,347 @@
+//! `model.safetensors`: a trained network whole, wiring and all. The format is described in docs/MODEL_FORMAT.md.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::{Encoder, Layer, Parametrization};
+use crate::data::ImageShape;
+use crate::{Error, Result};
+
+/// Version of the file format that this program writes, and the only one it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The single key of the file's metadata; its value is [`Header`] as JSON. One key, so that the bytes written do not
+/// depend on a hash map's order.
+const METADATA_KEY: &str = "gatewright";
+
+/// A network as it is saved: everything that turns bytes into a class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// What it was trained on, for reports.
+    pub dataset: String,
+    /// Extent of an input image.
+    pub image: ImageShape,
+    /// Names of the classes; the last layer's gates are split evenly over them, in order.
+    pub classes: Vec<String>,
+    /// Group-sum temperature τ: the score of a class is its count of ones / τ.
+    pub tau: f32,
+    /// From bytes to input bits.
+    pub encoder: Encoder,
+    /// First to last.
+    pub layers: Vec<Layer>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format_version: u32,
+    dataset: String,
+    image: ImageShape,
+    classes: Vec<String>,
+    tau: f32,
+    layers: Vec<LayerHeader>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LayerHeader {
+    inputs: usize,
+    gates: usize,
+    arity: usize,
+    parametrization: Parametrization,
+}
+
+impl Model {
+    /// Number of gates over all layers.
+    pub fn gates(&self) -> usize {
+        self.layers.iter().map(Layer::gates).sum()
+    }
+
+    /// Number of trained parameters over all layers.
+    pub fn parameters(&self) -> usize {
+        self.layers.iter().map(|l| l.gates() * l.parametrization.logits(l.arity)).sum()
+    }
+
+    /// Gates of the last layer that vote for one class.
+    pub fn group(&self) -> usize {
+        self.layers.last().map_or(0, Layer::gates) / self.classes.len().max(1)
+    }
+
+    /// The file's bytes; the same model gives the same bytes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = vec![
+            ("encoder.pixel".into(), Dtype::U32, vec![self.encoder.features()], le_bytes(&self.encoder.pixel)),
+            ("encoder.threshold".into(), Dtype::U8, vec![self.encoder.features()], self.encoder.threshold.clone()),
+        ];
+        for (i, layer) in self.layers.iter().enumerate() {
+            let gates = layer.gates();
+            let width = table_bytes(layer.arity);
+            let tables = layer.tables.iter().flat_map(|t| t.to_le_bytes().into_iter().take(width)).collect();
+            tensors.push((format!("layers.{i}.wiring"), Dtype::U32, vec![gates, layer.arity], le_bytes(&layer.wiring)));
+            tensors.push((format!("layers.{i}.tables"), Dtype::U8, vec![gates, width], tables));
+            if !layer.logits.is_empty() {
+                let shape = vec![gates, layer.parametrization.logits(layer.arity)];
+                tensors.push((format!("layers.{i}.logits"), Dtype::F32, shape, le_bytes(&layer.logits)));
+            }
+        }
+        let header = Header {
+            format_version: FORMAT_VERSION,
+            dataset: self.dataset.clone(),
+            image: self.image,
+            classes: self.classes.clone(),
+            tau: self.tau,
+            layers: self
+                .layers
+                .iter()
+                .map(|l| LayerHeader {
+                    inputs: l.inputs,
+                    gates: l.gates(),
+                    arity: l.arity,
+                    parametrization: l.parametrization,
+                })
+                .collect(),
+        };
+        let header =
+            serde_json::to_string(&header).map_err(|e| Error::Run(format!("cannot describe the model: {e}")))?;
+        let metadata = HashMap::from([(METADATA_KEY.to_string(), header)]);
+        let views: Result<Vec<_>> = tensors
+            .iter()
+            .map(|(name, dtype, shape, data)| {
+                let view = TensorView::new(*dtype, shape.clone(), data);
+                view.map(|v| (name.clone(), v)).map_err(|e| Error::Run(format!("cannot write tensor {name}: {e}")))
+            })
+            .collect();
+        safetensors::serialize(views?, Some(metadata)).map_err(|e| Error::Run(format!("cannot write the model: {e}")))
+    }
+
+    /// Write aside, then rename: `path` holds the old file or the new one, never a half.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        crate::files::write_whole(path, &self.to_bytes()?)
+    }
+
+    /// Read and check a model file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a file that is torn, of another format or version, or inconsistent in shapes, dtypes,
+    /// wiring range or table width; [`Error::Io`] if it cannot be read.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+        Self::from_bytes(&bytes).map_err(|problem| Error::input(path, problem))
+    }
+
+    /// Read and check a model file's bytes; the error is a sentence.
+    pub fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes)
+            .map_err(|e| format!("this is no whole safetensors file ({e}); train or copy the model anew"))?;
+        let header = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|m| m.get(METADATA_KEY))
+            .ok_or("this safetensors file has no \"gatewright\" metadata; it was not written by gatewright")?;
+        let version: Version = serde_json::from_str(header).map_err(|e| format!("its metadata cannot be read: {e}"))?;
+        if version.format_version != FORMAT_VERSION {
+            return Err(format!(
+                "its format version is {}, this program reads version {FORMAT_VERSION}; use the gatewright that wrote it",
+                version.format_version
+            ));
+        }
+        let header: Header = serde_json::from_str(header).map_err(|e| format!("its metadata cannot be read: {e}"))?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| format!("its tensors cannot be read: {e}"))?;
+        let model = Model {
+            dataset: header.dataset,
+            image: header.image,
+            classes: header.classes,
+            tau: header.tau,
+            encoder: read_encoder(&tensors)?,
+            layers: header
+                .layers
+                .iter()
+                .enumerate()
+                .map(|(i, l)| read_layer(&tensors, i, l))
+                .collect::<std::result::Result<_, _>>()?,
+        };
+        model.check()?;
+        Ok(model)
+    }
+
+    /// Check that the parts fit together; the error is a sentence.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let pixels = [self.image.channels, self.image.height, self.image.width]
+            .iter()
+            .try_fold(1usize, |n, &x| n.checked_mul(x))
+            .filter(|n| (1..=1 << 28).contains(n))
+            .ok_or("its image shape has no pixels or more than 2^28")?;
+        if !(self.tau.is_finite() && self.tau > 0.0) {
+            return Err(format!("its group-sum τ is {}, it must be positive", self.tau));
+        }
+        if self.encoder.pixel.len() != self.encoder.threshold.len() {
+            return Err("encoder.pixel and encoder.threshold differ in length".into());
+        }
+        if let Some(p) = self.encoder.pixel.iter().find(|&&p| p as usize >= pixels) {
+            return Err(format!("its encoder reads pixel {p} of an image of {pixels}"));
+        }
+        let mut features = self.encoder.features();
+        for (i, layer) in self.layers.iter().enumerate() {
+            if !(1..=6).contains(&layer.arity) {
+                return Err(format!("layer {i} has gates of {} inputs; 1 to 6 are possible", layer.arity));
+            }
+            if layer.inputs != features {
+                return Err(format!("layer {i} expects {} inputs but is given {features}", layer.inputs));
+            }
+            if layer.wiring.len() != layer.gates() * layer.arity {
+                return Err(format!(
+                    "layer {i} has {} wires for {} gates of {} inputs",
+                    layer.wiring.len(),
+                    layer.gates(),
+                    layer.arity
+                ));
+            }
+            if let Some(at) = layer.wiring.iter().position(|&w| w as usize >= features) {
+                let (gate, wire) = (at / layer.arity, layer.wiring[at]);
+                return Err(format!("gate {gate} of layer {i} reads input {wire}, but there are only {features}"));
+            }
+            if layer.arity < 6 && layer.tables.iter().any(|t| t >> (1 << layer.arity) != 0) {
+                return Err(format!("layer {i} has table bits beyond its {} codes", 1 << layer.arity));
+            }
+            features = layer.gates();
+        }
+        let classes = self.classes.len();
+        if self.layers.is_empty() || classes == 0 || features == 0 || features % classes != 0 {
+            return Err(format!("its last layer's {features} gates cannot be shared evenly by {classes} classes"));
+        }
+        Ok(())
+    }
+}
+
+/// Only the version, so that a header of another version is told from a broken one.
+#[derive(Deserialize)]
+struct Version {
+    format_version: u32,
+}
+
+fn read_encoder(tensors: &SafeTensors) -> std::result::Result<Encoder, String> {
+    let pixel = tensor(tensors, "encoder.pixel", Dtype::U32, None)?;
+    let features = pixel.shape().iter().product();
+    let threshold = tensor(tensors, "encoder.threshold", Dtype::U8, Some(&[features]))?;
+    Ok(Encoder { pixel: u32s(pixel.data()), threshold: threshold.data().to_vec() })
+}
+
+fn read_layer(tensors: &SafeTensors, i: usize, header: &LayerHeader) -> std::result::Result<Layer, String> {
+    let LayerHeader { inputs, gates, arity, parametrization } = *header;
+    if !(1..=6).contains(&arity) || (parametrization == Parametrization::Op && arity != 2) {
+        return Err(format!("layer {i} has {} gates of {arity} inputs, which is not possible", parametrization.name()));
+    }
+    let width = table_bytes(arity);
+    let wiring = tensor(tensors, &format!("layers.{i}.wiring"), Dtype::U32, Some(&[gates, arity]))?;
+    let tables = tensor(tensors, &format!("layers.{i}.tables"), Dtype::U8, Some(&[gates, width]))?;
+    let name = format!("layers.{i}.logits");
+    let logits = match tensors.tensor(&name) {
+        Err(_) => Vec::new(),
+        Ok(_) => {
+            let view = tensor(tensors, &name, Dtype::F32, Some(&[gates, parametrization.logits(arity)]))?;
+            u32s(view.data()).into_iter().map(f32::from_bits).collect()
+        }
+    };
+    let tables = tables
+        .data()
+        .chunks_exact(width)
+        .map(|bytes| bytes.iter().rev().fold(0u64, |table, &b| (table << 8) | u64::from(b)));
+    Ok(Layer { inputs, arity, wiring: u32s(wiring.data()), tables: tables.collect(), parametrization, logits })
+}
+
+/// A tensor that must be there, of this dtype and shape (`None`: of one dimension).
+fn tensor<'a>(
+    tensors: &SafeTensors<'a>,
+    name: &str,
+    dtype: Dtype,
+    shape: Option<&[usize]>,
+) -> std::result::Result<TensorView<'a>, String> {
+    let view = tensors.tensor(name).map_err(|_| format!("tensor {name} is missing"))?;
+    if view.dtype() != dtype {
+        return Err(format!("tensor {name} is {:?}, it must be {dtype:?}", view.dtype()));
+    }
+    let fits = shape.map_or(view.shape().len() == 1, |shape| view.shape() == shape);
+    if !fits {
+        return Err(format!("tensor {name} has shape {:?}, expected {:?}", view.shape(), shape.unwrap_or(&[0])));
+    }
+    Ok(view)
+}
+
+/// Bytes a table of `arity` inputs takes in the file: its 2^arity bits, at least one byte.
+fn table_bytes(arity: usize) -> usize {
+    (1usize << arity).div_ceil(8)
+}
+
+fn le_bytes<T: bytemuck::Pod>(values: &[T]) -> Vec<u8> {
+    const { assert!(cfg!(target_endian = "little"), "tensors are written little-endian") };
+    bytemuck::cast_slice(values).to_vec()
+}
+
+fn u32s(bytes: &[u8]) -> Vec<u32> {
+    bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Draw, Initialization, Wiring};
+
+    fn model(arity: usize) -> Model {
+        let image = ImageShape { channels: 1, height: 3, width: 5 };
+        let encoder = Encoder::thermometer(image, 2).unwrap();
+        let draw = Draw {
+            wiring: Wiring::Unique,
+            parametrization: Parametrization::IwpSin,
+            initialization: Initialization::Gaussian,
+            seed: 4,
+        };
+        let layers = vec![Layer::draw(0, 30, 33, arity, draw), Layer::draw(1, 33, 6, arity, draw)];
+        Model { dataset: "toy".into(), image, classes: vec!["no".into(), "yes".into()], tau: 2.5, encoder, layers }
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_for_every_arity() {
+        for arity in 1..=6 {
+            let model = model(arity);
+            let bytes = model.to_bytes().unwrap();
+            assert_eq!(bytes, model.to_bytes().unwrap(), "the same model gives the same bytes");
+            assert_eq!(Model::from_bytes(&bytes).unwrap(), model);
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        let bytes = model(2).to_bytes().unwrap();
+        for length in 0..bytes.len() {
+            assert!(Model::from_bytes(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_named() {
+        let told = |change: &dyn Fn(&mut Model)| {
+            let mut model = model(2);
+            change(&mut model);
+            Model::from_bytes(&model.to_bytes().unwrap()).unwrap_err()
+        };
+        assert!(told(&|m| m.layers[1].wiring[5] = 33).contains("gate 2 of layer 1 reads input 33"));
+        assert!(told(&|m| m.encoder.pixel[3] = 15).contains("pixel 15"));
+        assert!(told(&|m| m.tau = -1.0).contains("τ"));
+        assert!(told(&|m| m.classes.truncate(0)).contains("classes"));
+        assert!(told(&|m| m.layers[0].tables[0] = 16).contains("table bits"));
+        assert!(told(&|m| m.layers[1].inputs = 30).contains("layer 1"));
+        assert!(told(&|m| m.image.height = 0).contains("pixels"));
+    }
+
+    #[test]
+    fn another_version_is_told_from_a_broken_file() {
+        let bytes = model(2).to_bytes().unwrap();
+        let at = bytes.windows(16).position(|w| w == b"format_version\\\"").unwrap() + 17;
+        let mut other = bytes.clone();
+        other[at] = b'9';
+        assert!(Model::from_bytes(&other).unwrap_err().contains("version is 9"));
+    }
+}
