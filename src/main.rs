@@ -1,1 +1,41 @@
-fn main() {}
+//! The command line, nothing else.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use gatewright::commands;
+
+/// Train logic gate networks on any GPU and run them as Boolean circuits
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Devices(commands::devices::Args),
+    /// Measure speed
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    Step(commands::bench_step::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Devices(args) => commands::devices::run(args),
+        Command::Bench(Bench::Step(args)) => commands::bench_step::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
