@@ -3,6 +3,7 @@
 mod cifar;
 mod classes;
 mod embedded;
+mod hold_out;
 mod idx;
 mod idx_folder;
 mod source;
