@@ -6,10 +6,12 @@ mod embedded;
 mod hold_out;
 mod idx;
 mod idx_folder;
+mod picture;
 mod source;
 
 use std::path::Path;
 
+pub use picture::read_image;
 pub use source::open;
 
 use crate::{Error, Result};
