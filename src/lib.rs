@@ -8,5 +8,6 @@ pub mod data;
 mod error;
 pub mod files;
 pub mod network;
+pub mod random;
 
 pub use error::{Error, Result};

@@ -1,7 +1,8 @@
 //! Where training starts.
 
+use super::Parametrization;
 use super::parametrization::pass_through;
-use super::{Parametrization, Philox};
+use crate::random::Philox;
 
 /// How a layer's logits are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]

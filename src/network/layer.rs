@@ -1,6 +1,7 @@
 //! One dense layer of look-up gates.
 
-use super::{Initialization, Parametrization, Philox, Wiring};
+use super::{Initialization, Parametrization, Wiring};
+use crate::random::Philox;
 
 /// A dense layer: every gate reads `arity` outputs of the layer before through a table of 2^arity entries.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,6 @@ mod initialize;
 mod layer;
 mod model_file;
 mod parametrization;
-mod random;
 mod wiring;
 
 pub use encoder::Encoder;
@@ -13,5 +12,4 @@ pub use initialize::Initialization;
 pub use layer::{Draw, Layer};
 pub use model_file::{FORMAT_VERSION, Model};
 pub use parametrization::{Parametrization, function_table, pass_through};
-pub use random::{Philox, key, permuted};
 pub use wiring::{Consumers, Wiring};

@@ -1,6 +1,6 @@
 //! Which outputs of the layer before each gate reads, and who reads whom.
 
-use super::Philox;
+use crate::random::Philox;
 
 /// How a layer's wires are drawn from its seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
