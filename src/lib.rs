@@ -4,6 +4,7 @@
 //! Nothing to the left imports from its right; see `docs/ARCHITECTURE.md`.
 
 pub mod circuit;
+pub mod commands;
 pub mod data;
 mod error;
 pub mod files;

@@ -29,7 +29,7 @@ proptest! {
         let expected = reference_counts(&netlist, &pixels);
         for simd in Simd::available() {
             let engine = Engine::with_simd(&netlist, simd);
-            prop_assert_eq!(&engine.counts(&pixels), &expected, "{}", simd.name());
+            prop_assert_eq!(&engine.counts(&pixels, false), &expected, "{}", simd.name());
         }
     }
 }
@@ -45,13 +45,13 @@ fn whole_blocks_and_remainders_agree_on_every_path() {
             let classes: Vec<u32> = expected.chunks_exact(10).map(reference::argmax).collect();
             for simd in Simd::available() {
                 let engine = Engine::with_simd(&netlist, simd);
-                assert_eq!(engine.counts(&pixels), expected, "{} {samples} samples", simd.name());
-                assert_eq!(engine.counts_parallel(&pixels), expected);
-                assert_eq!(engine.classify(&pixels), classes);
-                assert_eq!(engine.classify_parallel(&pixels), classes);
                 let mut counts = vec![0; expected.len()];
-                engine.counts_packed(&engine.encode(&pixels), &mut counts);
-                assert_eq!(counts, expected, "encoded before");
+                for parallel in [false, true] {
+                    assert_eq!(engine.counts(&pixels, parallel), expected, "{} {samples} samples", simd.name());
+                    assert_eq!(engine.classify(&pixels, parallel), classes);
+                    engine.counts_packed(&engine.encode(&pixels), &mut counts, parallel);
+                    assert_eq!(counts, expected, "encoded before");
+                }
             }
         }
     }

@@ -3,7 +3,8 @@
 
 use gatewright::circuit::{Lut, Netlist, Signal, Vote};
 use gatewright::data::ImageShape;
-use gatewright::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Philox, Wiring};
+use gatewright::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Wiring};
+use gatewright::random::Philox;
 
 /// What a random netlist may be made of.
 #[derive(Debug, Clone, Copy)]

@@ -147,7 +147,7 @@ fn shuffle(from: &[u8], to: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Philox;
+    use crate::random::Philox;
 
     #[test]
     fn rows_hold_the_encoders_bits_whatever_the_image() {

@@ -82,6 +82,13 @@ pub struct Packed {
     samples: usize,
 }
 
+impl Packed {
+    /// Number of samples.
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+}
+
 /// Working memory of one thread.
 struct Work {
     slots: Vec<Block>,
@@ -89,12 +96,12 @@ struct Work {
     scores: Vec<[u32; BLOCK_SAMPLES]>,
 }
 
-/// What a block is made from.
+/// Samples to run on.
 #[derive(Clone, Copy)]
-enum Source<'a> {
+enum Input<'a> {
     /// `[sample][pixel]` bytes.
     Pixels(&'a [u8]),
-    /// `[row]` bits.
+    /// `[block][row]` bits.
     Rows(&'a [Block]),
 }
 
@@ -139,87 +146,84 @@ impl Engine {
         self.program.slots * size_of::<Block>()
     }
 
+    /// Bytes that gates and votes read and write for every sample.
+    pub fn bytes_moved(&self) -> f64 {
+        (self.program.blocks_moved() * size_of::<Block>()) as f64 / BLOCK_SAMPLES as f64
+    }
+
     /// Encode samples once, to be counted often. `pixels` is `[sample][pixel]`, a whole number of samples.
     pub fn encode(&self, pixels: &[u8]) -> Packed {
-        let rows = self.encoding.rows();
-        let blocks = pixels.len().div_ceil(self.block_bytes());
-        let mut packed = Packed { rows: vec![Block::ZERO; blocks * rows], samples: pixels.len() / self.pixels() };
-        if rows > 0 {
+        let (rows, samples) = (self.encoding.rows(), pixels.len() / self.pixels());
+        let mut packed = vec![Block::ZERO; samples.div_ceil(BLOCK_SAMPLES) * rows];
+        let mut bytes = vec![0; self.encoding.scratch()];
+        for (block, out) in packed.chunks_exact_mut(rows.max(1)).enumerate() {
+            self.fill(self.block(Input::Pixels(pixels), block), &mut bytes, out);
+        }
+        Packed { rows: packed, samples }
+    }
+
+    /// Class counts `[sample][class]` of `[sample][pixel]` bytes: on all threads of the current rayon pool if `parallel`,
+    /// otherwise on this thread alone.
+    pub fn counts(&self, pixels: &[u8], parallel: bool) -> Vec<u32> {
+        let mut counts = vec![0; pixels.len() / self.pixels() * self.classes];
+        self.counts_into(pixels, &mut counts, parallel);
+        counts
+    }
+
+    /// [`Engine::counts`] into memory that is there already; `counts` decides how many samples are run.
+    pub fn counts_into(&self, pixels: &[u8], counts: &mut [u32], parallel: bool) {
+        self.run(Input::Pixels(pixels), counts, self.classes, parallel, write_counts);
+    }
+
+    /// [`Engine::counts_into`] of samples that this engine encoded before.
+    pub fn counts_packed(&self, packed: &Packed, counts: &mut [u32], parallel: bool) {
+        self.run(Input::Rows(&packed.rows), counts, self.classes, parallel, write_counts);
+    }
+
+    /// Predicted classes `[sample]`, the first among equals, of `[sample][pixel]` bytes; `parallel` as for
+    /// [`Engine::counts`].
+    pub fn classify(&self, pixels: &[u8], parallel: bool) -> Vec<u32> {
+        let mut classes = vec![0; pixels.len() / self.pixels()];
+        self.run(Input::Pixels(pixels), &mut classes, 1, parallel, write_classes);
+        classes
+    }
+
+    /// Run block by block and let `write` turn `[class][sample]` scores into `per_sample` results a sample.
+    fn run(
+        &self,
+        input: Input,
+        results: &mut [u32],
+        per_sample: usize,
+        parallel: bool,
+        write: fn(&[[u32; BLOCK_SAMPLES]], &mut [u32]),
+    ) {
+        let one = |work: &mut Work, block: usize, results: &mut [u32]| {
+            self.fill(self.block(input, block), &mut work.bytes, &mut work.slots[..self.encoding.rows()]);
+            self.evaluate(work);
+            write(&work.scores, results);
+        };
+        let size = BLOCK_SAMPLES * per_sample;
+        if parallel {
+            let blocks = results.par_chunks_mut(size).enumerate();
+            blocks.for_each_init(|| self.work(), |work, (block, results)| one(work, block, results));
+        } else {
             let mut work = self.work();
-            for (pixels, out) in pixels.chunks(self.block_bytes()).zip(packed.rows.chunks_exact_mut(rows)) {
-                self.fill(Source::Pixels(pixels), &mut work);
-                out.copy_from_slice(&work.slots[..rows]);
+            results.chunks_mut(size).enumerate().for_each(|(block, results)| one(&mut work, block, results));
+        }
+    }
+
+    /// The part of `input` that is block number `block`.
+    fn block<'a>(&self, input: Input<'a>, block: usize) -> Input<'a> {
+        match input {
+            Input::Pixels(pixels) => {
+                let size = BLOCK_SAMPLES * self.pixels();
+                Input::Pixels(&pixels[block * size..pixels.len().min((block + 1) * size)])
+            }
+            Input::Rows(rows) => {
+                let size = self.encoding.rows();
+                Input::Rows(&rows[block * size..(block + 1) * size])
             }
         }
-        packed
-    }
-
-    /// Class counts `[sample][class]` of `[sample][pixel]` bytes, on this thread alone.
-    pub fn counts(&self, pixels: &[u8]) -> Vec<u32> {
-        let mut counts = vec![0; pixels.len() / self.pixels() * self.classes];
-        self.counts_into(pixels, &mut counts);
-        counts
-    }
-
-    /// [`Engine::counts`] into memory that is there already.
-    pub fn counts_into(&self, pixels: &[u8], counts: &mut [u32]) {
-        let mut work = self.work();
-        for (pixels, counts) in pixels.chunks(self.block_bytes()).zip(counts.chunks_mut(BLOCK_SAMPLES * self.classes)) {
-            self.scores(Source::Pixels(pixels), &mut work);
-            write_counts(&work.scores, counts);
-        }
-    }
-
-    /// Class counts `[sample][class]` of samples encoded before, on this thread alone.
-    pub fn counts_packed(&self, packed: &Packed, counts: &mut [u32]) {
-        let (mut work, rows) = (self.work(), self.encoding.rows());
-        for (block, counts) in
-            counts[..packed.samples * self.classes].chunks_mut(BLOCK_SAMPLES * self.classes).enumerate()
-        {
-            self.scores(Source::Rows(&packed.rows[block * rows..(block + 1) * rows]), &mut work);
-            write_counts(&work.scores, counts);
-        }
-    }
-
-    /// Class counts `[sample][class]` of `[sample][pixel]` bytes, on all threads of the current rayon pool.
-    pub fn counts_parallel(&self, pixels: &[u8]) -> Vec<u32> {
-        let mut counts = vec![0; pixels.len() / self.pixels() * self.classes];
-        pixels.par_chunks(self.block_bytes()).zip(counts.par_chunks_mut(BLOCK_SAMPLES * self.classes)).for_each_init(
-            || self.work(),
-            |work, (pixels, counts)| {
-                self.scores(Source::Pixels(pixels), work);
-                write_counts(&work.scores, counts);
-            },
-        );
-        counts
-    }
-
-    /// Predicted classes `[sample]`, the first among equals, of `[sample][pixel]` bytes, on this thread alone.
-    pub fn classify(&self, pixels: &[u8]) -> Vec<u32> {
-        let mut classes = vec![0; pixels.len() / self.pixels()];
-        let mut work = self.work();
-        for (pixels, classes) in pixels.chunks(self.block_bytes()).zip(classes.chunks_mut(BLOCK_SAMPLES)) {
-            self.scores(Source::Pixels(pixels), &mut work);
-            write_classes(&work.scores, classes);
-        }
-        classes
-    }
-
-    /// [`Engine::classify`] on all threads of the current rayon pool.
-    pub fn classify_parallel(&self, pixels: &[u8]) -> Vec<u32> {
-        let mut classes = vec![0; pixels.len() / self.pixels()];
-        pixels.par_chunks(self.block_bytes()).zip(classes.par_chunks_mut(BLOCK_SAMPLES)).for_each_init(
-            || self.work(),
-            |work, (pixels, classes)| {
-                self.scores(Source::Pixels(pixels), work);
-                write_classes(&work.scores, classes);
-            },
-        );
-        classes
-    }
-
-    fn block_bytes(&self) -> usize {
-        BLOCK_SAMPLES * self.pixels()
     }
 
     fn work(&self) -> Work {
@@ -230,46 +234,59 @@ impl Engine {
         }
     }
 
-    /// Fill the input rows of a block.
-    #[inline(always)]
-    fn fill(&self, source: Source, work: &mut Work) {
-        let rows = &mut work.slots[..self.encoding.rows()];
-        match source {
-            Source::Pixels(pixels) => self.encoding.encode(pixels, &mut work.bytes, rows),
-            Source::Rows(bits) => rows.copy_from_slice(bits),
+    /// Make one block's input rows.
+    fn fill(&self, block: Input, bytes: &mut [u8], rows: &mut [Block]) {
+        match block {
+            Input::Rows(bits) => rows.copy_from_slice(bits),
+            Input::Pixels(pixels) => match self.simd {
+                // SAFETY: `with_simd` keeps Avx512 only where all four features were detected.
+                #[cfg(target_arch = "x86_64")]
+                Simd::Avx512 => unsafe { encode_avx512(&self.encoding, pixels, bytes, rows) },
+                // SAFETY: `with_simd` keeps Avx2 only where it was detected.
+                #[cfg(target_arch = "x86_64")]
+                Simd::Avx2 => unsafe { encode_avx2(&self.encoding, pixels, bytes, rows) },
+                Simd::Portable => self.encoding.encode(pixels, bytes, rows),
+            },
         }
     }
 
-    /// One block from its source to `work.scores`.
-    fn scores(&self, source: Source, work: &mut Work) {
+    /// Run the program on one block's slots.
+    fn evaluate(&self, work: &mut Work) {
+        let (program, slots, scores) = (&self.program, &mut work.slots, &mut work.scores);
         match self.simd {
-            // SAFETY: `with_simd` keeps Avx512 only where all four features were detected.
+            // SAFETY: as in `fill`.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx512 => unsafe { self.scores_avx512(source, work) },
-            // SAFETY: `with_simd` keeps Avx2 only where it was detected.
+            Simd::Avx512 => unsafe { evaluate_avx512(program, slots, scores) },
+            // SAFETY: as in `fill`.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => unsafe { self.scores_avx2(source, work) },
-            Simd::Portable => self.scores_portable(source, work),
+            Simd::Avx2 => unsafe { evaluate_avx2(program, slots, scores) },
+            Simd::Portable => evaluate::run(program, slots, scores),
         }
     }
+}
 
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-    fn scores_avx512(&self, source: Source, work: &mut Work) {
-        self.scores_portable(source, work);
-    }
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+fn encode_avx512(encoding: &Encoding, pixels: &[u8], bytes: &mut [u8], rows: &mut [Block]) {
+    encoding.encode(pixels, bytes, rows);
+}
 
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn scores_avx2(&self, source: Source, work: &mut Work) {
-        self.scores_portable(source, work);
-    }
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn encode_avx2(encoding: &Encoding, pixels: &[u8], bytes: &mut [u8], rows: &mut [Block]) {
+    encoding.encode(pixels, bytes, rows);
+}
 
-    #[inline(always)]
-    fn scores_portable(&self, source: Source, work: &mut Work) {
-        self.fill(source, work);
-        evaluate::run(&self.program, &mut work.slots, &mut work.scores);
-    }
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+fn evaluate_avx512(program: &Program, slots: &mut [Block], scores: &mut [[u32; BLOCK_SAMPLES]]) {
+    evaluate::run(program, slots, scores);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn evaluate_avx2(program: &Program, slots: &mut [Block], scores: &mut [[u32; BLOCK_SAMPLES]]) {
+    evaluate::run(program, slots, scores);
 }
 
 /// `[class][sample]` to `[sample][class]`.

@@ -149,6 +149,21 @@ impl Program {
         program
     }
 
+    /// Blocks that one run reads and writes: pins, outputs, votes.
+    pub fn blocks_moved(&self) -> usize {
+        let narrow = |kind: Kind| match kind {
+            Kind::Zero => 1,
+            Kind::Copy => 2,
+            _ => 3,
+        };
+        let of = |step: &Step| match step {
+            Step::Narrow(kind, gates) => narrow(*kind) * gates.len(),
+            Step::Wide(arity, gates) => (usize::from(*arity) + 1) * gates.len(),
+            Step::Tally(t) => t.plain.len() + t.inverted.len(),
+        };
+        self.steps.iter().map(of).sum()
+    }
+
     /// Append the gates numbered in `order`, window by window.
     fn evaluate(&mut self, gates: &[Gate], order: &[u32], slots: &mut Slots) {
         for window in order.chunks(WINDOW) {

@@ -98,7 +98,7 @@ fn transpose_bits(x: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Philox;
+    use crate::random::Philox;
 
     #[test]
     fn counters_count() {
