@@ -15,6 +15,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Train(commands::train::Args),
     Devices(commands::devices::Args),
     /// Measure speed
     #[command(subcommand)]
@@ -24,11 +25,14 @@ enum Command {
 #[derive(Subcommand)]
 enum Bench {
     Step(commands::bench_step::Args),
+    Infer(commands::bench_infer::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Train(args) => commands::train::run(args),
         Command::Devices(args) => commands::devices::run(args),
+        Command::Bench(Bench::Infer(args)) => commands::bench_infer::run(args),
         Command::Bench(Bench::Step(args)) => commands::bench_step::run(args),
     };
     match result {

@@ -22,7 +22,7 @@ impl Tuning {
     /// workgroups and long lanes; a GPU gets neighbouring lanes on neighbouring samples.
     pub fn for_adapter(adapter: &AdapterSummary) -> Self {
         if adapter.is_software() {
-            Tuning { workgroup: 64, span: 32, most_lanes: 1, vote_lanes: 8, most_workgroups: 32 }
+            Tuning { workgroup: 64, span: 32, most_lanes: 1, vote_lanes: 8, most_workgroups: 16 }
         } else {
             Tuning { workgroup: 256, span: 8, most_lanes: 16, vote_lanes: 64, most_workgroups: 16_384 }
         }
