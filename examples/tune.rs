@@ -14,7 +14,15 @@ fn main() {
     };
     let args: Vec<String> = std::env::args().collect();
     let base = Preset::Quick.settings();
-    let gradients = if args.iter().any(|a| a == "bf16") { GradientFormat::Bf16 } else { GradientFormat::F32 };
+    let gradients = if args.iter().any(|a| a == "bf16") {
+        GradientFormat::Bf16
+    } else if args.iter().any(|a| a == "int8") {
+        GradientFormat::Int8
+    } else if args.iter().any(|a| a == "int12") {
+        GradientFormat::Int12
+    } else {
+        GradientFormat::F32
+    };
     let init = if args.iter().any(|a| a == "residual") {
         gatewright::network::Initialization::Residual
     } else {
@@ -24,8 +32,8 @@ fn main() {
     let classes: Vec<String> = (0..10).map(|c| c.to_string()).collect();
     let model = draw_model(&settings, "x", ImageShape { channels: 1, height: 1, width: inputs }, &classes).unwrap();
     let mut tunings = vec![];
-    for (workgroup, span, most_lanes, most_workgroups) in [(64, 32, 1, 8), (64, 32, 1, 32)] {
-        tunings.push(Tuning { workgroup, span, most_lanes, vote_lanes: 8, most_workgroups });
+    for (workgroup, span, most_lanes, most_workgroups, most_span_words) in [(64,32,1,16,1),(64,32,1,16,2),(64,32,1,16,4),(16,32,1,16,4)] {
+        tunings.push(Tuning { workgroup, span, most_lanes, vote_lanes: 8, most_span_words, most_workgroups });
     }
     let detail = args.iter().any(|a| a == "detail");
     if detail {
