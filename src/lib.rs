@@ -11,6 +11,7 @@ pub mod files;
 pub mod gpu;
 pub mod network;
 pub mod random;
+pub mod reference;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -235,6 +235,9 @@ impl Variant {
         for gradients in [F32, Bf16] {
             all.push(Variant { gradients, ..Variant::of("loss") });
         }
+        for (workgroup, planes) in [(8, 11), (64, 13)] {
+            all.push(Variant { workgroup, planes, ..Variant::of("group_sum") });
+        }
         for arity in 1..=6 {
             for bits_words in [1, 4] {
                 all.push(Variant { arity, bits_words, ..Variant::of("forward_hard") });
@@ -252,6 +255,10 @@ impl Variant {
                 all.push(Variant { arity, consumer_arity, ..Variant::of("backward_hard") });
             }
             all.push(Variant { arity, consumers: false, ..Variant::of("backward_hard") });
+            // The largest workgroups that a tuning asks for: 256 lanes, shared sums of 16 KiB.
+            all.push(Variant { arity, workgroup: 256, bits_words: 4, ..Variant::of("forward_hard") });
+            let workgroup = 256.min(4096 >> arity);
+            all.push(Variant { arity, workgroup, lanes: 16, span: 8, ..Variant::of("backward_hard") });
         }
         for gradients in [Int8, Int12, Int16] {
             all.push(Variant { gradients, ..Variant::of("slice_gradients") });

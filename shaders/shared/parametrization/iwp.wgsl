@@ -46,7 +46,8 @@ fn logit_gradients(z: array<f32, LOGITS>, table_gradients: array<f32, CODES>, te
         let size = max(abs(cosine), 1e-3);
         let sine = sqrt(1.0 - size * size);
         // P (1 - P) = 1 / (2 + 2 cosh(log-odds / tau)), even in the log-odds: 2 log((1 + |sin|) / |cos|).
-        let odds = exp(2.0 * log((1.0 + sine) / size) / temperature);
+        // The odds of the less likely choice, which cannot overflow.
+        let odds = exp(-2.0 * log((1.0 + sine) / size) / temperature);
         let slope = odds / ((1.0 + odds) * (1.0 + odds)) * 2.0 / (temperature * size);
         gradients[c] = table_gradients[c] * select(slope, -slope, cosine < 0.0);
     }

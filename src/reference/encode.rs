@@ -1,0 +1,8 @@
+//! Bytes to bits.
+
+use crate::network::Encoder;
+
+/// `[features]` input bits of one sample's bytes.
+pub fn encode(encoder: &Encoder, bytes: &[u8]) -> Vec<bool> {
+    (0..encoder.features()).map(|f| bytes[encoder.pixel[f] as usize] > encoder.threshold[f]).collect()
+}

@@ -1,0 +1,22 @@
+//! How one sample was classified.
+
+use super::loss::cross_entropy;
+
+/// One sample's result.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    /// Softmax cross-entropy.
+    pub loss: f64,
+    /// Predicted class.
+    pub class: usize,
+}
+
+/// Judge a sample's `[classes]` votes; scores are votes / `tau`.
+pub fn evaluate(votes: &[f64], label: usize, tau: f64) -> Judged {
+    Judged { loss: cross_entropy(votes, label, tau), class: predicted(votes) }
+}
+
+/// The class with the most votes, the first among equals.
+pub fn predicted(votes: &[f64]) -> usize {
+    (1..votes.len()).fold(0, |best, class| if votes[class] > votes[best] { class } else { best })
+}

@@ -1,0 +1,47 @@
+//! Plain f64 twins of the kernels, one file a kernel under the same name: the specification that the shaders are
+//! tested against, to be changed first.
+//!
+//! A twin works on one sample or one gate. Bits are `bool`, numbers f64, nothing is packed, and every formula is
+//! written as the papers write it. [`Run`] puts the twins together into a training step, [`SoftNetwork`] into the
+//! relaxed network whose gradients central differences can check.
+//!
+//! In the order of a step: [`select_batch()`], [`encode()`], [`tabulate()`], [`advance()`], [`forward_hard()`],
+//! [`group_sum()`], [`loss()`], [`input_gradients`] and [`add_table_gradients`] (one kernel, `backward_hard`),
+//! [`update()`].
+
+mod advance;
+mod backward_hard;
+mod backward_soft;
+mod constants;
+mod encode;
+mod evaluate;
+mod forward_hard;
+mod forward_soft;
+mod group_sum;
+mod group_sum_soft;
+mod loss;
+pub mod parametrization;
+mod select_batch;
+mod soft_network;
+mod tabulate;
+mod train_step;
+mod unpack_bits;
+mod update;
+
+pub use advance::{Step, advance, learning_rate};
+pub use backward_hard::{add_table_gradients, input_gradients};
+pub use backward_soft::{Adjoints, backward_soft};
+pub use constants::Constants;
+pub use encode::encode;
+pub use evaluate::{Judged, evaluate, predicted};
+pub use forward_hard::{forward_hard, input_code};
+pub use forward_soft::{code_weight, forward_soft};
+pub use group_sum::group_sum;
+pub use group_sum_soft::group_sum_soft;
+pub use loss::{Loss, loss};
+pub use select_batch::{evaluation_batch, select_batch};
+pub use soft_network::{SoftGradients, SoftNetwork};
+pub use tabulate::{Tabulated, tabulate};
+pub use train_step::{Run, StepReport};
+pub use unpack_bits::unpack_bits;
+pub use update::{Moments, adam, update};

@@ -1,0 +1,39 @@
+//! Table gradients to logit gradients, then Adam.
+
+use super::{Constants, Step, parametrization};
+use crate::network::Parametrization;
+
+/// Adam's running means of a logit's gradient and of its square.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Moments {
+    /// Of the gradient.
+    pub first: f64,
+    /// Of its square.
+    pub second: f64,
+}
+
+/// Update one gate's logits from its `[codes]` table gradients.
+pub fn update(
+    constants: &Constants,
+    step: &Step,
+    parametrization: Parametrization,
+    table_gradients: &[f64],
+    logits: &mut [f64],
+    moments: &mut [Moments],
+) {
+    let gradients = parametrization::logit_gradients(parametrization, logits, table_gradients, step.temperature);
+    for ((logit, moments), gradient) in logits.iter_mut().zip(moments).zip(gradients) {
+        moments.first = constants.beta1 * moments.first + (1.0 - constants.beta1) * gradient;
+        moments.second = constants.beta2 * moments.second + (1.0 - constants.beta2) * gradient * gradient;
+        *logit = adam(constants, step, *logit, *moments);
+    }
+}
+
+/// Where Adam (Kingma and Ba 2015, algorithm 1) puts a logit by moments that are up to date, with the decoupled weight
+/// decay of Loshchilov and Hutter 2019.
+pub fn adam(constants: &Constants, step: &Step, logit: f64, moments: Moments) -> f64 {
+    let first = moments.first / (1.0 - step.beta1_power);
+    let second = moments.second / (1.0 - step.beta2_power);
+    let decayed = logit - step.learning_rate * constants.weight_decay * logit;
+    decayed - step.learning_rate * first / (second.sqrt() + constants.epsilon)
+}

@@ -1,0 +1,254 @@
+//! What the GPU tests share: devices, dispatch, packing, random layers.
+#![allow(dead_code)] // each test program uses a part
+
+use gatewright::gpu::shader::{GradientFormat, Variant};
+use gatewright::gpu::{Gpu, Kernel, structs};
+use gatewright::network::{Consumers, Layer, Parametrization};
+use gatewright::random::Philox;
+use gatewright::reference::Constants;
+
+/// Distance from 1 to the next f32: one unit in the last place, relative to the number.
+pub const ULP: f64 = f32::EPSILON as f64;
+/// What WGSL promises of `sin` and `cos` on [-π, π], absolute (WGSL, 15.7.4 Floating Point Accuracy).
+pub const SINE_ERROR: f64 = 1.0 / 2048.0;
+
+/// The best adapter as training opens it, then as the least capable device would be: wgpu's default limits, no optional
+/// feature, every access checked.
+pub fn devices() -> [Gpu; 2] {
+    [Gpu::open(None).unwrap(), Gpu::open_plain().unwrap()]
+}
+
+/// Runs kernels, compiling each variant once.
+pub struct Bench<'a> {
+    pub gpu: &'a Gpu,
+    kernels: Vec<Kernel>,
+}
+
+impl<'a> Bench<'a> {
+    pub fn new(gpu: &'a Gpu) -> Self {
+        Bench { gpu, kernels: Vec::new() }
+    }
+
+    /// Submit one dispatch.
+    pub fn run(&mut self, variant: Variant, buffers: &[(u32, &wgpu::Buffer)], grid: [u32; 2]) {
+        let at = self.kernels.iter().position(|k| *k.variant() == variant).unwrap_or_else(|| {
+            self.kernels.push(Kernel::new(self.gpu, variant));
+            self.kernels.len() - 1
+        });
+        let pass = self.kernels[at].bind(self.gpu, variant.kernel.into(), buffers, grid);
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        pass.record(&mut encoder.begin_compute_pass(&Default::default()));
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.check().unwrap();
+    }
+
+    pub fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Vec<T> {
+        self.gpu.read(buffer, count).unwrap()
+    }
+}
+
+/// `[rows][samples]` bits to `[rows][words]` u32. Bits past the samples are set, so that a kernel that lets them count
+/// is found out.
+pub fn pack(rows: &[Vec<bool>], words: usize) -> Vec<u32> {
+    let bit = |row: &[bool], s: usize| u32::from(row.get(s).copied().unwrap_or(true)) << (s % 32);
+    rows.iter()
+        .flat_map(|row| (0..words).map(|w| (32 * w..32 * w + 32).fold(0, |word, s| word | bit(row, s))))
+        .collect()
+}
+
+/// `[rows][words]` u32 to the `[rows][samples]` bits.
+pub fn unpack(packed: &[u32], words: usize, samples: usize) -> Vec<Vec<bool>> {
+    packed.chunks_exact(words).map(|row| (0..samples).map(|s| (row[s / 32] >> (s % 32)) & 1 == 1).collect()).collect()
+}
+
+pub fn transposed<T: Copy>(rows: &[Vec<T>]) -> Vec<Vec<T>> {
+    (0..rows[0].len()).map(|i| rows.iter().map(|row| row[i]).collect()).collect()
+}
+
+pub fn random_bits(rows: usize, columns: usize, rng: &mut Philox) -> Vec<Vec<bool>> {
+    (0..rows).map(|_| (0..columns).map(|_| rng.below(2) == 1).collect()).collect()
+}
+
+/// The nearest bf16, ties to even, as f32: 8 bits of precision, so a relative error of at most 2⁻⁸.
+pub fn bf16(x: f32) -> f32 {
+    let bits = x.to_bits();
+    f32::from_bits((bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff_0000)
+}
+
+/// `[rows][words · 32]` gradients as the kernels store them: chunks of 8 samples, in bf16 sample i beside i + 4.
+pub fn store_gradients(rows: &[Vec<f32>], format: GradientFormat) -> Vec<u32> {
+    let values = rows.iter().flatten().copied();
+    match format {
+        GradientFormat::F32 => values.map(f32::to_bits).collect(),
+        GradientFormat::Bf16 => {
+            let halves: Vec<u32> = values.map(|x| bf16(x).to_bits() >> 16).collect();
+            halves.chunks_exact(8).flat_map(|chunk| (0..4).map(|i| chunk[i] | chunk[i + 4] << 16)).collect()
+        }
+        sliced => unreachable!("{sliced:?} planes are bit-sliced"),
+    }
+}
+
+/// u32 words of `rows` stored gradient rows.
+pub fn gradient_words(rows: usize, words: usize, format: GradientFormat) -> usize {
+    rows * words * if format == GradientFormat::F32 { 32 } else { 16 }
+}
+
+/// Back to `[rows][words · 32]`.
+pub fn load_gradients(stored: &[u32], words: usize, format: GradientFormat) -> Vec<Vec<f32>> {
+    let values: Vec<f32> = match format {
+        GradientFormat::F32 => stored.iter().map(|&w| f32::from_bits(w)).collect(),
+        GradientFormat::Bf16 => stored
+            .chunks_exact(4)
+            .flat_map(|c| c.iter().map(|w| w << 16).chain(c.iter().map(|w| w & 0xffff_0000)).collect::<Vec<_>>())
+            .map(f32::from_bits)
+            .collect(),
+        sliced => unreachable!("{sliced:?} planes are bit-sliced"),
+    };
+    values.chunks_exact(words * 32).map(<[f32]>::to_vec).collect()
+}
+
+/// A layer with random tables whose first input is read by about a third of all pins, and its last quarter by none. Two
+/// pins of a gate may read the same input.
+pub fn random_layer(inputs: usize, gates: usize, arity: usize, rng: &mut Philox) -> Layer {
+    let read = (inputs - inputs / 4) as u32;
+    let wire = |rng: &mut Philox| if rng.below(3) == 0 { 0 } else { rng.below(read) };
+    let table = |rng: &mut Philox| (u64::from(rng.next_u32()) << 32 | u64::from(rng.next_u32())) & all_codes(arity);
+    Layer {
+        inputs,
+        arity,
+        wiring: (0..gates * arity).map(|_| wire(rng)).collect(),
+        tables: (0..gates).map(|_| table(rng)).collect(),
+        parametrization: Parametrization::IwpSin,
+        logits: Vec::new(),
+    }
+}
+
+/// The table that is 1 for every code.
+pub fn all_codes(arity: usize) -> u64 {
+    u64::MAX >> (64 - (1 << arity))
+}
+
+/// `[gates][⌈2^arity / 32⌉]` u32 of a layer's tables.
+pub fn table_words(layer: &Layer) -> Vec<u32> {
+    let words = (1usize << layer.arity).div_ceil(32);
+    layer.tables.iter().flat_map(|t| [*t as u32, (t >> 32) as u32].into_iter().take(words)).collect()
+}
+
+/// A layer's edges as `backward_hard` reads them: `[inputs + 1]` offsets into the same array, then for every pin that
+/// reads an input `gate << 3 | pin` and the gate's other wires.
+pub fn edges(layer: &Layer) -> Vec<u32> {
+    let consumers = Consumers::of(&layer.wiring, layer.inputs, layer.arity);
+    let arity = layer.arity;
+    let mut edges: Vec<u32> =
+        consumers.offsets.iter().map(|&pin| (layer.inputs + 1 + pin as usize * arity) as u32).collect();
+    for &pin in &consumers.pins {
+        let (gate, own) = (pin as usize / arity, pin as usize % arity);
+        edges.push((gate << 3 | own) as u32);
+        edges.extend((0..arity).filter(|&p| p != own).map(|p| layer.wiring[gate * arity + p]));
+    }
+    edges
+}
+
+/// A layer's extents as the kernels read them.
+pub fn extents(gates: usize, inputs: usize, words: usize, group: usize) -> structs::Layer {
+    structs::Layer {
+        gates: gates as u32,
+        inputs: inputs as u32,
+        words: words as u32,
+        group: group as u32,
+        first_partial: 0,
+        pad: [0; 3],
+    }
+}
+
+/// A batch as the kernels read it.
+pub fn batch(samples: usize, size: usize, classes: usize) -> structs::Batch {
+    structs::Batch {
+        samples: samples as u32,
+        size: size as u32,
+        words: size.div_ceil(32) as u32,
+        first: 0,
+        row_words: 0,
+        features: 0,
+        key0: 0,
+        key1: 0,
+        classes: classes as u32,
+        shard: samples as u32,
+        pad: [0; 2],
+    }
+}
+
+/// Constants that every field of is exact in f32.
+pub fn constants() -> Constants {
+    Constants {
+        learning_rate: 0.03125,
+        final_fraction: 0.0625,
+        warmup_steps: 0,
+        cosine_steps: None,
+        beta1: 0.875,
+        beta2: f64::from(0.999_f32),
+        epsilon: f64::from(1e-8_f32),
+        weight_decay: 0.0,
+        group_tau: 10.0,
+        temperature: 1.0,
+        cage: None,
+        choices: 2.0,
+        selections: 1.0,
+        samples: 1,
+        batch: 1,
+    }
+}
+
+/// Constants as the kernels read them.
+pub fn training(c: &Constants, partials: usize) -> structs::Training {
+    structs::Training {
+        learning_rate: c.learning_rate as f32,
+        final_fraction: c.final_fraction as f32,
+        warmup_steps: c.warmup_steps,
+        total_steps: c.cosine_steps.unwrap_or(0),
+        beta1: c.beta1 as f32,
+        beta2: c.beta2 as f32,
+        epsilon: c.epsilon as f32,
+        weight_decay: c.weight_decay as f32,
+        group_tau: c.group_tau as f32,
+        temperature: c.temperature as f32,
+        cage: u32::from(c.cage.is_some()),
+        cage_tau_min: c.cage.map_or(0.0, |cage| cage.tau_min),
+        cage_tau_max: c.cage.map_or(0.0, |cage| cage.tau_max),
+        cage_decay: c.cage.map_or(0.99, |cage| cage.decay),
+        choices: c.choices as f32,
+        selections: c.selections as f32,
+        partials: partials as u32,
+        samples: c.samples,
+        batch: c.batch,
+        slice_scale: 1.0,
+    }
+}
+
+/// A run's state as the kernels read it.
+pub fn state(step: u32, epoch: u32, position: u32) -> structs::Step {
+    structs::Step {
+        step,
+        temperature: 1.0,
+        learning_rate: 0.03125,
+        confidence: 0.0,
+        confidence_mean: 0.5,
+        beta1_power: 1.0,
+        beta2_power: 1.0,
+        epoch,
+        position,
+        pad: [0; 3],
+    }
+}
+
+/// A buffer for the run's state, which `advance` writes and others read as a uniform.
+pub fn state_buffer(gpu: &Gpu, state: structs::Step) -> wgpu::Buffer {
+    let buffer = gpu.buffer("step", 48, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM);
+    gpu.write(&buffer, &[state]);
+    buffer
+}
+
+#[track_caller]
+pub fn assert_near(what: &dyn Fn() -> String, gpu: f64, twin: f64, tolerance: f64) {
+    assert!((gpu - twin).abs() <= tolerance, "{}: GPU {gpu}, twin {twin}, tolerance {tolerance:e}", what());
+}

@@ -1,0 +1,279 @@
+//! Whole training steps and runs: against the f64 twin, repeated, on toys that have an answer, and on MNIST.
+
+mod device;
+
+use device::{SINE_ERROR, ULP, devices};
+use gatewright::data::{self, Dataset, ImageShape, Split};
+use gatewright::gpu::Gpu;
+use gatewright::gpu::shader::GradientFormat;
+use gatewright::network::{Model, Parametrization, Wiring};
+use gatewright::random::Philox;
+use gatewright::reference::{self, Run};
+use gatewright::train::{Cage, Evaluator, Mode, Preset, Schedule, Settings, Trainer, Tuning, draw_model};
+
+const PARAMETRIZATIONS: [Parametrization; 3] =
+    [Parametrization::IwpSin, Parametrization::IwpSigmoid, Parametrization::Op];
+const CAGE: Option<Cage> = Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99 });
+
+/// Settings for small networks: constant rate, everything else the default preset's.
+fn small(layers: &[usize], batch: u32) -> Settings {
+    Settings { layers: layers.to_vec(), batch, schedule: Schedule::Constant, ..Preset::Quick.settings() }
+}
+
+fn dataset(image: ImageShape, classes: usize, train: Split) -> Dataset {
+    let test = Split { pixels: Vec::new(), labels: Vec::new() };
+    Dataset { name: "toy".into(), classes: (0..classes).map(|c| c.to_string()).collect(), image, train, test }
+}
+
+/// `samples` random images of `pixels` bytes with random labels.
+fn noise(samples: usize, pixels: usize, classes: usize, seed: u64) -> Split {
+    let mut rng = Philox::new(seed, 0);
+    Split {
+        pixels: (0..samples * pixels).map(|_| rng.below(256) as u8).collect(),
+        labels: (0..samples).map(|_| rng.below(classes as u32) as u8).collect(),
+    }
+}
+
+/// A row of `width` bytes.
+fn row(width: usize) -> ImageShape {
+    ImageShape { channels: 1, height: 1, width }
+}
+
+/// Votes and predicted class of one image, by the twins alone.
+fn votes(model: &Model, pixels: &[u8]) -> (Vec<f64>, usize) {
+    let bits = reference::encode(&model.encoder, pixels);
+    let outputs = model.layers.iter().fold(bits, |bits, layer| reference::forward_hard(layer, &bits));
+    let votes = reference::group_sum(&outputs, model.classes.len());
+    let class = reference::predicted(&votes);
+    (votes, class)
+}
+
+/// How far a logit is from where a table bit flips, at least.
+fn margin(parametrization: Parametrization, z: &[f64]) -> f64 {
+    match parametrization {
+        Parametrization::IwpSin => z.iter().map(|z| z.sin().abs().asin()).fold(f64::INFINITY, f64::min),
+        Parametrization::IwpSigmoid => z.iter().map(|z| z.abs()).fold(f64::INFINITY, f64::min),
+        Parametrization::Op => {
+            let mut order = z.to_vec();
+            order.sort_by(f64::total_cmp);
+            (order[15] - order[14]) / 2.0
+        }
+    }
+}
+
+/// Steps of the trainer beside steps of the twin.
+///
+/// Adam's change of a logit is rate · m̂/(√v̂ + ε), and all of a change is at most about the rate. With ε as large as here,
+/// an error e of the gradient moves a change by at most 2 · rate · e/ε. Gradients err by the sine's 2⁻¹¹ times the table
+/// gradient, which is below (consumers' paths) · 1/τ, and by rounding. Errors stay in the moments, so they add up over steps.
+#[test]
+fn steps_are_the_twins_steps() {
+    let (image, classes, samples) = (row(11), 3, 77);
+    let train = noise(samples, 11, classes, 1);
+    for gpu in &devices() {
+        let usual = Tuning::for_adapter(&gpu.adapter);
+        let tunings = [usual, Tuning { span: 8, most_lanes: 16, vote_lanes: 64, most_workgroups: 2, ..usual }];
+        for (i, parametrization) in PARAMETRIZATIONS.into_iter().enumerate() {
+            for (j, (cage, gradients)) in
+                [(CAGE, GradientFormat::F32), (None, GradientFormat::F32), (CAGE, GradientFormat::Bf16)]
+                    .into_iter()
+                    .enumerate()
+            {
+                let settings = Settings {
+                    parametrization,
+                    init: gatewright::network::Initialization::Gaussian,
+                    cage,
+                    gradients,
+                    temperature: 0.7,
+                    epsilon: 0.01,
+                    tau: 2.0,
+                    lr: 0.05,
+                    weight_decay: 0.125,
+                    schedule: [Schedule::Constant, Schedule::Cosine][j % 2],
+                    steps: 10,
+                    warmup: 2,
+                    wiring: [Wiring::Random, Wiring::Unique][j % 2],
+                    seed: (3 * i + j) as u64,
+                    ..small(&[40, 33, 50, 27], [33, 31, 96][j])
+                };
+                let names: Vec<String> = (0..classes).map(|c| c.to_string()).collect();
+                let model = draw_model(&settings, "noise", image, &names).unwrap();
+                let mut run = Run::new(&settings, model.clone(), &train);
+                let tuning = tunings[(i + j) % 2];
+                let mut trainer = Trainer::with_model(gpu, &settings, model, &train, tuning).unwrap();
+                let first_tables: Vec<Vec<u64>> = run.model.layers.iter().map(|l| l.tables.clone()).collect();
+                let (mut compared, mut changed) = (0, false);
+                for step in 0..8u32 {
+                    let case = format!("{parametrization:?}, {cage:?}, {gradients:?}, step {step}");
+                    trainer.submit(1).unwrap();
+                    let expected = run.train_step();
+                    let progress = trainer.progress(step).unwrap();
+                    assert_eq!(progress.step, step + 1);
+                    let bits_agree = compared == step;
+                    assert!(bits_agree);
+                    let near = |what: &str, gpu: f64, twin: f64, tolerance: f64| {
+                        assert!((gpu - twin).abs() <= tolerance, "{what} of {case}: GPU {gpu}, twin {twin}");
+                    };
+                    near("loss", progress.loss, expected.loss, 1e-5);
+                    near("accuracy", progress.accuracy, expected.accuracy, 4.0 * ULP);
+                    near("confidence", progress.confidence.into(), run.step.confidence, SINE_ERROR);
+                    near("temperature", progress.temperature.into(), run.step.temperature, 5.0 * SINE_ERROR);
+                    near("rate", progress.learning_rate.into(), run.step.learning_rate, 0.05 * SINE_ERROR);
+
+                    // Gradients of tables are below 0.5 here and their slopes below 3; bf16 rounds each layer's by 2⁻⁸.
+                    let gradient_error = match gradients {
+                        GradientFormat::F32 => 0.5 * SINE_ERROR * 3.0,
+                        _ => 0.5 * 3.0 / 256.0,
+                    };
+                    let tolerance =
+                        f64::from(step + 1) * f64::from(settings.lr) * (2.0 * gradient_error / 0.01).min(1.0);
+                    let model = trainer.download().unwrap();
+                    let mut same = true;
+                    for (l, layer) in model.layers.iter().enumerate() {
+                        let per_gate = parametrization.logits(2);
+                        let tables = reference::tabulate(parametrization, &run.logits[l]).tables;
+                        for gate in 0..layer.gates() {
+                            let twin = &run.logits[l][gate];
+                            let made = &layer.logits[gate * per_gate..(gate + 1) * per_gate];
+                            for (made, twin) in made.iter().zip(twin) {
+                                near(&format!("logit of gate {l} {gate}"), (*made).into(), *twin, tolerance);
+                            }
+                            if layer.tables[gate] != tables[gate] {
+                                same = false;
+                                assert!(margin(parametrization, twin) < tolerance, "table {l} {gate}, {case}");
+                            }
+                            changed |= tables[gate] != first_tables[l][gate];
+                        }
+                    }
+                    compared += 1;
+                    if !same {
+                        break; // a bit on the edge fell to the other side: from here on the runs differ
+                    }
+                }
+                assert!(compared >= 4, "only {compared} steps of {parametrization:?} could be compared");
+                assert!(changed, "no table changed, so nothing was seen");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let train = noise(150, 20, 5, 2);
+    for gpu in &devices() {
+        for gradients in [GradientFormat::F32, GradientFormat::Bf16] {
+            for parametrization in PARAMETRIZATIONS {
+                let bytes = |seed, steps_a_submission: u32| {
+                    let settings = Settings { parametrization, gradients, seed, ..small(&[100, 90, 50], 33) };
+                    let mut trainer = Trainer::new(gpu, &settings, &dataset(row(20), 5, train.clone())).unwrap();
+                    (0..30 / steps_a_submission).for_each(|_| trainer.submit(steps_a_submission).unwrap());
+                    trainer.download().unwrap().to_bytes().unwrap()
+                };
+                let first = bytes(4, 30);
+                assert!(first == bytes(4, 30), "{parametrization:?}, {gradients:?}");
+                assert!(first == bytes(4, 3), "however the steps are submitted");
+                assert!(first != bytes(5, 30));
+            }
+        }
+    }
+}
+
+/// Sizes around words of 32 and chunks of 1,024 samples, so that the last batch is partial.
+#[test]
+fn every_sample_is_evaluated_once_as_the_twin_does() {
+    for gpu in &devices() {
+        let settings = Settings { parametrization: Parametrization::IwpSigmoid, ..small(&[120, 60], 32) };
+        let data = dataset(row(9), 6, noise(64, 9, 6, 3));
+        let mut trainer = Trainer::new(gpu, &settings, &data).unwrap();
+        trainer.submit(20).unwrap();
+        for samples in [1, 31, 32, 33, 1000, 1024, 1025, 2050] {
+            let split = noise(samples, 9, 6, samples as u64);
+            let made = Evaluator::new(&trainer, &split).unwrap().run(&mut trainer, Mode::Hard).unwrap();
+            let model = trainer.download().unwrap();
+            let expected: Vec<_> = split.pixels.chunks_exact(9).map(|pixels| votes(model, pixels)).collect();
+            let right = expected.iter().zip(&split.labels).filter(|((_, class), label)| *class == **label as usize);
+            assert_eq!(made.accuracy, right.count() as f64 / samples as f64);
+            assert_eq!(made.predictions.len(), samples);
+            let mut loss = 0.0;
+            for (s, (votes, class)) in expected.iter().enumerate() {
+                assert_eq!(made.predictions[s] as usize, *class, "sample {s} of {samples}");
+                let own: Vec<f64> = made.votes[6 * s..6 * (s + 1)].iter().map(|&v| v.into()).collect();
+                assert_eq!(own, *votes, "sample {s} of {samples}");
+                loss += reference::evaluate(votes, split.labels[s].into(), settings.tau.into()).loss / samples as f64;
+            }
+            // Scores up to 2: an exponential's and a logarithm's promised accuracy.
+            assert!((made.loss - loss).abs() < 64.0 * ULP, "{} against {loss}", made.loss);
+        }
+    }
+}
+
+/// A data set of all inputs of a Boolean function: bit i of the sample's number is byte i, 0 or 255.
+fn truth_table(inputs: usize, function: &dyn Fn(usize) -> bool) -> Dataset {
+    let codes = 0..1usize << inputs;
+    let pixels = codes.clone().flat_map(|code| (0..inputs).map(move |i| if (code >> i) & 1 == 1 { 255 } else { 0 }));
+    let train = Split { pixels: pixels.collect(), labels: codes.map(|code| u8::from(function(code))).collect() };
+    dataset(row(inputs), 2, train)
+}
+
+/// Train until every sample is right, for at most 2,000 steps. At every look, real activations must tell of the same
+/// network as packed bits: Hard-ST's selection gap is 0, and with binary inputs so is the computation gap.
+fn learn(gpu: &Gpu, settings: &Settings, data: &Dataset) -> u32 {
+    let settings = Settings { thresholds: 1, tau: 1.0, lr: 0.05, ..settings.clone() };
+    let mut trainer = Trainer::new(gpu, &settings, data).unwrap();
+    let evaluator = Evaluator::new(&trainer, &data.train).unwrap();
+    for steps in (50..=2000).step_by(50) {
+        trainer.submit(50).unwrap();
+        let hard = evaluator.run(&mut trainer, Mode::Hard).unwrap();
+        let soft = evaluator.run(&mut trainer, Mode::SelectedSoft).unwrap();
+        assert_eq!(hard, soft, "after {steps} steps");
+        if hard.accuracy == 1.0 {
+            return steps;
+        }
+    }
+    panic!("{settings:?} has not learned {data:?}");
+}
+
+#[test]
+fn toys_are_learned_whole_with_no_selection_gap() {
+    let majority = |code: usize| code.count_ones() >= 2;
+    let parity = |code: usize| code.count_ones() % 2 == 1;
+    let mut rng = Philox::new(21, 0);
+    let random = rng.next_u32();
+    for gpu in &devices() {
+        for parametrization in PARAMETRIZATIONS {
+            for cage in [CAGE, None] {
+                let settings =
+                    |layers| Settings { parametrization, cage, wiring: Wiring::Random, seed: 1, ..small(layers, 32) };
+                let took = [
+                    learn(gpu, &settings(&[8, 8]), &truth_table(2, &parity)),
+                    learn(gpu, &settings(&[32, 32, 16]), &truth_table(3, &majority)),
+                    learn(gpu, &settings(&[128, 128, 64]), &truth_table(4, &|code| (random >> code) & 1 == 1)),
+                ];
+                println!("{parametrization:?}, cage {}: learned in {took:?} steps", cage.is_some());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_short_run_learns_mnist() {
+    let gpu = Gpu::open(None).unwrap();
+    let data = data::open("mnist", None).unwrap();
+    let settings = Settings { lr: 0.05, ..small(&[2000, 2000], 128) };
+    let mut trainer = Trainer::new(&gpu, &settings, &data).unwrap();
+    for _ in 0..6 {
+        trainer.submit(50).unwrap();
+    }
+    let progress = trainer.progress(250).unwrap();
+    let evaluator = Evaluator::new(&trainer, &data.test).unwrap();
+    let hard = evaluator.run(&mut trainer, Mode::Hard).unwrap();
+    println!("after {} steps: {progress:?}, test accuracy {}", trainer.steps(), hard.accuracy);
+    assert!(hard.accuracy > 0.85, "{}", hard.accuracy);
+
+    let model = trainer.download().unwrap();
+    for (s, pixels) in data.test.pixels.chunks_exact(model.image.pixels()).enumerate().take(500) {
+        let (votes, class) = votes(model, pixels);
+        let own: Vec<f64> = hard.votes[10 * s..10 * (s + 1)].iter().map(|&v| v.into()).collect();
+        assert_eq!((own, hard.predictions[s] as usize), (votes, class), "image {s}");
+    }
+}
