@@ -4,9 +4,9 @@
 //! is the number of roundings times their size, with the accuracies that WGSL promises of built-in functions: exp
 //! 3 + 2|x| ULP, log 3 ULP or 2⁻²¹, division 2.5 ULP, sin and cos 2⁻¹¹ absolute.
 
-mod common;
+mod device;
 
-use common::{
+use device::{
     Bench, SINE_ERROR, ULP, assert_near, batch, bf16, constants, devices, edges, extents, gradient_words,
     load_gradients, pack, random_bits, random_layer, state, state_buffer, store_gradients, table_words, training,
     transposed, unpack,

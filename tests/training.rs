@@ -1,8 +1,8 @@
 //! Whole training steps and runs: against the f64 twin, repeated, on toys that have an answer, and on MNIST.
 
-mod common;
+mod device;
 
-use common::{SINE_ERROR, ULP, devices};
+use device::{SINE_ERROR, ULP, devices};
 use gatewright::data::{self, Dataset, ImageShape, Split};
 use gatewright::gpu::Gpu;
 use gatewright::gpu::shader::GradientFormat;
