@@ -15,6 +15,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Train(commands::train::Args),
+    Eval(commands::eval::Args),
+    Predict(commands::predict::Args),
     Devices(commands::devices::Args),
     /// Measure speed
     #[command(subcommand)]
@@ -24,11 +27,16 @@ enum Command {
 #[derive(Subcommand)]
 enum Bench {
     Step(commands::bench_step::Args),
+    Infer(commands::bench_infer::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Train(args) => commands::train::run(args),
+        Command::Eval(args) => commands::eval::run(args),
+        Command::Predict(args) => commands::predict::run(args),
         Command::Devices(args) => commands::devices::run(args),
+        Command::Bench(Bench::Infer(args)) => commands::bench_infer::run(args),
         Command::Bench(Bench::Step(args)) => commands::bench_step::run(args),
     };
     match result {

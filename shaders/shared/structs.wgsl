@@ -49,7 +49,7 @@ struct Training {
     partials: u32,        // confidence partial sums
     samples: u32,         // training samples
     batch: u32,           // samples a step
-    pad0: u32,
+    slice_scale: f32,     // sliced gradients: integer units a unit of gradient
 }
 
 // What changes every step; written by `advance` alone.

@@ -14,6 +14,7 @@ macro_rules! files {
 const FILES: &[(&str, &str)] = files![
     "advance.wgsl",
     "backward_hard.wgsl",
+    "backward_sliced.wgsl",
     "encode.wgsl",
     "evaluate.wgsl",
     "forward_hard.wgsl",
@@ -22,6 +23,7 @@ const FILES: &[(&str, &str)] = files![
     "group_sum_soft.wgsl",
     "loss.wgsl",
     "select_batch.wgsl",
+    "slice_gradients.wgsl",
     "tabulate.wgsl",
     "unpack_bits.wgsl",
     "update.wgsl",
@@ -32,6 +34,7 @@ const FILES: &[(&str, &str)] = files![
     "shared/parametrization/op.wgsl",
     "shared/permutation.wgsl",
     "shared/random.wgsl",
+    "shared/sliced.wgsl",
     "shared/structs.wgsl",
 ];
 
@@ -43,6 +46,29 @@ pub enum GradientFormat {
     F32,
     /// 2 bytes a gate and sample: f32's range with 8 bits of precision; sums are still made in f32.
     Bf16,
+    /// 1 byte: bit-sliced integers of 8 bits, stochastically rounded; sums are exact.
+    Int8,
+    /// 1.5 bytes: bit-sliced integers of 12 bits.
+    Int12,
+    /// 2 bytes: bit-sliced integers of 16 bits.
+    Int16,
+}
+
+impl GradientFormat {
+    /// Bits a gate and sample.
+    pub fn bits(self) -> u32 {
+        match self {
+            GradientFormat::F32 => 32,
+            GradientFormat::Bf16 | GradientFormat::Int16 => 16,
+            GradientFormat::Int12 => 12,
+            GradientFormat::Int8 => 8,
+        }
+    }
+
+    /// Whether planes hold bit-sliced integers.
+    pub fn is_sliced(self) -> bool {
+        matches!(self, GradientFormat::Int8 | GradientFormat::Int12 | GradientFormat::Int16)
+    }
 }
 
 /// What a kernel is built for: the constants put before its source.
@@ -128,7 +154,7 @@ impl Variant {
     /// The whole WGSL source.
     pub fn source(&self) -> String {
         let mut out = String::new();
-        let lut_arity = if self.kernel == "backward_hard" { self.consumer_arity } else { self.arity };
+        let lut_arity = if self.kernel.starts_with("backward") { self.consumer_arity } else { self.arity };
         for (name, value) in [
             ("ARITY", self.arity),
             ("CODES", 1 << self.arity),
@@ -143,6 +169,7 @@ impl Variant {
             ("SPAN", self.span as usize),
             ("PLANES", self.planes as usize),
             ("HISTORY", HISTORY as usize),
+            ("SLICES", self.gradients.bits() as usize),
         ] {
             let _ = writeln!(out, "const {name}: u32 = {value}u;");
         }
@@ -195,7 +222,7 @@ impl Variant {
 
     /// Every kernel in every form that a training run can ask for; what the shader tests translate.
     pub fn all() -> Vec<Variant> {
-        use GradientFormat::{Bf16, F32};
+        use GradientFormat::{Bf16, F32, Int8, Int12, Int16};
         use Parametrization::{IwpSigmoid, IwpSin, Op};
         let mut all = Vec::new();
         for kernel in ["advance", "encode", "evaluate", "group_sum", "group_sum_soft", "unpack_bits"] {
@@ -232,6 +259,21 @@ impl Variant {
             all.push(Variant { arity, workgroup: 256, bits_words: 4, ..Variant::of("forward_hard") });
             let workgroup = 256.min(4096 >> arity);
             all.push(Variant { arity, workgroup, lanes: 16, span: 8, ..Variant::of("backward_hard") });
+        }
+        for gradients in [Int8, Int12, Int16] {
+            all.push(Variant { gradients, ..Variant::of("slice_gradients") });
+            for lanes in [1, 4] {
+                for keep in [true, false] {
+                    for (consumers, consumer_class) in [(true, false), (true, true), (false, false)] {
+                        let base = Variant::of("backward_sliced");
+                        all.push(Variant { gradients, lanes, keep, consumers, consumer_class, ..base });
+                    }
+                }
+            }
+        }
+        for arity in 1..=6 {
+            let base = Variant { gradients: Int8, ..Variant::of("backward_sliced") };
+            all.push(Variant { arity, consumer_arity: 7 - arity, ..base });
         }
         for gradients in [F32, Bf16] {
             for (lanes, span) in [(1, 32), (4, 32), (8, 16), (16, 8)] {

@@ -57,7 +57,7 @@ pub struct Training {
     pub partials: u32,
     pub samples: u32,
     pub batch: u32,
-    pub pad: u32,
+    pub slice_scale: f32,
 }
 
 /// What changes every step.

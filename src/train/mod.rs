@@ -5,6 +5,8 @@
 
 mod evaluation;
 mod parameters;
+mod run;
+mod run_folder;
 mod samples;
 mod settings;
 mod step;
@@ -13,6 +15,8 @@ mod tuning;
 mod workspace;
 
 pub use evaluation::{Evaluation, Evaluator, Mode};
+pub use run::{Beginning, Reporter, run};
+pub use run_folder::{Metrics, RunFolder};
 pub use settings::{Cage, Method, Overrides, Preset, Schedule, Settings, parse_layers};
 pub use trainer::{Progress, Trainer, draw_model};
 pub use tuning::Tuning;

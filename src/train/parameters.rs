@@ -55,7 +55,7 @@ impl Parameters {
 fn upload_layer(gpu: &Gpu, layer: &Layer) -> LayerParameters {
     let (gates, arity) = (layer.gates(), layer.arity);
     let logits = (gates * layer.parametrization.logits(arity)) as u64;
-    let consumers = Consumers::of(&layer.wiring, layer.inputs);
+    let consumers = Consumers::of(&layer.wiring, layer.inputs, arity);
     LayerParameters {
         gates: gates as u32,
         inputs: layer.inputs as u32,

@@ -5,7 +5,7 @@ use super::samples::Samples;
 use super::settings::Settings;
 use super::tuning::Tuning;
 use super::workspace::{EncoderTable, Gradients, Workspace};
-use crate::gpu::shader::Variant;
+use crate::gpu::shader::{GradientFormat, Variant};
 use crate::gpu::{Gpu, Kernel, Pass};
 use crate::network::Model;
 
@@ -125,7 +125,8 @@ impl<'a> PassMaker<'a> {
         s: &StepBuffers,
         settings: &Settings,
     ) -> Pass {
-        let variant = Variant { gradients: settings.gradients, ..Variant::of("loss") };
+        let gradients = if settings.gradients.is_sliced() { GradientFormat::F32 } else { settings.gradients };
+        let variant = Variant { gradients, ..Variant::of("loss") };
         let buffers = [
             (0, &w.batch_uniform),
             (1, &s.training),
@@ -139,12 +140,28 @@ impl<'a> PassMaker<'a> {
         self.pass(variant, "loss".into(), &buffers, [1, 1])
     }
 
-    /// Class gradients to table gradients: a `backward_hard` a layer, last to first.
-    pub fn backward_hard(&mut self, p: &Parameters, w: &Workspace, g: &Gradients, settings: &Settings) -> Vec<Pass> {
+    /// Class gradients to bit-sliced integers.
+    pub fn slice_gradients(&mut self, w: &Workspace, g: &Gradients, s: &StepBuffers, settings: &Settings) -> Pass {
+        let variant = Variant { gradients: settings.gradients, ..Variant::of("slice_gradients") };
+        let buffers = [(0, &w.batch_uniform), (1, &s.training), (2, &s.step), (3, &g.classes), (4, &g.sliced_classes)];
+        self.pass(variant, "slice_gradients".into(), &buffers, [(w.batch.classes * w.words).div_ceil(64), 1])
+    }
+
+    /// Class gradients to table gradients: a `backward_hard` or `backward_sliced` a layer, last to first.
+    pub fn backward(
+        &mut self,
+        p: &Parameters,
+        w: &Workspace,
+        g: &Gradients,
+        s: &StepBuffers,
+        settings: &Settings,
+    ) -> Vec<Pass> {
         let last = p.layers.len() - 1;
         let mut passes = Vec::new();
         for (i, l) in p.layers.iter().enumerate().rev() {
             let Tuning { span, most_lanes, .. } = self.tuning;
+            let sliced = settings.gradients.is_sliced();
+            let span = if sliced { self.tuning.span_words(w.words) * 32 } else { span };
             let lanes = (w.words * 32).div_ceil(span).next_power_of_two().min(most_lanes);
             // Shared sums must fit the 16 KiB of workgroup memory that every device has.
             let workgroup = self.tuning.workgroup.min(4096 >> l.arity).max(lanes);
@@ -159,10 +176,11 @@ impl<'a> PassMaker<'a> {
                 consumers,
                 consumer_class: i + 1 == last,
                 keep,
-                ..Variant::of("backward_hard")
+                ..Variant::of(if sliced { "backward_sliced" } else { "backward_hard" })
             };
             let inputs = if i == 0 { &w.bits } else { &w.outputs[i - 1] };
-            let source = if i + 1 >= last { &g.classes } else { &g.planes[(i + 1) % 2] };
+            let classes = if sliced { &g.sliced_classes } else { &g.classes };
+            let source = if i + 1 >= last { classes } else { &g.planes[(i + 1) % 2] };
             let mut buffers =
                 vec![(0, &w.layers[i].0), (1, &l.wiring), (2, inputs), (3, source), (4, &l.table_gradients)];
             if consumers {
@@ -172,8 +190,11 @@ impl<'a> PassMaker<'a> {
             if keep {
                 buffers.push((8, &g.planes[i % 2]));
             }
+            if sliced {
+                buffers.push((9, &s.training));
+            }
             let groups = self.groups(l.gates, workgroup / lanes);
-            passes.push(self.pass(variant, format!("backward_hard {i}"), &buffers, groups));
+            passes.push(self.pass(variant, format!("{} {i}", variant.kernel), &buffers, groups));
         }
         passes
     }

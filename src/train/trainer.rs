@@ -121,7 +121,10 @@ impl<'a> Trainer<'a> {
         step.push(make.advance(&buffers));
         step.extend(make.forward_hard(&parameters, &workspace));
         step.push(make.loss(&workspace, &gradients, &samples, &buffers, settings));
-        step.extend(make.backward_hard(&parameters, &workspace, &gradients, settings));
+        if settings.gradients.is_sliced() {
+            step.push(make.slice_gradients(&workspace, &gradients, &buffers, settings));
+        }
+        step.extend(make.backward(&parameters, &workspace, &gradients, &buffers, settings));
         step.extend(make.update(&model, &parameters, &workspace, &buffers));
         gpu.check()?;
         Ok(Trainer {
@@ -265,6 +268,15 @@ fn constants(settings: &Settings, model: &Model, samples: u32) -> structs::Train
         partials: model.layers.len() as u32 * MOST_PARTIALS,
         samples,
         batch: settings.batch,
-        pad: 0,
+        slice_scale: slice_scale(settings),
     }
+}
+
+/// Integer units a unit of gradient: a class gradient is at most 1 / (τ · batch), and gets a quarter of the range; the
+/// rest is for sums.
+fn slice_scale(settings: &Settings) -> f32 {
+    if !settings.gradients.is_sliced() {
+        return 1.0;
+    }
+    (1u32 << (settings.gradients.bits() - 3)) as f32 * settings.tau * settings.batch as f32
 }

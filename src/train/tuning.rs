@@ -9,6 +9,8 @@ pub struct Tuning {
     pub workgroup: u32,
     /// Samples a lane of the backward pass takes at once: 8, 16 or 32.
     pub span: u32,
+    /// Most 32-sample words that a lane of the bit-sliced backward pass takes at once: 1, 2 or 4.
+    pub most_span_words: u32,
     /// Most lanes that share a gate in the backward pass.
     pub most_lanes: u32,
     /// Lanes that count a class together.
@@ -22,9 +24,21 @@ impl Tuning {
     /// workgroups and long lanes; a GPU gets neighbouring lanes on neighbouring samples.
     pub fn for_adapter(adapter: &AdapterSummary) -> Self {
         if adapter.is_software() {
-            Tuning { workgroup: 64, span: 32, most_lanes: 1, vote_lanes: 8, most_workgroups: 32 }
+            Tuning { workgroup: 64, span: 32, most_span_words: 2, most_lanes: 1, vote_lanes: 8, most_workgroups: 16 }
         } else {
-            Tuning { workgroup: 256, span: 8, most_lanes: 16, vote_lanes: 64, most_workgroups: 16_384 }
+            Tuning {
+                workgroup: 256,
+                span: 8,
+                most_span_words: 1,
+                most_lanes: 16,
+                vote_lanes: 64,
+                most_workgroups: 16_384,
+            }
         }
+    }
+
+    /// Words a lane of the bit-sliced backward pass takes of rows of `words`: as many as divide them.
+    pub fn span_words(&self, words: u32) -> u32 {
+        [4, 2, 1].into_iter().find(|n| *n <= self.most_span_words && words.is_multiple_of(*n)).unwrap_or(1)
     }
 }

@@ -59,8 +59,10 @@ pub struct Workspace {
 
 /// What only training needs: gradient rows in chunks of 8 samples.
 pub struct Gradients {
-    /// `[classes]` rows.
+    /// `[classes]` rows, as `loss` leaves them: f32 where planes are sliced.
     pub classes: wgpu::Buffer,
+    /// `[classes]` rows, bit-sliced; unused otherwise.
+    pub sliced_classes: wgpu::Buffer,
     /// Two planes of `[gates]` rows, of the widest layer that keeps its gradients; layer l writes plane l % 2.
     pub planes: [wgpu::Buffer; 2],
 }
@@ -121,18 +123,15 @@ impl Workspace {
 impl Gradients {
     /// Make the class rows and the two planes.
     pub fn new(gpu: &Gpu, model: &Model, words: u32, format: GradientFormat) -> Self {
-        let sample_bytes = match format {
-            GradientFormat::F32 => 4,
-            GradientFormat::Bf16 => 2,
-        };
-        let row = u64::from(words) * 32 * sample_bytes;
+        let row = u64::from(words) * 32 * u64::from(format.bits()) / 8;
         // The first layer's gradients are not kept, the last layer's are its classes'.
         let inner = &model.layers[..model.layers.len() - 1];
         let widest = |parity: usize| {
             inner.iter().enumerate().skip(1).filter(|(i, _)| i % 2 == parity).map(|(_, l)| l.gates()).max().unwrap_or(0)
         };
         Gradients {
-            classes: gpu.storage("class gradients", model.classes.len() as u64 * row),
+            classes: gpu.storage("class gradients", model.classes.len() as u64 * u64::from(words) * 128),
+            sliced_classes: gpu.storage("sliced class gradients", model.classes.len() as u64 * row),
             planes: [0, 1].map(|parity| gpu.storage("gradient plane", widest(parity) as u64 * row)),
         }
     }

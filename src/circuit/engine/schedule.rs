@@ -1,0 +1,359 @@
+//! From a netlist to a program: which gate is evaluated when, and which slot holds which signal.
+//!
+//! A slot is a block of 512 samples of one signal. The program is bound by the cache, so the order is chosen for it:
+//! - within a level, a walk from gate to gate over shared inputs, so that the second reader of a signal finds it near;
+//! - the walk is cut into windows, and within a window gates of one kind run together, without a branch per gate;
+//! - a slot is free again once the last reader's window is done, and the slot that was freed last is used first.
+//!
+//! Gates that do nothing but vote for one class run last, class by class, so that their slots are few and counted while
+//! they are near. Every LUT of the netlist is evaluated once; nothing is simplified here.
+
+use std::ops::Range;
+
+use super::encode::Encoding;
+use crate::circuit::{Lut, Netlist, Signal};
+
+/// Gates in a window: their inputs and outputs fit the first-level cache together.
+const WINDOW: usize = 128;
+
+/// What a run of gates computes. Polarities are chosen so that every gate gives 0 for inputs that are all 0, which leaves
+/// these functions of two inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// 0
+    Zero,
+    /// a
+    Copy,
+    /// a ∧ b
+    And,
+    /// a ∧ ¬b
+    AndNot,
+    /// a ∨ b
+    Or,
+    /// a ⊕ b
+    Xor,
+    /// Any table of 3 to 6 inputs.
+    Wide(u8),
+}
+
+/// A gate of at most two inputs.
+#[derive(Debug, Clone, Copy)]
+pub struct Narrow {
+    /// Slots of the inputs.
+    pub inputs: [u32; 2],
+    /// Slot of the output.
+    pub output: u32,
+}
+
+/// A gate of 3 to 6 inputs.
+#[derive(Debug, Clone, Copy)]
+pub struct Wide {
+    /// Bit `c` is the output for code `c`, the first input is the highest bit of the code.
+    pub table: u64,
+    /// Slots of the inputs.
+    pub inputs: [u32; 6],
+    /// Slot of the output.
+    pub output: u32,
+}
+
+/// One instruction.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Evaluate narrow gates of one kind; the range is into [`Program::narrow`].
+    Narrow(Kind, Range<usize>),
+    /// Evaluate wide gates of one arity; the range is into [`Program::wide`].
+    Wide(u8, Range<usize>),
+    /// Count the votes of a class.
+    Tally(Tally),
+}
+
+/// The votes of a class; the ranges are into [`Program::votes`].
+#[derive(Debug, Clone)]
+pub struct Tally {
+    /// The class.
+    pub class: usize,
+    /// Slots that vote where they are 1.
+    pub plain: Range<usize>,
+    /// Slots that vote where they are 0.
+    pub inverted: Range<usize>,
+    /// Votes that are always cast.
+    pub offset: u32,
+}
+
+/// A netlist laid out to be evaluated block by block. Input rows are the first slots.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// In order.
+    pub steps: Vec<Step>,
+    /// Gates of at most two inputs.
+    pub narrow: Vec<Narrow>,
+    /// Gates of more.
+    pub wide: Vec<Wide>,
+    /// Slots of votes.
+    pub votes: Vec<u32>,
+    /// Slots in all.
+    pub slots: usize,
+}
+
+/// A LUT as it is evaluated, in slots' polarity.
+struct Gate {
+    kind: Kind,
+    table: u64,
+    inputs: [Signal; 6],
+    arity: usize,
+    output: Signal,
+}
+
+impl Program {
+    /// Schedule every LUT of `netlist`, whose features are encoded as `encoding` says.
+    pub fn new(netlist: &Netlist, encoding: &Encoding) -> Self {
+        let (gates, inverted) = gates(netlist);
+        let features = netlist.features();
+        let levels = netlist.levels();
+        let mut slots = Slots::new(netlist, encoding);
+        let mut program = Program::default();
+
+        let only_class = only_class(netlist);
+        let depth = levels.iter().copied().max().unwrap_or(0);
+        let mut by_level: Vec<Vec<u32>> = vec![Vec::new(); depth as usize + 1];
+        let mut by_class: Vec<Vec<u32>> = vec![Vec::new(); netlist.classes.len()];
+        for (i, class) in only_class.iter().enumerate() {
+            match class {
+                Some(class) => by_class[*class].push(i as u32),
+                None => by_level[levels[features + i] as usize].push(i as u32),
+            }
+        }
+        for level in by_level {
+            program.evaluate(&gates, &walk(&level, &gates, netlist.signals()), &mut slots);
+        }
+        for (class, of_class) in by_class.iter().enumerate() {
+            program.evaluate(&gates, &walk(of_class, &gates, netlist.signals()), &mut slots);
+            let votes = &netlist.votes[class];
+            let start = program.votes.len();
+            for complement in [false, true] {
+                let cast = votes.iter().filter(|v| (v.inverted != inverted[v.signal as usize]) == complement);
+                program.votes.extend(cast.map(|v| slots.of[v.signal as usize]));
+            }
+            let plain = votes.iter().filter(|v| v.inverted == inverted[v.signal as usize]).count();
+            let (middle, end) = (start + plain, program.votes.len());
+            program.steps.push(Step::Tally(Tally {
+                class,
+                plain: start..middle,
+                inverted: middle..end,
+                offset: netlist.offsets[class],
+            }));
+            votes.iter().for_each(|v| slots.read(v.signal));
+            slots.release();
+        }
+        program.slots = slots.count;
+        program
+    }
+
+    /// Blocks that one run reads and writes: pins, outputs, votes.
+    pub fn blocks_moved(&self) -> usize {
+        let narrow = |kind: Kind| match kind {
+            Kind::Zero => 1,
+            Kind::Copy => 2,
+            _ => 3,
+        };
+        let of = |step: &Step| match step {
+            Step::Narrow(kind, gates) => narrow(*kind) * gates.len(),
+            Step::Wide(arity, gates) => (usize::from(*arity) + 1) * gates.len(),
+            Step::Tally(t) => t.plain.len() + t.inverted.len(),
+        };
+        self.steps.iter().map(of).sum()
+    }
+
+    /// Append the gates numbered in `order`, window by window.
+    fn evaluate(&mut self, gates: &[Gate], order: &[u32], slots: &mut Slots) {
+        for window in order.chunks(WINDOW) {
+            let mut window: Vec<&Gate> = window.iter().map(|&i| &gates[i as usize]).collect();
+            window.sort_by_key(|g| g.kind);
+            for run in window.chunk_by(|a, b| a.kind == b.kind) {
+                let step = match run[0].kind {
+                    Kind::Wide(arity) => {
+                        let start = self.wide.len();
+                        self.wide.extend(run.iter().map(|g| Wide {
+                            table: g.table,
+                            inputs: g.inputs.map(|s| slots.of[s as usize]),
+                            output: slots.take(g.output),
+                        }));
+                        Step::Wide(arity, start..self.wide.len())
+                    }
+                    kind => {
+                        let start = self.narrow.len();
+                        self.narrow.extend(run.iter().map(|g| Narrow {
+                            inputs: [slots.of[g.inputs[0] as usize], slots.of[g.inputs[1] as usize]],
+                            output: slots.take(g.output),
+                        }));
+                        Step::Narrow(kind, start..self.narrow.len())
+                    }
+                };
+                self.steps.push(step);
+            }
+            for gate in window {
+                gate.inputs[..gate.arity].iter().for_each(|&s| slots.read(s));
+                slots.drop_unread(gate.output);
+            }
+            slots.release();
+        }
+    }
+}
+
+/// Every LUT with its polarity chosen, and for every signal whether its slot holds the complement.
+fn gates(netlist: &Netlist) -> (Vec<Gate>, Vec<bool>) {
+    let mut inverted = vec![false; netlist.features()];
+    let gates = netlist.luts.iter().enumerate().map(|(i, lut)| {
+        let flips = lut.inputs().iter().fold(0, |code, &s| (code << 1) | u32::from(inverted[s as usize]));
+        let mut table =
+            (0..1 << lut.arity).fold(0, |table, code| table | (u64::from(lut.output(code ^ flips)) << code));
+        inverted.push(table & 1 == 1);
+        if table & 1 == 1 {
+            table = !table & lut.mask();
+        }
+        gate(lut, table, netlist.output_of(i))
+    });
+    let gates = gates.collect();
+    (gates, inverted)
+}
+
+/// The kind of a LUT with this table, which is 0 at code 0.
+fn gate(lut: &Lut, table: u64, output: Signal) -> Gate {
+    let [a, b, ..] = lut.pins;
+    let (kind, first, second) = match (lut.arity, table) {
+        (0..=2, 0) => (Kind::Zero, a, b),
+        (1, _) | (2, 0b1100) => (Kind::Copy, a, b),
+        (2, 0b1010) => (Kind::Copy, b, a),
+        (2, 0b1000) => (Kind::And, a, b),
+        (2, 0b0100) => (Kind::AndNot, a, b),
+        (2, 0b0010) => (Kind::AndNot, b, a),
+        (2, 0b0110) => (Kind::Xor, a, b),
+        (2, _) => (Kind::Or, a, b),
+        (arity, _) => (Kind::Wide(arity), a, b),
+    };
+    let mut inputs = lut.pins;
+    [inputs[0], inputs[1]] = [first, second];
+    Gate { kind, table, inputs, arity: lut.arity as usize, output }
+}
+
+/// `[lut]`: the class that it votes for, where it does nothing else.
+fn only_class(netlist: &Netlist) -> Vec<Option<usize>> {
+    #[derive(Clone, Copy)]
+    enum Use {
+        None,
+        Class(usize),
+        More,
+    }
+    let mut uses = vec![Use::None; netlist.signals()];
+    for (class, votes) in netlist.votes.iter().enumerate() {
+        for vote in votes {
+            let entry = &mut uses[vote.signal as usize];
+            *entry = match *entry {
+                Use::None => Use::Class(class),
+                Use::Class(c) if c == class => Use::Class(c),
+                _ => Use::More,
+            };
+        }
+    }
+    for lut in &netlist.luts {
+        lut.inputs().iter().for_each(|&s| uses[s as usize] = Use::More);
+    }
+    let of_lut = uses[netlist.features()..].iter();
+    of_lut.map(|u| if let Use::Class(c) = u { Some(*c) } else { None }).collect()
+}
+
+/// Order gates that do not depend on each other so that neighbours share inputs: a depth-first walk over the graph whose
+/// nodes are signals and whose edges are gates.
+fn walk(members: &[u32], gates: &[Gate], signals: usize) -> Vec<u32> {
+    let inputs = |i: u32| gates[i as usize].inputs[..gates[i as usize].arity].iter().map(|&s| s as usize);
+    let mut next = vec![0usize; signals + 1];
+    members.iter().flat_map(|&i| inputs(i)).for_each(|s| next[s + 1] += 1);
+    for s in 0..signals {
+        next[s + 1] += next[s];
+    }
+    let ends = next[1..].to_vec();
+    let mut readers = vec![0u32; ends.last().copied().unwrap_or(0)];
+    let mut fill = next.clone();
+    for (m, &i) in members.iter().enumerate() {
+        for s in inputs(i) {
+            readers[fill[s]] = m as u32;
+            fill[s] += 1;
+        }
+    }
+    let mut placed = vec![false; members.len()];
+    let mut order = Vec::with_capacity(members.len());
+    let mut trail: Vec<usize> = Vec::new();
+    for start in 0..members.len() {
+        let mut found = Some(start);
+        while let Some(m) = found {
+            if !placed[m] {
+                placed[m] = true;
+                order.push(members[m]);
+                trail.extend(inputs(members[m]));
+            }
+            found = None;
+            while let Some(&s) = trail.last() {
+                if next[s] < ends[s] {
+                    found = Some(readers[next[s]] as usize);
+                    next[s] += 1;
+                    break;
+                }
+                trail.pop();
+            }
+        }
+    }
+    order
+}
+
+/// Which slot holds which signal.
+struct Slots {
+    /// `[signal]`: its slot, once it has one.
+    of: Vec<u32>,
+    /// `[signal]`: pins and votes still to read it.
+    readers: Vec<u32>,
+    /// Free slots, the last one freed on top.
+    free: Vec<u32>,
+    /// Slots that are free once the window is done.
+    freed: Vec<u32>,
+    /// Slots in all.
+    count: usize,
+}
+
+impl Slots {
+    fn new(netlist: &Netlist, encoding: &Encoding) -> Self {
+        let mut of: Vec<u32> = (0..netlist.features()).map(|f| encoding.row(f)).collect();
+        of.resize(netlist.signals(), 0);
+        Slots { of, readers: netlist.fan_out(), free: Vec::new(), freed: Vec::new(), count: encoding.rows().max(1) }
+    }
+
+    /// A slot for the output `signal`.
+    fn take(&mut self, signal: Signal) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.count += 1;
+            self.count as u32 - 1
+        });
+        self.of[signal as usize] = slot;
+        slot
+    }
+
+    /// One reader of `signal` is done.
+    fn read(&mut self, signal: Signal) {
+        let left = &mut self.readers[signal as usize];
+        *left -= 1;
+        if *left == 0 {
+            self.freed.push(self.of[signal as usize]);
+        }
+    }
+
+    /// Free the slot of an output that nothing reads.
+    fn drop_unread(&mut self, signal: Signal) {
+        if self.readers[signal as usize] == 0 {
+            self.freed.push(self.of[signal as usize]);
+        }
+    }
+
+    /// The window is done.
+    fn release(&mut self) {
+        self.free.append(&mut self.freed);
+    }
+}
