@@ -26,12 +26,14 @@ pub struct Run {
 }
 
 /// What one step saw.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
     /// Mean cross-entropy of its batch.
     pub loss: f64,
     /// Fraction of its batch that was classified rightly.
     pub accuracy: f64,
+    /// `[layer][gate][code]`
+    pub table_gradients: Vec<Vec<Vec<f64>>>,
 }
 
 impl Run {
@@ -68,8 +70,8 @@ impl Run {
         advance(&constants, confidence, step);
 
         let layers = &self.model.layers;
-        let mut sums: Vec<Vec<Vec<f64>>> = layers.iter().map(|l| vec![vec![0.0; 1 << l.arity]; l.gates()]).collect();
-        let mut report = StepReport { loss: 0.0, accuracy: 0.0 };
+        let table_gradients = layers.iter().map(|l| vec![vec![0.0; 1 << l.arity]; l.gates()]).collect();
+        let mut report = StepReport { loss: 0.0, accuracy: 0.0, table_gradients };
         for &sample in &chosen {
             let (bytes, label) = (self.model.image.pixels(), self.train.labels[sample as usize]);
             let pixels = &self.train.pixels[sample as usize * bytes..][..bytes];
@@ -84,13 +86,13 @@ impl Run {
             let group = self.model.group();
             let mut gradients: Vec<f64> = judged.gradient.iter().flat_map(|&g| std::iter::repeat_n(g, group)).collect();
             for (i, layer) in layers.iter().enumerate().rev() {
-                add_table_gradients(layer, &activations[i], &gradients, &mut sums[i]);
+                add_table_gradients(layer, &activations[i], &gradients, &mut report.table_gradients[i]);
                 gradients = input_gradients(layer, &activations[i], &gradients);
             }
         }
 
         for (i, layer) in layers.iter().enumerate() {
-            for (gate, s) in sums[i].iter().enumerate() {
+            for (gate, s) in report.table_gradients[i].iter().enumerate() {
                 let (logits, moments) = (&mut self.logits[i][gate], &mut self.moments[i][gate]);
                 update(&constants, step, layer.parametrization, s, logits, moments);
             }
