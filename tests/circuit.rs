@@ -3,7 +3,7 @@
 mod common;
 
 use common::{MNIST, Shape, mnist_images, random_model, random_netlist, random_pixels};
-use gatewright::circuit::{Engine, Netlist, Simd, reference};
+use gatewright::circuit::{Engine, Netlist, Simd, reference, simplify};
 use proptest::prelude::*;
 
 /// `[sample][class]` counts, one sample and one gate at a time.
@@ -20,7 +20,7 @@ fn any_netlist() -> impl Strategy<Value = Netlist> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_engine_gives_the_reference_counts(netlist in any_netlist(), samples in 0usize..70, seed in any::<u64>()) {
@@ -31,6 +31,31 @@ proptest! {
             let engine = Engine::with_simd(&netlist, simd);
             prop_assert_eq!(&engine.counts(&pixels, false), &expected, "{}", simd.name());
         }
+    }
+
+    #[test]
+    fn simplification_keeps_every_count(netlist in any_netlist(), seed in any::<u64>()) {
+        let (simple, report) = simplify(&netlist);
+        prop_assert!(simple.check().is_ok());
+        prop_assert!(report.after.gates <= report.before.gates);
+        prop_assert!(simple.luts.iter().all(|l| l.arity >= 2 && l.table & 1 == 0), "constants and wires are gone");
+        let pixels = random_pixels(64, netlist.image.pixels(), seed);
+        prop_assert_eq!(reference_counts(&simple, &pixels), reference_counts(&netlist, &pixels));
+        prop_assert_eq!(Engine::new(&simple).counts(&pixels, false), reference_counts(&netlist, &pixels));
+        let (again, _) = simplify(&simple);
+        prop_assert_eq!(again, simple, "a fixed point");
+    }
+
+    #[test]
+    fn simplification_is_right_for_all_inputs_of_small_circuits(
+        features in 1u32..8, gates in 0u32..40, max_arity in 0u32..7, seed in any::<u64>()
+    ) {
+        let mut netlist = random_netlist(Shape { pixels: features, features, gates, classes: 2, max_arity, seed });
+        netlist.encoder.pixel = (0..features).collect();
+        netlist.encoder.threshold = vec![0; features as usize];
+        let (simple, _) = simplify(&netlist);
+        let all: Vec<u8> = (0..1u32 << features).flat_map(|x| (0..features).map(move |f| (x >> f & 1) as u8)).collect();
+        prop_assert_eq!(reference_counts(&simple, &all), reference_counts(&netlist, &all));
     }
 }
 

@@ -1,8 +1,12 @@
 //! The discretized network: a netlist of look-up tables, run on packed words.
 
+mod census;
 mod engine;
 mod netlist;
 pub mod reference;
+mod simplify;
 
+pub use census::{Census, FUNCTION_NAMES, LayerCensus, function_number};
 pub use engine::{Engine, Packed, Simd};
 pub use netlist::{Lut, MAX_ARITY, Netlist, Signal, Vote, table_mask};
+pub use simplify::{Simplification, simplify};
