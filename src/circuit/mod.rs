@@ -1,5 +1,6 @@
 //! The discretized network: a netlist of look-up tables, run on packed words.
 
+mod builder;
 mod census;
 mod engine;
 mod netlist;
