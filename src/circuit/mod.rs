@@ -3,9 +3,11 @@
 mod builder;
 mod census;
 mod engine;
+pub mod export;
 mod netlist;
 pub mod reference;
 mod simplify;
+pub mod verify;
 
 pub use census::{Census, FUNCTION_NAMES, LayerCensus, function_number};
 pub use engine::{Engine, Packed, Simd};
