@@ -1,6 +1,6 @@
 //! gatewright trains differentiable logic gate networks in WGSL compute shaders and runs them as Boolean circuits.
 //!
-//! Data flows one way: [`data`] → [`network`] → `train` (through [`gpu`]) → [`circuit`].
+//! Data flows one way: [`data`] → [`network`] → [`train`] (through [`gpu`]) → [`circuit`].
 //! Nothing to the left imports from its right; see `docs/ARCHITECTURE.md`.
 
 pub mod circuit;
@@ -8,7 +8,9 @@ pub mod commands;
 pub mod data;
 mod error;
 pub mod files;
+pub mod gpu;
 pub mod network;
 pub mod random;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -1,1 +1,49 @@
-fn main() {}
+//! The command line, nothing else.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use gatewright::commands;
+
+/// Train logic gate networks on any GPU and run them as Boolean circuits
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(commands::train::Args),
+    Eval(commands::eval::Args),
+    Predict(commands::predict::Args),
+    Devices(commands::devices::Args),
+    /// Measure speed
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    Step(commands::bench_step::Args),
+    Infer(commands::bench_infer::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Train(args) => commands::train::run(args),
+        Command::Eval(args) => commands::eval::run(args),
+        Command::Predict(args) => commands::predict::run(args),
+        Command::Devices(args) => commands::devices::run(args),
+        Command::Bench(Bench::Infer(args)) => commands::bench_infer::run(args),
+        Command::Bench(Bench::Step(args)) => commands::bench_step::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

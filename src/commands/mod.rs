@@ -1,3 +1,8 @@
-//! The command line's subcommands, a file each: arguments in, one call each into the rooms of the library, text out.
+//! A file a subcommand, thin.
 
 pub mod bench_infer;
+pub mod bench_step;
+pub mod devices;
+pub mod eval;
+pub mod predict;
+pub mod train;

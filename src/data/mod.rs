@@ -1,5 +1,21 @@
 //! Data sets: read, check, describe. Nothing here knows of GPUs or networks.
 
+mod cifar;
+mod classes;
+mod embedded;
+mod hold_out;
+mod idx;
+mod idx_folder;
+mod picture;
+mod source;
+
+use std::path::Path;
+
+pub use picture::read_image;
+pub use source::open;
+
+use crate::{Error, Result};
+
 /// Extent of one image: `channels` planes of `height` rows of `width` bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ImageShape {
@@ -52,4 +68,15 @@ pub struct Dataset {
     pub train: Split,
     /// Samples touched only to report.
     pub test: Split,
+}
+
+/// Names of what lies in `folder`, in order; names that are not Unicode are left out.
+fn file_names(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::io("read", folder, e))? {
+        let entry = entry.map_err(|e| Error::io("read", folder, e))?;
+        names.extend(entry.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
 }

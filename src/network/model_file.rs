@@ -209,7 +209,7 @@ impl Model {
             features = layer.gates();
         }
         let classes = self.classes.len();
-        if self.layers.is_empty() || classes == 0 || features == 0 || features % classes != 0 {
+        if self.layers.is_empty() || classes == 0 || features == 0 || !features.is_multiple_of(classes) {
             return Err(format!("its last layer's {features} gates cannot be shared evenly by {classes} classes"));
         }
         Ok(())

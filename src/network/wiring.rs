@@ -88,13 +88,15 @@ fn separate_pins(wires: &mut [u32], inputs: usize, arity: usize, rng: &mut Philo
 pub struct Consumers {
     /// `[inputs + 1]`: input `i`'s pins are `pins[offsets[i]..offsets[i + 1]]`.
     pub offsets: Vec<u32>,
-    /// `[gates · arity]`: `gate · arity + pin`, ascending within an input.
+    /// `[gates · arity]`: `gate · arity + pin`; within an input all first pins come first, then all second pins, so that
+    /// lanes that walk their gates' consumers side by side meet like pins, whose gradients often vanish together (after
+    /// the residual initialization most second pins send none).
     pub pins: Vec<u32>,
 }
 
 impl Consumers {
-    /// Turn `wires` (`[gates][arity]`, each below `inputs`) around.
-    pub fn of(wires: &[u32], inputs: usize) -> Self {
+    /// Turn `wires`, `[gates][arity]`, each below `inputs`, around.
+    pub fn of(wires: &[u32], inputs: usize, arity: usize) -> Self {
         let mut offsets = vec![0u32; inputs + 1];
         for &wire in wires {
             offsets[wire as usize + 1] += 1;
@@ -104,9 +106,12 @@ impl Consumers {
         }
         let mut next = offsets.clone();
         let mut pins = vec![0u32; wires.len()];
-        for (pin, &wire) in wires.iter().enumerate() {
-            pins[next[wire as usize] as usize] = pin as u32;
-            next[wire as usize] += 1;
+        for pin in 0..arity {
+            for at in (pin..wires.len()).step_by(arity) {
+                let slot = &mut next[wires[at] as usize];
+                pins[*slot as usize] = at as u32;
+                *slot += 1;
+            }
         }
         Consumers { offsets, pins }
     }
@@ -146,8 +151,8 @@ mod tests {
     #[test]
     fn consumers_list_every_pin_once() {
         let wires = [0, 2, 2, 1, 0, 2];
-        let consumers = Consumers::of(&wires, 4);
+        let consumers = Consumers::of(&wires, 4, 2);
         assert_eq!(consumers.offsets, [0, 2, 3, 6, 6]);
-        assert_eq!(consumers.pins, [0, 4, 3, 1, 2, 5]);
+        assert_eq!(consumers.pins, [0, 4, 3, 2, 1, 5]);
     }
 }

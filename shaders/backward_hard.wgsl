@@ -1,0 +1,177 @@
+// A layer's gradients on packed bits, gathered from its consumers, and its tables' gradients in the same pass.
+// With binary inputs, the derivative of a consumer by one of its pins is f(pin = 1) - f(pin = 0), in {-1, 0, 1}:
+//   g[gate][s]  = sum over consumers of derivative * g[consumer][s]            (the straight-through input gradient)
+//   S[gate][c]  = sum over the samples whose input code is c of g[gate][s]     (the table gradient)
+// Gradient rows are [row][words * 4 chunks] of 8 samples (shared/gradient.wgsl). The last layer's gradient is its class's
+// row (OWN_CLASS); the layer before it finds its consumers' rows by class (CONSUMER_CLASS). The first layer's gradient
+// is summed but not kept (KEEP false).
+//
+// LANES lanes share a gate; each takes SPAN samples at a time, so that an edge is looked up once for all of them.
+#import shared/structs.wgsl
+#import shared/lut.wgsl
+#import shared/gradient.wgsl
+
+@group(0) @binding(0) var<uniform> layer: Layer;
+@group(0) @binding(1) var<storage, read> wiring: array<u32>;  // [gates][ARITY]
+@group(0) @binding(2) var<storage, read> inputs: array<u32>;  // [inputs][words]
+@group(0) @binding(3) var<storage, read> source: array<vec4<u32>>; // gradient rows of consumers, or of classes
+@group(0) @binding(4) var<storage, read_write> table_gradients: array<f32>; // [gates][CODES]
+#if CONSUMERS
+// [gates + 1] where each gate's edges begin in this same array, then [pins][CONSUMER_ARITY] edges: consumer << 3 | pin
+// and the consumer's other wires.
+@group(0) @binding(5) var<storage, read> edges: array<u32>;
+@group(0) @binding(6) var<storage, read> outputs: array<u32>; // [gates][words], what the consumers read
+@group(0) @binding(7) var<storage, read> consumer_tables: array<u32>;
+#endif
+#if KEEP
+@group(0) @binding(8) var<storage, read_write> gradients: array<vec4<u32>>;
+#endif
+
+const CHUNKS: u32 = SPAN / 8u;
+const GATES_PER_WORKGROUP: u32 = WORKGROUP / LANES;
+
+#if LANES_SHARE
+var<workgroup> shared_sums: array<f32, WORKGROUP * CODES>;
+#endif
+
+fn load_chunk(row: u32, chunk: u32) -> Chunk {
+    let i = row * layer.words * 4u + chunk;
+#if GRADIENT_BF16
+    return unpack_chunk(source[i]);
+#else
+    return Chunk(bitcast<vec4<f32>>(source[i * 2u]), bitcast<vec4<f32>>(source[i * 2u + 1u]));
+#endif
+}
+
+// g where `chosen` has a sample's bit, negated where `negative` has it too; sample i of g is bit `first` + i.
+fn signed(g: vec4<f32>, chosen: u32, negative: u32, first: u32) -> vec4<f32> {
+    let up = vec4<u32>(31u, 30u, 29u, 28u) - vec4<u32>(first);
+    let mask = bitcast<vec4<u32>>(bitcast<vec4<i32>>(vec4<u32>(chosen) << up) >> vec4<u32>(31u));
+    let sign = (vec4<u32>(negative) << up) & vec4<u32>(0x80000000u);
+    return bitcast<vec4<f32>>((bitcast<vec4<u32>>(g) & mask) ^ sign);
+}
+
+#if CONSUMERS
+// Add to g what one consumer sends to the gate, for the SPAN samples from chunk `chunk` on.
+fn add_consumer(edge: u32, gate: u32, chunk: u32, g: ptr<function, array<Chunk, CHUNKS>>) {
+    let code = edges[edge];
+    let consumer = code >> 3u;
+    let pin = code & 7u;
+    let word = chunk / 4u;
+    let shift = (chunk % 4u) * 8u;
+    var zeros: Pins;
+    var ones: Pins;
+    var other = 1u;
+    for (var p = 0u; p < CONSUMER_ARITY; p++) {
+        if p == pin {
+            zeros[p] = 0u;
+            ones[p] = 0xffffffffu;
+        } else {
+            zeros[p] = outputs[edges[edge + other] * layer.words + word];
+            ones[p] = zeros[p];
+            other += 1u;
+        }
+    }
+    var table = vec2<u32>(consumer_tables[consumer * CONSUMER_TABLE_WORDS], 0u);
+    if CONSUMER_TABLE_WORDS == 2u {
+        table.y = consumer_tables[consumer * CONSUMER_TABLE_WORDS + 1u];
+    }
+    let when_one = lut(table, ones);
+    let when_zero = lut(table, zeros);
+    let chosen = (when_one ^ when_zero) >> shift;
+    let negative = (when_zero & ~when_one) >> shift;
+    if chosen == 0u {
+        return; // no sample depends on this wire: its gradients need not be read
+    }
+    var row = consumer;
+    if CONSUMER_CLASS {
+        row = consumer / layer.group;
+    }
+    for (var q = 0u; q < CHUNKS; q++) {
+        let sent = load_chunk(row, chunk + q);
+        (*g)[q].low += signed(sent.low, chosen, negative, q * 8u);
+        (*g)[q].high += signed(sent.high, chosen, negative, q * 8u + 4u);
+    }
+}
+#endif
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let lane = index % LANES;
+    let step = count.x * GATES_PER_WORKGROUP;
+    for (var first = wid.x * GATES_PER_WORKGROUP; first < layer.gates; first += step) {
+        let gate = first + index / LANES;
+        var sums: array<vec4<f32>, CODES>;
+        if gate < layer.gates {
+            for (var chunk = lane * CHUNKS; chunk < layer.words * 4u; chunk += LANES * CHUNKS) {
+                var g: array<Chunk, CHUNKS>;
+#if CONSUMERS
+                for (var edge = edges[gate]; edge < edges[gate + 1u]; edge += CONSUMER_ARITY) {
+                    add_consumer(edge, gate, chunk, &g);
+                }
+#else
+                for (var q = 0u; q < CHUNKS; q++) {
+                    g[q] = load_chunk(gate / layer.group, chunk + q);
+                }
+#endif
+#if KEEP
+                for (var q = 0u; q < CHUNKS; q++) {
+                    let i = gate * layer.words * 4u + chunk + q;
+#if GRADIENT_BF16
+                    gradients[i] = pack_chunk(g[q]);
+#else
+                    gradients[i * 2u] = bitcast<vec4<u32>>(g[q].low);
+                    gradients[i * 2u + 1u] = bitcast<vec4<u32>>(g[q].high);
+#endif
+                }
+#endif
+                // Which samples have each input code.
+                var with_code: array<u32, CODES>;
+                for (var c = 0u; c < CODES; c++) {
+                    with_code[c] = 0xffffffffu;
+                }
+                for (var pin = 0u; pin < ARITY; pin++) {
+                    let x = inputs[wiring[gate * ARITY + pin] * layer.words + chunk / 4u] >> ((chunk % 4u) * 8u);
+                    for (var c = 0u; c < CODES; c++) {
+                        with_code[c] &= select(~x, x, ((c >> (ARITY - 1u - pin)) & 1u) == 1u);
+                    }
+                }
+                for (var q = 0u; q < CHUNKS; q++) {
+                    for (var c = 0u; c < CODES; c++) {
+                        sums[c] += signed(g[q].low, with_code[c], 0u, q * 8u) + signed(g[q].high, with_code[c], 0u, q * 8u + 4u);
+                    }
+                }
+            }
+        }
+#if LANES_SHARE
+        for (var c = 0u; c < CODES; c++) {
+            shared_sums[index * CODES + c] = dot(sums[c], vec4<f32>(1.0));
+        }
+        workgroupBarrier();
+        for (var half = LANES / 2u; half > 0u; half /= 2u) {
+            if lane < half {
+                for (var c = 0u; c < CODES; c++) {
+                    shared_sums[index * CODES + c] += shared_sums[(index + half) * CODES + c];
+                }
+            }
+            workgroupBarrier();
+        }
+        if lane == 0u && gate < layer.gates {
+            for (var c = 0u; c < CODES; c++) {
+                table_gradients[gate * CODES + c] = shared_sums[index * CODES + c];
+            }
+        }
+        workgroupBarrier();
+#else
+        if gate < layer.gates {
+            for (var c = 0u; c < CODES; c++) {
+                table_gradients[gate * CODES + c] = dot(sums[c], vec4<f32>(1.0));
+            }
+        }
+#endif
+    }
+}

@@ -1,0 +1,24 @@
+// Which samples make up the batch: [words * 32] u32 sample numbers.
+// Training takes batch after batch from one permutation an epoch; a batch may straddle two epochs, so that every
+// sample is seen exactly once an epoch. Evaluation takes samples in order; what lies past the end repeats the last.
+#import shared/structs.wgsl
+#import shared/permutation.wgsl
+
+@group(0) @binding(0) var<uniform> batch: Batch;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read_write> chosen: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let s = id.x;
+    if s >= batch.words * 32u {
+        return;
+    }
+    if TRAINING {
+        let place = step.position + min(s, batch.size - 1u);
+        let epoch = step.epoch + place / batch.samples;
+        chosen[s] = permuted(vec2<u32>(batch.key0, batch.key1), epoch, batch.samples, place % batch.samples);
+    } else {
+        chosen[s] = min(batch.first + s, batch.samples - 1u);
+    }
+}

@@ -1,0 +1,69 @@
+// Structures shared with the host; their twins are in src/gpu/structs.rs, compared field by field in a test.
+
+// One layer at one batch size.
+struct Layer {
+    gates: u32,        // gates of this layer
+    inputs: u32,       // features of the layer before
+    words: u32,        // 32-sample words a feature: ceil(batch / 32)
+    group: u32,        // last layer: gates a class; the layer before it: the same; else 1
+    first_partial: u32, // where this layer's confidence partial sums begin
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
+}
+
+// A batch: which samples, and their extent.
+struct Batch {
+    samples: u32,      // samples in the set it is picked from
+    size: u32,         // samples in a full batch
+    words: u32,        // 32-sample words: ceil(size / 32)
+    first: u32,        // evaluation: first sample of the batch
+    row_words: u32,    // u32 words of bytes a sample: ceil(pixels / 4)
+    features: u32,     // input bits of the network
+    key0: u32,         // seed of the permutations
+    key1: u32,
+    classes: u32,
+    shard: u32,        // samples a shard of pixels
+    pad0: u32,
+    pad1: u32,
+}
+
+// What does not change during a run.
+struct Training {
+    learning_rate: f32,
+    final_fraction: f32,  // cosine: the last rate as a fraction of the first
+    warmup_steps: u32,
+    total_steps: u32,     // 0: the rate stays constant
+    beta1: f32,
+    beta2: f32,
+    epsilon: f32,
+    weight_decay: f32,
+    group_tau: f32,       // the group sum's temperature
+    temperature: f32,     // of selection, backward, where CAGE does not set it
+    cage: u32,            // 1: CAGE sets the backward temperature
+    cage_tau_min: f32,
+    cage_tau_max: f32,
+    cage_decay: f32,
+    choices: f32,         // K, choices a selection: 2 (input-wise) or 16
+    selections: f32,      // selections of the whole network, over which confidence is averaged
+    partials: u32,        // confidence partial sums
+    samples: u32,         // training samples
+    batch: u32,           // samples a step
+    pad0: u32,
+}
+
+// What changes every step; written by `advance` alone.
+struct Step {
+    step: u32,            // steps begun
+    temperature: f32,     // of this step's backward pass: tau_b, or the fixed one
+    learning_rate: f32,
+    confidence: f32,      // mean confidence of this step's selections
+    confidence_mean: f32, // its running mean
+    beta1_power: f32,     // beta1^step
+    beta2_power: f32,
+    epoch: u32,           // of the next batch's first sample
+    position: u32,        // of the next batch's first sample in its epoch
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
+}

@@ -1,0 +1,44 @@
+// Logits to hard tables, and the confidence that CAGE looks at.
+// logits [gates][LOGITS] f32; tables [gates][TABLE_WORDS] u32, bit c is the output for code c; partials: one sum of
+// confidences a workgroup.
+#import shared/structs.wgsl
+#import parametrization
+
+@group(0) @binding(0) var<uniform> layer: Layer;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read_write> tables: array<u32>;
+@group(0) @binding(3) var<storage, read_write> partials: array<f32>;
+
+var<workgroup> sums: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    var sum = 0.0;
+    for (var gate = wid.x * 64u + lane; gate < layer.gates; gate += count.x * 64u) {
+        var z: array<f32, LOGITS>;
+        for (var i = 0u; i < LOGITS; i++) {
+            z[i] = logits[gate * LOGITS + i];
+        }
+        let table = hard_table(z);
+        tables[gate * TABLE_WORDS] = table.x;
+        if TABLE_WORDS == 2u {
+            tables[gate * TABLE_WORDS + 1u] = table.y;
+        }
+        sum += confidence(z);
+    }
+    sums[lane] = sum;
+    workgroupBarrier();
+    for (var half = 32u; half > 0u; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        partials[layer.first_partial + wid.x] = sums[0];
+    }
+}

@@ -1,0 +1,128 @@
+//! `bench step`: time whole training steps on synthetic data.
+
+use std::time::Instant;
+
+use crate::data::{Dataset, ImageShape, Split};
+use crate::gpu::Gpu;
+use crate::gpu::shader::GradientFormat;
+use crate::network::{Initialization, Parametrization};
+use crate::random::Philox;
+use crate::train::{Method, Preset, Settings, Trainer, parse_layers};
+use crate::{Error, Result};
+
+/// Time whole training steps on random bits; needs no data set
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Gates of each layer
+    #[arg(long, default_value = "6x8000")]
+    layers: String,
+    /// Input bits
+    #[arg(long, default_value_t = 784)]
+    inputs: usize,
+    /// Samples a step
+    #[arg(long, default_value_t = 128)]
+    batch: u32,
+    /// How gates are selected and differentiated
+    #[arg(long, value_enum, default_value = "hard-st")]
+    method: Method,
+    /// How logits become tables
+    #[arg(long, value_enum, default_value = "iwp")]
+    parametrization: Parametrization,
+    /// Where logits start; gaussian gates depend on both inputs, residual ones mostly on one, which is faster
+    #[arg(long, value_enum, default_value = "gaussian")]
+    init: Initialization,
+    /// How gradient planes are stored
+    #[arg(long, value_enum)]
+    gradients: Option<GradientFormat>,
+    /// Timed rounds, each of several steps in one submission
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// Steps a round
+    #[arg(long, default_value_t = 5)]
+    steps: u32,
+    /// Adapter, by number or name
+    #[arg(long)]
+    adapter: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Print the minimum and the median over the rounds.
+pub fn run(args: Args) -> Result<()> {
+    if args.inputs < 2 || args.inputs > 1 << 22 || args.rounds == 0 || args.steps == 0 {
+        return Err(Error::usage("--inputs takes 2 to 2^22, --rounds and --steps at least 1"));
+    }
+    let base = Preset::Quick.settings();
+    let settings = Settings {
+        layers: parse_layers(&args.layers)?,
+        thresholds: 1,
+        batch: args.batch,
+        method: args.method,
+        parametrization: args.parametrization,
+        init: args.init,
+        gradients: args.gradients.unwrap_or(base.gradients),
+        ..base
+    };
+    settings.check()?;
+    let gpu = Gpu::open(args.adapter.as_deref())?;
+    let mut trainer = Trainer::new(&gpu, &settings, &random_bits(args.inputs, args.batch))?;
+    trainer.submit(2)?;
+    trainer.finish()?;
+    let mut times = Vec::new();
+    for _ in 0..args.rounds {
+        let start = Instant::now();
+        trainer.submit(args.steps)?;
+        trainer.finish()?;
+        times.push(start.elapsed().as_secs_f64() * 1e3 / f64::from(args.steps));
+    }
+    times.sort_by(f64::total_cmp);
+    let (min, median) = (times[0], times[times.len() / 2]);
+    let gates: usize = settings.layers.iter().sum();
+    let report = serde_json::json!({
+        "adapter": gpu.adapter.name,
+        "backend": gpu.adapter.backend,
+        "layers": settings.layers,
+        "inputs": args.inputs,
+        "batch": args.batch,
+        "method": settings.method,
+        "parametrization": settings.parametrization,
+        "init": settings.init,
+        "gradients": settings.gradients,
+        "step_ms_min": min,
+        "step_ms_median": median,
+        "gate_samples_per_s": gates as f64 * f64::from(args.batch) / (min * 1e-3),
+        "peak_gpu_bytes": gpu.allocated_bytes(),
+    });
+    if args.json {
+        println!("{report}");
+    } else {
+        println!("{} ({})", gpu.adapter.name, gpu.adapter.backend);
+        println!("{gates} gates in {} layers, {} inputs, batch {}", settings.layers.len(), args.inputs, args.batch);
+        println!(
+            "step: minimum {min:.3} ms, median {median:.3} ms over {} rounds of {} steps",
+            args.rounds, args.steps
+        );
+        println!(
+            "{:.3e} gate·samples/s, {:.1} MiB of buffers",
+            gates as f64 * f64::from(args.batch) / (min * 1e-3),
+            gpu.allocated_bytes() as f64 / 1048576.0
+        );
+    }
+    Ok(())
+}
+
+/// Enough samples for some steps, each byte 0 or 255.
+fn random_bits(inputs: usize, batch: u32) -> Dataset {
+    let mut rng = Philox::new(1, 0);
+    let samples = (batch as usize * 2).max(64);
+    let pixels = (0..samples * inputs).map(|_| if rng.next_u32() & 1 == 1 { 255 } else { 0 }).collect();
+    let labels = (0..samples).map(|_| rng.below(10) as u8).collect();
+    Dataset {
+        name: "random bits".into(),
+        classes: (0..10).map(|c| c.to_string()).collect(),
+        image: ImageShape { channels: 1, height: 1, width: inputs },
+        train: Split { pixels, labels },
+        test: Split { pixels: Vec::new(), labels: Vec::new() },
+    }
+}

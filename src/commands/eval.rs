@@ -1,0 +1,95 @@
+//! `eval`: a saved circuit on a data set, on the CPU.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::circuit::{Engine, Netlist};
+use crate::network::Model;
+use crate::{Error, Result, data};
+
+/// Evaluate a saved network on a test set: accuracy, confusion matrix, images a second
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A model.safetensors
+    model: PathBuf,
+    /// Data set [default: the one the model was trained on]
+    #[arg(long)]
+    data: Option<String>,
+    /// Folder in which named data sets lie (or the environment variable GATEWRIGHT_DATA)
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Evaluate on the training samples instead of the test samples
+    #[arg(long)]
+    train: bool,
+    /// Use one core only
+    #[arg(long)]
+    single: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Print accuracy, per-class accuracy and the confusion matrix.
+pub fn run(args: Args) -> Result<()> {
+    let model = Model::load(&args.model)?;
+    let name = args.data.as_deref().unwrap_or(&model.dataset);
+    let data = data::open(name, args.data_dir.as_deref())?;
+    if data.image != model.image || data.classes.len() != model.classes.len() {
+        let of = |i: &data::ImageShape, classes: usize| {
+            format!("{}×{}×{} bytes in {classes} classes", i.channels, i.height, i.width)
+        };
+        return Err(Error::usage(format!(
+            "{} takes {}, but {} has {}; choose the right set by --data",
+            args.model.display(),
+            of(&model.image, model.classes.len()),
+            data.name,
+            of(&data.image, data.classes.len())
+        )));
+    }
+    let split = if args.train { &data.train } else { &data.test };
+    let netlist = Netlist::from_model(&model).map_err(|problem| Error::input(&args.model, problem))?;
+    let engine = Engine::new(&netlist);
+    let started = Instant::now();
+    let predicted = engine.classify(&split.pixels, !args.single);
+    let seconds = started.elapsed().as_secs_f64();
+    let classes = model.classes.len();
+    // Row: what it is; column: what it is taken for.
+    let mut confusion = vec![vec![0usize; classes]; classes];
+    for (&label, &class) in split.labels.iter().zip(&predicted) {
+        confusion[usize::from(label)][class as usize] += 1;
+    }
+    let right: usize = (0..classes).map(|c| confusion[c][c]).sum();
+    let accuracy = right as f64 / split.len() as f64;
+    let images_per_second = split.len() as f64 / seconds;
+    if args.json {
+        let report = json!({
+            "model": args.model, "data": data.name, "samples": split.len(), "gates": model.gates(),
+            "accuracy": accuracy, "right": right, "images_per_second": images_per_second,
+            "classes": model.classes, "confusion": confusion,
+        });
+        println!("{report:#}");
+        return Ok(());
+    }
+    println!("{}: {right} of {} right, {:.2} % ({} gates)", data.name, split.len(), accuracy * 100.0, model.gates());
+    let cores = if args.single { "one core" } else { "all cores" };
+    println!("{images_per_second:.0} images/s on {cores}, encoding included\n");
+    print_confusion(&model.classes, &confusion);
+    Ok(())
+}
+
+fn print_confusion(classes: &[String], confusion: &[Vec<usize>]) {
+    let name_width = classes.iter().map(|c| c.chars().count()).max().unwrap_or(1).max(6);
+    let width = confusion.iter().flatten().max().map_or(1, |m| m.to_string().len()).max(4);
+    print!("{:name_width$}  accuracy", "is \\ as");
+    classes.iter().for_each(|c| print!(" {:>width$.width$}", c));
+    println!();
+    for (c, row) in confusion.iter().enumerate() {
+        let of_class: usize = row.iter().sum();
+        let share = if of_class == 0 { f64::NAN } else { row[c] as f64 / of_class as f64 * 100.0 };
+        print!("{:name_width$}  {share:6.2} %", classes[c]);
+        row.iter().for_each(|n| print!(" {n:>width$}"));
+        println!();
+    }
+}

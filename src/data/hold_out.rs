@@ -1,0 +1,111 @@
+//! Validation samples, held out of the training samples.
+
+use super::{Dataset, Split};
+use crate::random::Philox;
+use crate::{Error, Result};
+
+/// Stream of the seed that draws what is held out; layers draw from the low streams.
+const STREAM: u32 = u32::MAX;
+
+impl Dataset {
+    /// Take `fraction` of the training samples, rounded to whole samples, out as a validation split.
+    ///
+    /// `seed` alone decides which. Both splits keep the order of the samples. A fraction outside [0, 0.9] is refused,
+    /// and so is one above 0 that would leave either split empty.
+    pub fn hold_out(mut self, fraction: f64, seed: u64) -> Result<(Dataset, Split)> {
+        if !(0.0..=0.9).contains(&fraction) {
+            return Err(Error::usage(format!("the validation fraction takes 0 to 0.9, not {fraction}")));
+        }
+        if fraction == 0.0 {
+            return Ok((self, Split { pixels: Vec::new(), labels: Vec::new() }));
+        }
+        let samples = self.train.len();
+        let held = (fraction * samples as f64).round() as usize;
+        if held == 0 || held == samples {
+            return Err(Error::usage(format!(
+                "a validation fraction of {fraction} takes {held} of {samples} training samples; choose one that \
+                 leaves some on both sides"
+            )));
+        }
+        let mut order: Vec<usize> = (0..samples).collect();
+        Philox::new(seed, STREAM).shuffle(&mut order);
+        let (validation, train) = order.split_at_mut(held);
+        validation.sort_unstable();
+        train.sort_unstable();
+        let validation = self.train.select(validation, self.image.pixels());
+        self.train = self.train.select(train, self.image.pixels());
+        Ok((self, validation))
+    }
+}
+
+impl Split {
+    /// The samples at `indices`, of `pixels` bytes each.
+    fn select(&self, indices: &[usize], pixels: usize) -> Split {
+        let mut selected = Split {
+            pixels: Vec::with_capacity(indices.len() * pixels),
+            labels: indices.iter().map(|&i| self.labels[i]).collect(),
+        };
+        for &i in indices {
+            selected.pixels.extend_from_slice(&self.pixels[i * pixels..(i + 1) * pixels]);
+        }
+        selected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ImageShape;
+    use super::*;
+
+    /// Sample `i` has the pixels `[i, i]` and the label `i % 10`.
+    fn numbered(samples: u8) -> Dataset {
+        let split =
+            |n: u8| Split { pixels: (0..n).flat_map(|i| [i; 2]).collect(), labels: (0..n).map(|i| i % 10).collect() };
+        Dataset {
+            name: "numbered".into(),
+            classes: (0..10).map(|c| c.to_string()).collect(),
+            image: ImageShape { channels: 1, height: 1, width: 2 },
+            train: split(samples),
+            test: split(10),
+        }
+    }
+
+    #[test]
+    fn held_out_samples_and_the_rest_are_the_whole_in_order() {
+        let whole = numbered(200);
+        let (rest, held) = whole.clone().hold_out(0.1, 7).unwrap();
+        assert_eq!((rest.train.len(), held.len()), (180, 20));
+        assert_eq!(rest.test, whole.test);
+        for split in [&rest.train, &held] {
+            let samples: Vec<u8> = split.pixels.chunks(2).map(|p| p[0]).collect();
+            assert!(samples.is_sorted_by(|a, b| a < b));
+            assert!(split.pixels.chunks(2).zip(&split.labels).all(|(p, &label)| p[0] == p[1] && p[0] % 10 == label));
+        }
+        let mut all: Vec<u8> = [rest.train.pixels, held.pixels].concat();
+        all.sort_unstable();
+        assert_eq!(all, whole.train.pixels);
+    }
+
+    #[test]
+    fn the_seed_alone_decides_what_is_held_out() {
+        let held = |seed| numbered(200).hold_out(0.25, seed).unwrap().1;
+        assert_eq!(held(1), held(1));
+        assert_ne!(held(1), held(2));
+        assert_ne!(held(1), held(1 | 1 << 40), "the upper half of the seed counts");
+    }
+
+    #[test]
+    fn no_fraction_holds_out_nothing() {
+        let (rest, held) = numbered(20).hold_out(0.0, 1).unwrap();
+        assert_eq!(rest, numbered(20));
+        assert!(held.is_empty());
+    }
+
+    #[test]
+    fn impossible_fractions_are_refused() {
+        for fraction in [-0.1, 0.91, 1.0, f64::NAN, f64::INFINITY, 1e-9] {
+            assert!(numbered(20).hold_out(fraction, 1).is_err(), "{fraction}");
+        }
+        assert!(numbered(1).hold_out(0.9, 1).is_err(), "nothing would be left to train on");
+    }
+}

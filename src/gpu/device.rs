@@ -1,0 +1,289 @@
+//! Adapters, the chosen device, and what can go wrong with it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::{Error, Result};
+
+/// What the `devices` command and run summaries say of an adapter.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdapterSummary {
+    /// The driver's name for it.
+    pub name: String,
+    /// vulkan, metal or dx12.
+    pub backend: String,
+    /// discrete, integrated, virtual or software.
+    pub kind: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// Optional features that make gatewright faster, as far as the adapter has them.
+    pub features: Vec<String>,
+    /// Largest buffer binding, bytes.
+    pub max_binding_bytes: u64,
+    /// Largest buffer, bytes.
+    pub max_buffer_bytes: u64,
+    /// Largest workgroup, lanes.
+    pub max_workgroup_lanes: u32,
+    /// Workgroup memory, bytes.
+    pub workgroup_memory_bytes: u32,
+}
+
+impl AdapterSummary {
+    fn of(adapter: &wgpu::Adapter) -> Self {
+        let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+        let wanted = [
+            ("subgroups", wgpu::Features::SUBGROUP),
+            ("f16", wgpu::Features::SHADER_F16),
+            ("timestamps", wgpu::Features::TIMESTAMP_QUERY),
+            ("timestamps inside passes", wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
+        ];
+        AdapterSummary {
+            name: info.name.clone(),
+            backend: info.backend.to_string(),
+            kind: match info.device_type {
+                wgpu::DeviceType::DiscreteGpu => "discrete",
+                wgpu::DeviceType::IntegratedGpu => "integrated",
+                wgpu::DeviceType::VirtualGpu => "virtual",
+                wgpu::DeviceType::Cpu => "software",
+                wgpu::DeviceType::Other => "other",
+            }
+            .into(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
+            features: wanted.iter().filter(|(_, f)| features.contains(*f)).map(|(n, _)| n.to_string()).collect(),
+            max_binding_bytes: limits.max_storage_buffer_binding_size,
+            max_buffer_bytes: limits.max_buffer_size,
+            max_workgroup_lanes: limits.max_compute_invocations_per_workgroup,
+            workgroup_memory_bytes: limits.max_compute_workgroup_storage_size,
+        }
+    }
+
+    /// Whether the CPU plays the GPU.
+    pub fn is_software(&self) -> bool {
+        self.kind == "software"
+    }
+}
+
+/// Every adapter, best first: discrete, integrated, virtual, other, software.
+pub fn adapters() -> Vec<AdapterSummary> {
+    found().iter().map(AdapterSummary::of).collect()
+}
+
+fn found() -> Vec<wgpu::Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12,
+        flags: wgpu::InstanceFlags::empty(),
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    adapters.sort_by_key(|a| match a.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    });
+    adapters
+}
+
+/// The sentence for a machine without any driver.
+pub fn no_adapter() -> Error {
+    Error::Gpu(
+        "no Vulkan, Metal or DX12 adapter was found; install your GPU's driver, or a software one: \
+         on Debian and Ubuntu `apt-get install mesa-vulkan-drivers`, on Fedora `dnf install mesa-vulkan-drivers`, \
+         on Arch `pacman -S vulkan-swrast`; macOS and Windows bring theirs with the system"
+            .into(),
+    )
+}
+
+/// An open device and its queue.
+pub struct Gpu {
+    /// The device.
+    pub device: wgpu::Device,
+    /// Its queue.
+    pub queue: wgpu::Queue,
+    /// The adapter it was opened on.
+    pub adapter: AdapterSummary,
+    /// Bytes of the buffers made so far.
+    allocated: std::sync::atomic::AtomicU64,
+    trouble: Arc<Mutex<Option<String>>>,
+    checked: bool,
+}
+
+impl Gpu {
+    /// Open the adapter numbered or named `choice` (a part of its name, any case), or the best.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if there is none or it cannot be opened, [`Error::Usage`] if none is named so.
+    pub fn open(choice: Option<&str>) -> Result<Self> {
+        Self::open_with(choice, false)
+    }
+
+    /// Open the best adapter under wgpu's default limits, with no optional feature and every shader access checked:
+    /// what the least capable device offers. For tests.
+    pub fn open_plain() -> Result<Self> {
+        Self::open_with(None, true)
+    }
+
+    fn open_with(choice: Option<&str>, plain: bool) -> Result<Self> {
+        let adapters = found();
+        if adapters.is_empty() {
+            return Err(no_adapter());
+        }
+        let adapter = match choice {
+            None => &adapters[0],
+            Some(choice) => {
+                let by_number = choice.parse::<usize>().ok().and_then(|n| adapters.get(n));
+                let by_name =
+                    || adapters.iter().find(|a| a.get_info().name.to_lowercase().contains(&choice.to_lowercase()));
+                by_number.or_else(by_name).ok_or_else(|| {
+                    let names: Vec<_> =
+                        adapters.iter().enumerate().map(|(i, a)| format!("{i} {}", a.get_info().name)).collect();
+                    Error::usage(format!("no adapter is numbered or named `{choice}`; there are: {}", names.join(", ")))
+                })?
+            }
+        };
+        let offered = adapter.limits();
+        let required_limits = if plain {
+            wgpu::Limits::default()
+        } else {
+            wgpu::Limits {
+                max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+                max_buffer_size: offered.max_buffer_size,
+                ..wgpu::Limits::default()
+            }
+        };
+        let timing = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("gatewright"),
+            required_features: if plain { wgpu::Features::empty() } else { adapter.features() & timing },
+            required_limits,
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|e| Error::Gpu(format!("cannot open {}: {e}", adapter.get_info().name)))?;
+        let trouble = Arc::new(Mutex::new(None));
+        let remember = |trouble: &Arc<Mutex<Option<String>>>, message: String| {
+            let mut slot = trouble.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.get_or_insert(message);
+        };
+        let errors = trouble.clone();
+        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
+            let message = match e {
+                wgpu::Error::OutOfMemory { .. } => {
+                    "the GPU is out of memory; use a smaller --batch or fewer gates".to_string()
+                }
+                e => format!("the GPU refused a command: {e}"),
+            };
+            remember(&errors, message);
+        }));
+        let losses = trouble.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                remember(&losses, format!("the GPU was lost ({message}); check its driver and start again"));
+            }
+        });
+        let adapter = AdapterSummary::of(adapter);
+        Ok(Gpu { device, queue, adapter, allocated: Default::default(), trouble, checked: plain })
+    }
+
+    /// The first error that the driver has reported, if any.
+    pub fn check(&self) -> Result<()> {
+        match self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            None => Ok(()),
+            Some(message) => Err(Error::Gpu(message)),
+        }
+    }
+
+    /// Compile a module; checked accesses only where asked for.
+    pub(super) fn shader_module(&self, descriptor: wgpu::ShaderModuleDescriptor) -> wgpu::ShaderModule {
+        if self.checked {
+            return self.device.create_shader_module(descriptor);
+        }
+        // SAFETY: the kernels are this crate's own; wiring and sample numbers are validated on the host before upload,
+        // loops have fixed bounds, and divisors are sizes that are never 0. The same kernels run checked in tests.
+        unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+    }
+
+    /// A buffer of `bytes`, zeroed.
+    pub fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        let size = bytes.next_multiple_of(16).max(16);
+        self.allocated.fetch_add(size, std::sync::atomic::Ordering::Relaxed);
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage: usage | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// A storage buffer of `bytes`, zeroed.
+    pub fn storage(&self, label: &str, bytes: u64) -> wgpu::Buffer {
+        self.buffer(label, bytes, wgpu::BufferUsages::STORAGE)
+    }
+
+    /// A storage buffer that holds `data`.
+    pub fn storage_of<T: bytemuck::Pod>(&self, label: &str, data: &[T]) -> wgpu::Buffer {
+        let buffer = self.storage(label, std::mem::size_of_val(data) as u64);
+        self.write(&buffer, data);
+        buffer
+    }
+
+    /// A uniform buffer that holds one structure.
+    pub fn uniform<T: bytemuck::Pod>(&self, label: &str, value: &T) -> wgpu::Buffer {
+        let buffer = self.buffer(label, size_of::<T>() as u64, wgpu::BufferUsages::UNIFORM);
+        self.write(&buffer, std::slice::from_ref(value));
+        buffer
+    }
+
+    /// Write `data` to the start of `buffer` before anything submitted later. Sizes that are no multiple of 4 bytes
+    /// are padded with zeros.
+    pub fn write<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, data: &[T]) {
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        if bytes.len() % 4 == 0 {
+            self.queue.write_buffer(buffer, 0, bytes);
+        } else {
+            let mut padded = bytes.to_vec();
+            padded.resize(bytes.len().next_multiple_of(4), 0);
+            self.queue.write_buffer(buffer, 0, &padded);
+        }
+    }
+
+    /// Bytes of all buffers made on this device.
+    pub fn allocated_bytes(&self) -> u64 {
+        self.allocated.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Wait for everything submitted, then bring the first `count` elements of `buffer` back.
+    pub fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Result<Vec<T>> {
+        let bytes = ((count * size_of::<T>()) as u64).next_multiple_of(4);
+        if bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("read-back"),
+            size: bytes,
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
+        self.queue.submit([encoder.finish()]);
+        staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
+        self.wait(None)?;
+        let view = staging
+            .slice(..)
+            .get_mapped_range()
+            .map_err(|e| Error::Gpu(format!("cannot read results back from the GPU: {e}")))?;
+        let bytes = &view[..count * size_of::<T>()];
+        Ok(bytemuck::pod_collect_to_vec(bytes))
+    }
+
+    /// Wait for a submission, or for all.
+    pub fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let polled = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
+        self.check()?;
+        polled.map(|_| ()).map_err(|e| Error::Gpu(format!("waiting for the GPU failed: {e}")))
+    }
+}

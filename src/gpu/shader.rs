@@ -1,0 +1,241 @@
+//! Kernel sources: WGSL files put together with their imports, conditions and constants.
+
+use std::fmt::Write;
+
+use crate::network::Parametrization;
+
+/// A file under `shaders/`, compiled into the program.
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../shaders/", $name)))),+]
+    };
+}
+
+const FILES: &[(&str, &str)] = files![
+    "advance.wgsl",
+    "backward_hard.wgsl",
+    "encode.wgsl",
+    "evaluate.wgsl",
+    "forward_hard.wgsl",
+    "forward_soft.wgsl",
+    "group_sum.wgsl",
+    "group_sum_soft.wgsl",
+    "loss.wgsl",
+    "select_batch.wgsl",
+    "tabulate.wgsl",
+    "unpack_bits.wgsl",
+    "update.wgsl",
+    "shared/gradient.wgsl",
+    "shared/lut.wgsl",
+    "shared/parametrization/iwp-sigmoid.wgsl",
+    "shared/parametrization/iwp.wgsl",
+    "shared/parametrization/op.wgsl",
+    "shared/permutation.wgsl",
+    "shared/random.wgsl",
+    "shared/structs.wgsl",
+];
+
+/// How gradient planes are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum GradientFormat {
+    /// 4 bytes a gate and sample.
+    F32,
+    /// 2 bytes a gate and sample: f32's range with 8 bits of precision; sums are still made in f32.
+    Bf16,
+}
+
+/// What a kernel is built for: the constants put before its source.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Variant {
+    /// Which file under `shaders/`, without `.wgsl`.
+    pub kernel: &'static str,
+    /// Inputs a gate of the layer.
+    pub arity: usize,
+    /// Inputs a gate of the layer that consumes this one; for backward.
+    pub consumer_arity: usize,
+    /// Which file `#import parametrization` means.
+    pub parametrization: Parametrization,
+    /// Format of gradient planes.
+    pub gradients: GradientFormat,
+    /// Lanes a workgroup.
+    pub workgroup: u32,
+    /// Words a lane takes at once on the packed forward pass: 1 or 4.
+    pub bits_words: u32,
+    /// Lanes that share a gate in the backward pass.
+    pub lanes: u32,
+    /// Samples a lane of the backward pass takes at once: 8, 16 or 32.
+    pub span: u32,
+    /// Bit-sliced counter planes of the group sum.
+    pub planes: u32,
+    /// Training batches come from a permutation, evaluation batches in order.
+    pub training: bool,
+    /// Backward: the gate's consumers send its gradient; otherwise its class does.
+    pub consumers: bool,
+    /// Backward: the consumers are the last layer, whose gradients are their class's.
+    pub consumer_class: bool,
+    /// Backward: the layer before needs this layer's gradients.
+    pub keep: bool,
+    /// Soft forward: the selected gates' tables instead of the parametrization's.
+    pub selected: bool,
+    /// Encoding: pixels lie in four buffers instead of one.
+    pub shards: bool,
+}
+
+/// Steps whose loss and accuracy stay on the GPU until they are read back.
+pub const HISTORY: u32 = 4096;
+
+impl Variant {
+    /// `kernel` as a plain two-input IWP network would use it; change what differs.
+    pub fn of(kernel: &'static str) -> Self {
+        Variant {
+            kernel,
+            arity: 2,
+            consumer_arity: 2,
+            parametrization: Parametrization::IwpSin,
+            gradients: GradientFormat::F32,
+            workgroup: 64,
+            bits_words: 1,
+            lanes: 1,
+            span: 32,
+            planes: 8,
+            training: true,
+            consumers: true,
+            consumer_class: false,
+            keep: true,
+            selected: false,
+            shards: false,
+        }
+    }
+
+    fn table_words(arity: usize) -> usize {
+        (1usize << arity).div_ceil(32)
+    }
+
+    /// Whether `#if name` holds.
+    fn holds(&self, name: &str) -> bool {
+        match name {
+            "CONSUMERS" => self.consumers,
+            "KEEP" => self.keep,
+            "GRADIENT_BF16" => self.gradients == GradientFormat::Bf16,
+            "LANES_SHARE" => self.lanes > 1,
+            "SELECTED" => self.selected,
+            "SHARDS" => self.shards,
+            _ => unreachable!("no shader asks for {name}"),
+        }
+    }
+
+    /// The whole WGSL source.
+    pub fn source(&self) -> String {
+        let mut out = String::new();
+        let lut_arity = if self.kernel == "backward_hard" { self.consumer_arity } else { self.arity };
+        for (name, value) in [
+            ("ARITY", self.arity),
+            ("CODES", 1 << self.arity),
+            ("TABLE_WORDS", Self::table_words(self.arity)),
+            ("LUT_ARITY", lut_arity),
+            ("CONSUMER_ARITY", self.consumer_arity),
+            ("CONSUMER_TABLE_WORDS", Self::table_words(self.consumer_arity)),
+            ("LOGITS", self.parametrization.logits(self.arity)),
+            ("WORKGROUP", self.workgroup as usize),
+            ("BITS_WORDS", self.bits_words as usize),
+            ("LANES", self.lanes as usize),
+            ("SPAN", self.span as usize),
+            ("PLANES", self.planes as usize),
+            ("HISTORY", HISTORY as usize),
+        ] {
+            let _ = writeln!(out, "const {name}: u32 = {value}u;");
+        }
+        for (name, value) in [
+            ("TRAINING", self.training),
+            ("CONSUMER_CLASS", self.consumer_class),
+            ("GRADIENT_BF16", self.gradients == GradientFormat::Bf16),
+        ] {
+            let _ = writeln!(out, "const {name}: bool = {value};");
+        }
+        let _ = writeln!(out, "alias Bits = {};", if self.bits_words == 4 { "vec4<u32>" } else { "u32" });
+        self.append(&format!("{}.wgsl", self.kernel), &mut Vec::new(), &mut out);
+        out
+    }
+
+    /// Append a file, its imports before the line that asks for them (each once), and only the lines whose conditions
+    /// hold.
+    fn append(&self, file: &str, seen: &mut Vec<String>, out: &mut String) {
+        if seen.iter().any(|s| s == file) {
+            return;
+        }
+        seen.push(file.to_string());
+        let Some((_, text)) = FILES.iter().find(|(name, _)| *name == file) else {
+            unreachable!("no shader file {file}");
+        };
+        let mut conditions: Vec<bool> = Vec::new();
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("#if ") {
+                conditions.push(self.holds(name.trim()));
+            } else if line.trim() == "#else" {
+                if let Some(condition) = conditions.last_mut() {
+                    *condition = !*condition;
+                }
+            } else if line.trim() == "#endif" {
+                conditions.pop();
+            } else if !conditions.iter().all(|&c| c) {
+                continue;
+            } else if let Some(import) = line.strip_prefix("#import ") {
+                let import = match import.trim() {
+                    "parametrization" => format!("shared/parametrization/{}.wgsl", self.parametrization.name()),
+                    other => other.to_string(),
+                };
+                self.append(&import, seen, out);
+            } else {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+
+    /// Every kernel in every form that a training run can ask for; what the shader tests translate.
+    pub fn all() -> Vec<Variant> {
+        use GradientFormat::{Bf16, F32};
+        use Parametrization::{IwpSigmoid, IwpSin, Op};
+        let mut all = Vec::new();
+        for kernel in ["advance", "encode", "evaluate", "group_sum", "group_sum_soft", "unpack_bits"] {
+            all.push(Variant::of(kernel));
+        }
+        all.push(Variant { shards: true, ..Variant::of("encode") });
+        for training in [true, false] {
+            all.push(Variant { training, ..Variant::of("select_batch") });
+        }
+        for gradients in [F32, Bf16] {
+            all.push(Variant { gradients, ..Variant::of("loss") });
+        }
+        for arity in 1..=6 {
+            for bits_words in [1, 4] {
+                all.push(Variant { arity, bits_words, ..Variant::of("forward_hard") });
+            }
+            for parametrization in [IwpSin, IwpSigmoid, Op] {
+                if parametrization == Op && arity != 2 {
+                    continue;
+                }
+                for kernel in ["tabulate", "update", "forward_soft"] {
+                    all.push(Variant { arity, parametrization, ..Variant::of(kernel) });
+                }
+            }
+            all.push(Variant { arity, selected: true, ..Variant::of("forward_soft") });
+            for consumer_arity in 1..=6 {
+                all.push(Variant { arity, consumer_arity, ..Variant::of("backward_hard") });
+            }
+            all.push(Variant { arity, consumers: false, ..Variant::of("backward_hard") });
+        }
+        for gradients in [F32, Bf16] {
+            for (lanes, span) in [(1, 32), (4, 32), (8, 16), (16, 8)] {
+                for keep in [true, false] {
+                    for (consumers, consumer_class) in [(true, false), (true, true), (false, false)] {
+                        let base = Variant::of("backward_hard");
+                        all.push(Variant { gradients, lanes, span, keep, consumers, consumer_class, ..base });
+                    }
+                }
+            }
+        }
+        all
+    }
+}

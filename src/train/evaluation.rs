@@ -1,0 +1,129 @@
+//! How well the network does on a split, read three ways.
+
+use super::samples::Samples;
+use super::step::{MOST_PARTIALS, PassMaker};
+use super::trainer::Trainer;
+use super::workspace::Workspace;
+use crate::Result;
+use crate::data::Split;
+use crate::gpu::Pass;
+
+/// Which network is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The selected gates on packed bits: inference, and the forward pass of Hard-ST.
+    Hard,
+    /// The selected gates by their multilinear extension on real activations.
+    SelectedSoft,
+    /// The relaxed network: each gate's whole mixture, at the fixed temperature.
+    Relaxed,
+}
+
+/// One split's result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Mean softmax cross-entropy.
+    pub loss: f64,
+    /// Fraction classified rightly.
+    pub accuracy: f64,
+    /// `[samples]` predicted class, the first among equals.
+    pub predictions: Vec<u8>,
+    /// `[samples][classes]` votes.
+    pub votes: Vec<f32>,
+}
+
+/// A split on the device, ready to be evaluated at any time in training.
+pub struct Evaluator {
+    samples: Samples,
+    labels: Vec<u8>,
+    workspace: Workspace,
+    judged: wgpu::Buffer,
+    /// One chunk after another, `[chunks][classes][words · 32]` f32.
+    all_votes: wgpu::Buffer,
+    hard: Vec<Pass>,
+    selected: Vec<Pass>,
+    relaxed: Vec<Pass>,
+}
+
+/// Samples evaluated at once, at most; fewer where real activations of the widest layer would pass 64 MiB.
+const CHUNK: usize = 1024;
+
+impl Evaluator {
+    /// Put `split` on the trainer's device.
+    pub fn new(trainer: &Trainer, split: &Split) -> Result<Self> {
+        let (gpu, model, parameters) = (trainer.gpu(), trainer.model(), &trainer.parameters);
+        let samples = Samples::upload(gpu, split, model.image)?;
+        let widest = model.layers.iter().map(|l| l.gates().max(l.inputs)).max().unwrap_or(1);
+        let chunk = (64 << 20) / (widest * 4) / 32 * 32;
+        let chunk = chunk.clamp(32, CHUNK).min(split.len().next_multiple_of(32)) as u32;
+        let seed = trainer.settings().seed;
+        let workspace = Workspace::new(gpu, model, parameters, &samples, chunk, seed, MOST_PARTIALS);
+        let judged = gpu.storage("judged", split.len() as u64 * 8);
+        let chunks = samples.count.div_ceil(chunk);
+        let all_votes = gpu.storage("all votes", u64::from(chunks) * workspace.votes.size());
+        let plane = || gpu.storage("soft activations", (widest * chunk as usize * 4) as u64);
+        let planes = [plane(), plane()];
+        let training = &trainer.buffers.training;
+        let mut make = PassMaker::new(gpu, trainer.tuning);
+        let mut whole = |forward: &dyn Fn(&mut PassMaker) -> Vec<Pass>| {
+            let mut passes = make.encode(&workspace, &samples, &trainer.encoder, &trainer.buffers.step, false);
+            passes.extend(forward(&mut make));
+            passes.push(make.evaluate(&workspace, training, &samples, &judged));
+            passes
+        };
+        let hard = whole(&|make| make.forward_hard(parameters, &workspace));
+        let selected = whole(&|make| make.forward_soft(model, parameters, &workspace, &planes, training, true));
+        let relaxed = whole(&|make| make.forward_soft(model, parameters, &workspace, &planes, training, false));
+        gpu.check()?;
+        Ok(Evaluator { samples, labels: split.labels.clone(), workspace, judged, all_votes, hard, selected, relaxed })
+    }
+
+    /// Evaluate the trainer's network as it is now.
+    pub fn run(&self, trainer: &mut Trainer, mode: Mode) -> Result<Evaluation> {
+        trainer.finish()?;
+        trainer.tabulate();
+        let gpu = trainer.gpu();
+        let passes = match mode {
+            Mode::Hard => &self.hard,
+            Mode::SelectedSoft => &self.selected,
+            Mode::Relaxed => &self.relaxed,
+        };
+        let batch = self.workspace.batch;
+        let vote_bytes = self.workspace.votes.size();
+        for (chunk, first) in (0..self.samples.count).step_by(batch.size as usize).enumerate() {
+            gpu.write(&self.workspace.batch_uniform, &[crate::gpu::structs::Batch { first, ..batch }]);
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                passes.iter().for_each(|p| p.record(&mut pass));
+            }
+            let to = chunk as u64 * vote_bytes;
+            encoder.copy_buffer_to_buffer(&self.workspace.votes, 0, &self.all_votes, to, vote_bytes);
+            gpu.queue.submit([encoder.finish()]);
+        }
+        self.collect(trainer)
+    }
+
+    fn collect(&self, trainer: &Trainer) -> Result<Evaluation> {
+        let gpu = trainer.gpu();
+        let count = self.labels.len();
+        let judged: Vec<[f32; 2]> = gpu.read(&self.judged, count)?;
+        let raw: Vec<f32> = gpu.read(&self.all_votes, (self.all_votes.size() / 4) as usize)?;
+        let (size, classes) = (self.workspace.batch.size as usize, self.workspace.batch.classes as usize);
+        let (row, chunk) = (self.workspace.words as usize * 32, (self.workspace.votes.size() / 4) as usize);
+        let votes = (0..count)
+            .flat_map(|s| {
+                let (from, at) = (&raw[s / size * chunk..], s % size);
+                (0..classes).map(move |c| from[c * row + at])
+            })
+            .collect();
+        let predictions: Vec<u8> = judged.iter().map(|j| j[1] as u8).collect();
+        let right = predictions.iter().zip(&self.labels).filter(|(p, l)| p == l).count();
+        Ok(Evaluation {
+            loss: judged.iter().map(|j| f64::from(j[0])).sum::<f64>() / count as f64,
+            accuracy: right as f64 / count as f64,
+            predictions,
+            votes,
+        })
+    }
+}

@@ -1,0 +1,22 @@
+//! Training: a step as an ordered list of passes over buffers, the loop around it, and what it leaves behind.
+//!
+//! A batch goes `Samples` (bytes) → `Workspace::chosen` → bits → each layer's outputs → votes → class gradients → each
+//! layer's gradients and table gradients → logits; `step.rs` lists these passes in order.
+
+mod evaluation;
+mod parameters;
+mod run;
+mod run_folder;
+mod samples;
+mod settings;
+mod step;
+mod trainer;
+mod tuning;
+mod workspace;
+
+pub use evaluation::{Evaluation, Evaluator, Mode};
+pub use run::{Beginning, Reporter, run};
+pub use run_folder::{Metrics, RunFolder};
+pub use settings::{Cage, Method, Overrides, Preset, Schedule, Settings, parse_layers};
+pub use trainer::{Progress, Trainer, draw_model};
+pub use tuning::Tuning;

@@ -1,0 +1,484 @@
+//! Every setting of a run: presets, then a TOML file, then flags, the last one winning.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::gpu::shader::GradientFormat;
+use crate::network::{Initialization, Parametrization, Wiring};
+use crate::{Error, Result};
+
+/// How gates are selected forward and differentiated backward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// The selected gate forward, the softmax's (or sine's, sigmoid's) slope backward.
+    HardSt,
+}
+
+/// How the learning rate moves over the steps, after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// It stays.
+    Constant,
+    /// Half a cosine from `lr` down to `lr · lr-final`.
+    Cosine,
+}
+
+/// Ready sets of settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// MNIST in under three minutes on two CPU cores.
+    Quick,
+    /// MNIST, 6 × 8,000 gates (difflogic's small model).
+    MnistSmall,
+    /// MNIST, 6 × 64,000 gates (difflogic's large model).
+    MnistLarge,
+    /// Fashion-MNIST, 4 × 8,000 gates.
+    Fashion,
+    /// CIFAR-10, 4 × 12,000 gates.
+    Cifar10Small,
+    /// CIFAR-10, 4 × 128,000 gates.
+    Cifar10Medium,
+}
+
+/// CAGE's constants (Align Forward, Adapt Backward).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Cage {
+    /// Backward temperature of a certain network.
+    pub tau_min: f32,
+    /// Backward temperature of an undecided network.
+    pub tau_max: f32,
+    /// Decay a step of confidence's running mean.
+    pub decay: f32,
+}
+
+/// Everything that decides a run's result, and nothing else. Written to `config.toml`, from which it can be repeated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Settings {
+    /// `mnist`, `fashion-mnist`, `cifar-10` or a folder.
+    pub data: String,
+    /// Fraction of the training samples held out for validation, 0 to 0.9.
+    pub validation: f64,
+    /// Thermometer thresholds a channel, 1 to 255.
+    pub thresholds: usize,
+    /// Gates of each layer.
+    pub layers: Vec<usize>,
+    /// How wires are drawn.
+    pub wiring: Wiring,
+    /// How logits become tables.
+    pub parametrization: Parametrization,
+    /// Where logits start.
+    pub init: Initialization,
+    /// How gates are selected and differentiated.
+    pub method: Method,
+    /// Temperature of selection in the backward pass where CAGE does not set it.
+    pub temperature: f32,
+    /// CAGE's constants, if it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cage: Option<Cage>,
+    /// Group-sum temperature τ: a class's score is its votes / τ.
+    pub tau: f32,
+    /// Samples a step.
+    pub batch: u32,
+    /// Steps.
+    pub steps: u32,
+    /// Adam's rate after the warm-up.
+    pub lr: f32,
+    /// How the rate moves.
+    pub schedule: Schedule,
+    /// Cosine: the last rate as a fraction of the first.
+    pub lr_final: f32,
+    /// Steps over which the rate rises linearly to `lr`.
+    pub warmup: u32,
+    /// Decoupled weight decay.
+    pub weight_decay: f32,
+    /// Adam's decay of the first moment.
+    pub beta1: f32,
+    /// Adam's decay of the second moment.
+    pub beta2: f32,
+    /// Adam's ε.
+    pub epsilon: f32,
+    /// How gradient planes are stored.
+    pub gradients: GradientFormat,
+    /// Seed of wiring, logits, split and permutations.
+    pub seed: u64,
+    /// Steps between evaluations.
+    pub eval_every: u32,
+}
+
+impl Preset {
+    /// The preset's settings, complete.
+    pub fn settings(self) -> Settings {
+        let base = Settings {
+            data: "mnist".into(),
+            validation: 0.05,
+            thresholds: 3,
+            layers: vec![8000; 3],
+            wiring: Wiring::Unique,
+            parametrization: Parametrization::IwpSin,
+            init: Initialization::Residual,
+            method: Method::HardSt,
+            temperature: 1.0,
+            cage: Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99 }),
+            tau: 10.0,
+            batch: 128,
+            steps: 10_000,
+            lr: 0.02,
+            schedule: Schedule::Cosine,
+            lr_final: 0.01,
+            warmup: 0,
+            weight_decay: 0.0,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            gradients: GradientFormat::F32,
+            seed: 0,
+            eval_every: 1000,
+        };
+        match self {
+            Preset::Quick => base,
+            Preset::MnistSmall => Settings { layers: vec![8000; 6], steps: 40_000, eval_every: 2000, ..base },
+            Preset::MnistLarge => {
+                Settings { layers: vec![64_000; 6], tau: 30.0, steps: 100_000, eval_every: 2000, ..base }
+            }
+            Preset::Fashion => Settings {
+                data: "fashion-mnist".into(),
+                layers: vec![8000; 4],
+                steps: 20_000,
+                eval_every: 2000,
+                ..base
+            },
+            Preset::Cifar10Small => Settings {
+                data: "cifar-10".into(),
+                layers: vec![12_000; 4],
+                tau: 100.0,
+                steps: 200_000,
+                eval_every: 5000,
+                ..base
+            },
+            Preset::Cifar10Medium => Settings {
+                data: "cifar-10".into(),
+                layers: vec![128_000; 4],
+                tau: 100.0,
+                steps: 200_000,
+                eval_every: 5000,
+                ..base
+            },
+        }
+    }
+}
+
+/// What a user may say: each field as a flag and as a key of a `--config` file.
+#[derive(Debug, Clone, Default, Deserialize, clap::Args)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Overrides {
+    /// Ready settings to start from [default: quick]
+    #[arg(long, value_enum)]
+    pub preset: Option<Preset>,
+    /// Data set: mnist (built in), fashion-mnist, cifar-10, or a folder of IDX or CIFAR files
+    #[arg(long)]
+    pub data: Option<String>,
+    /// Folder in which named data sets lie (or the environment variable GATEWRIGHT_DATA)
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Fraction of the training samples held out for validation
+    #[arg(long, value_name = "FRACTION")]
+    pub validation: Option<f64>,
+    /// Thermometer thresholds a channel
+    #[arg(long, value_name = "T")]
+    pub thresholds: Option<usize>,
+    /// Gates of each layer, as DEPTHxWIDTH or a list: 3x8000, 2x16000,8000
+    #[arg(long)]
+    pub layers: Option<String>,
+    /// How wires are drawn
+    #[arg(long, value_enum)]
+    pub wiring: Option<Wiring>,
+    /// How logits become gate tables
+    #[arg(long, value_enum)]
+    pub parametrization: Option<Parametrization>,
+    /// Where logits start
+    #[arg(long, value_enum)]
+    pub init: Option<Initialization>,
+    /// How gates are selected forward and differentiated backward
+    #[arg(long, value_enum)]
+    pub method: Option<Method>,
+    /// Backward temperature of selection, where CAGE does not set it (so it goes with --no-cage)
+    #[arg(long)]
+    pub temperature: Option<f32>,
+    /// Let CAGE set the backward temperature
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub cage: Option<bool>,
+    /// Keep the backward temperature at --temperature
+    #[arg(long, conflicts_with = "cage")]
+    #[serde(skip)]
+    pub no_cage: bool,
+    /// CAGE: backward temperature of a certain network
+    #[arg(long, value_name = "TAU")]
+    pub cage_tau_min: Option<f32>,
+    /// CAGE: backward temperature of an undecided network
+    #[arg(long, value_name = "TAU")]
+    pub cage_tau_max: Option<f32>,
+    /// CAGE: decay a step of confidence's running mean
+    #[arg(long, value_name = "DECAY")]
+    pub cage_decay: Option<f32>,
+    /// Group-sum temperature: a class's score is its votes / tau
+    #[arg(long)]
+    pub tau: Option<f32>,
+    /// Samples a step
+    #[arg(long)]
+    pub batch: Option<u32>,
+    /// Training steps
+    #[arg(long)]
+    pub steps: Option<u32>,
+    /// Adam's learning rate
+    #[arg(long)]
+    pub lr: Option<f32>,
+    /// How the learning rate moves
+    #[arg(long, value_enum)]
+    pub schedule: Option<Schedule>,
+    /// Cosine: the last rate as a fraction of the first
+    #[arg(long, value_name = "FRACTION")]
+    pub lr_final: Option<f32>,
+    /// Steps over which the rate rises linearly
+    #[arg(long, value_name = "STEPS")]
+    pub warmup: Option<u32>,
+    /// Decoupled weight decay
+    #[arg(long)]
+    pub weight_decay: Option<f32>,
+    /// Adam's decay of the first moment
+    #[arg(long)]
+    pub beta1: Option<f32>,
+    /// Adam's decay of the second moment
+    #[arg(long)]
+    pub beta2: Option<f32>,
+    /// Adam's epsilon
+    #[arg(long)]
+    pub epsilon: Option<f32>,
+    /// How gradient planes are stored
+    #[arg(long, value_enum)]
+    pub gradients: Option<GradientFormat>,
+    /// Seed of everything random
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Steps between evaluations
+    #[arg(long, value_name = "STEPS")]
+    pub eval_every: Option<u32>,
+}
+
+impl Overrides {
+    /// Read a `--config` file. A `config.toml` that a run wrote has other keys (`cage` is a table there) and is read
+    /// by [`Settings::load`].
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+        toml::from_str(&text).map_err(|e| Error::input(path, format!("this configuration cannot be used: {e}")))
+    }
+
+    /// Put what is said here over `settings`.
+    pub fn apply(&self, settings: &mut Settings) -> Result<()> {
+        /// Overwrite each setting that is said.
+        macro_rules! over {
+            ($($field:ident),+ $(,)?) => { $(if let Some(value) = self.$field.clone() { settings.$field = value; })+ };
+        }
+        over!(
+            data,
+            validation,
+            thresholds,
+            wiring,
+            parametrization,
+            init,
+            method,
+            temperature,
+            tau,
+            batch,
+            steps,
+            lr,
+            schedule,
+            lr_final,
+            warmup,
+            weight_decay,
+            beta1,
+            beta2,
+            epsilon,
+            gradients,
+            seed,
+            eval_every,
+        );
+        if let Some(layers) = &self.layers {
+            settings.layers = parse_layers(layers)?;
+        }
+        let mut cage = settings.cage.unwrap_or(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99 });
+        let said = [self.cage_tau_min, self.cage_tau_max, self.cage_decay];
+        for (slot, value) in [&mut cage.tau_min, &mut cage.tau_max, &mut cage.decay].into_iter().zip(said) {
+            *slot = value.unwrap_or(*slot);
+        }
+        let on = if self.no_cage { false } else { self.cage.unwrap_or(settings.cage.is_some()) };
+        if !on && said.iter().any(Option::is_some) {
+            return Err(Error::usage("CAGE is off, so its constants cannot be set; leave out --no-cage"));
+        }
+        if on && self.temperature.is_some() {
+            return Err(Error::usage("CAGE sets the backward temperature; add --no-cage to fix it with --temperature"));
+        }
+        settings.cage = on.then_some(cage);
+        Ok(())
+    }
+
+    /// Preset, then `config` file, then these flags.
+    pub fn resolve(&self, config: Option<&Path>) -> Result<Settings> {
+        let from_file = config.map(Overrides::load).transpose()?.unwrap_or_default();
+        let preset = self.preset.or(from_file.preset).unwrap_or(Preset::Quick);
+        let mut settings = preset.settings();
+        from_file.apply(&mut settings)?;
+        self.apply(&mut settings)?;
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+/// `3x8000` is three layers of 8,000 gates; items may be joined by commas.
+pub fn parse_layers(text: &str) -> Result<Vec<usize>> {
+    let bad = || {
+        Error::usage(format!("--layers `{text}` is neither DEPTHxWIDTH (3x8000) nor a list of widths (8000,8000,4000)"))
+    };
+    let mut layers = Vec::new();
+    for item in text.split(',') {
+        let (depth, width) = item.trim().split_once(['x', '×']).unwrap_or(("1", item.trim()));
+        let depth: usize = depth.trim().parse().map_err(|_| bad())?;
+        let width: usize = width.trim().parse().map_err(|_| bad())?;
+        if depth == 0 || width == 0 || depth + layers.len() > 1000 || width > 1 << 26 {
+            return Err(Error::usage(format!("--layers `{text}`: 1 to 1000 layers of 1 to 2^26 gates are possible")));
+        }
+        layers.extend(std::iter::repeat_n(width, depth));
+    }
+    Ok(layers)
+}
+
+impl Settings {
+    /// Read the `config.toml` that a run wrote.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+        let settings: Settings =
+            toml::from_str(&text).map_err(|e| Error::input(path, format!("this configuration cannot be used: {e}")))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Refuse what cannot work, with what can.
+    pub fn check(&self) -> Result<()> {
+        let positive = |name: &str, x: f32| {
+            let fine = x.is_finite() && x > 0.0;
+            if fine { Ok(()) } else { Err(Error::usage(format!("--{name} must be a positive number, not {x}"))) }
+        };
+        let fraction = |name: &str, x: f32| {
+            if (0.0..1.0).contains(&x) {
+                Ok(())
+            } else {
+                Err(Error::usage(format!("--{name} must be at least 0 and below 1, not {x}")))
+            }
+        };
+        positive("tau", self.tau)?;
+        positive("temperature", self.temperature)?;
+        positive("lr", self.lr)?;
+        positive("epsilon", self.epsilon)?;
+        fraction("beta1", self.beta1)?;
+        fraction("beta2", self.beta2)?;
+        if let Some(cage) = self.cage {
+            positive("cage-tau-min", cage.tau_min)?;
+            positive("cage-tau-max", cage.tau_max)?;
+            fraction("cage-decay", cage.decay)?;
+            if cage.tau_min > cage.tau_max {
+                return Err(Error::usage("--cage-tau-min is above --cage-tau-max; exchange them"));
+            }
+        }
+        if !(self.lr_final.is_finite() && (0.0..=1.0).contains(&self.lr_final)) {
+            return Err(Error::usage(format!("--lr-final must be from 0 to 1, not {}", self.lr_final)));
+        }
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            return Err(Error::usage(format!("--weight-decay must be 0 or more, not {}", self.weight_decay)));
+        }
+        if !(1..=65_536).contains(&self.batch) {
+            return Err(Error::usage(format!("--batch takes 1 to 65,536 samples, not {}", self.batch)));
+        }
+        if self.steps == 0 || self.eval_every == 0 {
+            return Err(Error::usage("--steps and --eval-every must be at least 1"));
+        }
+        if !(1..=255).contains(&self.thresholds) {
+            return Err(Error::usage(format!("--thresholds takes 1 to 255, not {}", self.thresholds)));
+        }
+        if !(0.0..=0.9).contains(&self.validation) {
+            return Err(Error::usage(format!("--validation must be from 0 to 0.9, not {}", self.validation)));
+        }
+        if self.layers.is_empty() {
+            return Err(Error::usage("a network needs at least one layer"));
+        }
+        Ok(())
+    }
+
+    /// Refuse a last layer that `classes` classes cannot share, naming the nearest that they can.
+    pub fn check_classes(&self, classes: usize) -> Result<()> {
+        let last = self.layers[self.layers.len() - 1];
+        if classes > 0 && last % classes == 0 {
+            return Ok(());
+        }
+        let nearest = (last + classes / 2) / classes.max(1) * classes;
+        Err(Error::usage(format!(
+            "the last layer's {last} gates cannot be shared evenly by {classes} classes; {} can",
+            nearest.max(classes)
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_read_in_both_forms() {
+        assert_eq!(parse_layers("3x8000").unwrap(), [8000; 3]);
+        assert_eq!(parse_layers("2x100, 50").unwrap(), [100, 100, 50]);
+        for bad in ["", "x", "3x", "0x5", "5x0", "3x-1", "a,b", "2000x5"] {
+            assert!(parse_layers(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_the_preset() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, "preset = \"mnist-small\"\nlr = 0.5\nbatch = 7\ncage = false\n").unwrap();
+        let flags = Overrides { batch: Some(9), ..Default::default() };
+        let settings = flags.resolve(Some(&path)).unwrap();
+        assert_eq!((settings.layers.len(), settings.lr, settings.batch, settings.cage), (6, 0.5, 9, None));
+    }
+
+    #[test]
+    fn what_a_run_writes_can_be_read_again() {
+        for preset in [Preset::Quick, Preset::Cifar10Medium] {
+            let settings = preset.settings();
+            let text = toml::to_string(&settings).unwrap();
+            assert_eq!(toml::from_str::<Settings>(&text).unwrap(), settings);
+        }
+    }
+
+    #[test]
+    fn impossible_settings_are_refused_with_what_is_possible() {
+        let told = |change: &dyn Fn(&mut Settings)| {
+            let mut settings = Preset::Quick.settings();
+            change(&mut settings);
+            settings.check().unwrap_err().to_string()
+        };
+        assert!(told(&|s| s.lr = f32::NAN).contains("--lr"));
+        assert!(told(&|s| s.tau = 0.0).contains("--tau"));
+        assert!(told(&|s| s.batch = 0).contains("--batch"));
+        assert!(told(&|s| s.beta2 = 1.0).contains("--beta2"));
+        assert!(told(&|s| s.validation = f64::NAN).contains("--validation"));
+        let refused = Settings { layers: vec![8004], ..Preset::Quick.settings() }.check_classes(10).unwrap_err();
+        assert!(refused.to_string().contains("8000 can"), "{refused}");
+        let both = Overrides { temperature: Some(0.3), ..Default::default() };
+        assert!(both.resolve(None).unwrap_err().to_string().contains("--no-cage"));
+    }
+}

@@ -1,0 +1,270 @@
+//! A network in training on one device: steps, state, read-back.
+
+use std::collections::VecDeque;
+
+use super::parameters::Parameters;
+use super::samples::Samples;
+use super::settings::{Schedule, Settings};
+use super::step::{MOST_PARTIALS, PassMaker, StepBuffers};
+use super::tuning::Tuning;
+use super::workspace::{EncoderTable, Gradients, Workspace};
+use crate::data::{Dataset, ImageShape, Split};
+use crate::gpu::shader::HISTORY;
+use crate::gpu::{Gpu, Pass, structs};
+use crate::network::{Draw, Encoder, Layer, Model};
+use crate::{Error, Result};
+
+/// Submissions that may be under way before the host waits for the oldest.
+const MOST_IN_FLIGHT: usize = 3;
+
+/// A network, its optimizer and its training samples on a device.
+pub struct Trainer<'a> {
+    gpu: &'a Gpu,
+    settings: Settings,
+    model: Model,
+    pub(super) tuning: Tuning,
+    pub(super) parameters: Parameters,
+    pub(super) encoder: EncoderTable,
+    pub(super) buffers: StepBuffers,
+    tabulate: Vec<Pass>,
+    step: Vec<Pass>,
+    submitted: u32,
+    in_flight: VecDeque<wgpu::SubmissionIndex>,
+}
+
+/// What the last steps were like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u32,
+    /// Mean training loss over the steps since the last report.
+    pub loss: f64,
+    /// Mean training accuracy over the same.
+    pub accuracy: f64,
+    /// Backward temperature: τ_b, or the fixed one.
+    pub temperature: f32,
+    /// Mean confidence of the selections, and its running mean.
+    pub confidence: f32,
+    /// Its running mean, which CAGE looks at.
+    pub confidence_mean: f32,
+    /// Learning rate of the last step.
+    pub learning_rate: f32,
+}
+
+/// Draw a fresh network for a data set.
+///
+/// # Errors
+/// [`Error::Usage`] if the classes cannot share the last layer or a layer is narrower than its gates' inputs.
+pub fn draw_model(settings: &Settings, name: &str, image: ImageShape, classes: &[String]) -> Result<Model> {
+    settings.check_classes(classes.len())?;
+    let encoder = Encoder::thermometer(image, settings.thresholds)?;
+    let draw = Draw {
+        wiring: settings.wiring,
+        parametrization: settings.parametrization,
+        initialization: settings.init,
+        seed: settings.seed,
+    };
+    let mut inputs = encoder.features();
+    let mut layers = Vec::new();
+    for (i, &gates) in settings.layers.iter().enumerate() {
+        if inputs < 2 {
+            return Err(Error::usage(format!(
+                "layer {i} has {inputs} input and its gates need 2; widen the layer before"
+            )));
+        }
+        layers.push(Layer::draw(i, inputs, gates, 2, draw));
+        inputs = gates;
+    }
+    Ok(Model { dataset: name.into(), image, classes: classes.to_vec(), tau: settings.tau, encoder, layers })
+}
+
+impl<'a> Trainer<'a> {
+    /// Draw a network for `data` and put it and the training samples on the device.
+    pub fn new(gpu: &'a Gpu, settings: &Settings, data: &Dataset) -> Result<Self> {
+        let model = draw_model(settings, &data.name, data.image, &data.classes)?;
+        Self::with_model(gpu, settings, model, &data.train, Tuning::for_adapter(&gpu.adapter))
+    }
+
+    /// Train `model` on from its logits, with fresh moments.
+    pub fn with_model(gpu: &'a Gpu, settings: &Settings, model: Model, train: &Split, tuning: Tuning) -> Result<Self> {
+        let samples = Samples::upload(gpu, train, model.image)?;
+        let parameters = Parameters::upload(gpu, &model);
+        let encoder = EncoderTable::upload(gpu, &model.encoder, samples.row_words);
+        let workspace =
+            Workspace::new(gpu, &model, &parameters, &samples, settings.batch, settings.seed, MOST_PARTIALS);
+        let gradients = Gradients::new(gpu, &model, workspace.words, settings.gradients);
+        let constants = constants(settings, &model, samples.count);
+        let state = structs::Step {
+            step: 0,
+            temperature: settings.temperature,
+            learning_rate: 0.0,
+            confidence: 0.0,
+            confidence_mean: 1.0 / constants.choices,
+            beta1_power: 1.0,
+            beta2_power: 1.0,
+            epoch: 0,
+            position: 0,
+            pad: [0; 3],
+        };
+        let step = gpu.buffer("step", 48, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM);
+        gpu.write(&step, &[state]);
+        let buffers = StepBuffers {
+            training: gpu.uniform("training", &constants),
+            step,
+            partials: gpu.storage("confidence partials", u64::from(constants.partials) * 4),
+            history: gpu.storage("history", u64::from(HISTORY) * 8),
+        };
+        let mut make = PassMaker::new(gpu, tuning);
+        let tabulate = make.tabulate(&model, &parameters, &workspace, &buffers.partials);
+        let mut step = make.encode(&workspace, &samples, &encoder, &buffers.step, true);
+        step.extend(make.tabulate(&model, &parameters, &workspace, &buffers.partials));
+        step.push(make.advance(&buffers));
+        step.extend(make.forward_hard(&parameters, &workspace));
+        step.push(make.loss(&workspace, &gradients, &samples, &buffers, settings));
+        step.extend(make.backward_hard(&parameters, &workspace, &gradients, settings));
+        step.extend(make.update(&model, &parameters, &workspace, &buffers));
+        gpu.check()?;
+        Ok(Trainer {
+            gpu,
+            settings: settings.clone(),
+            model,
+            tuning,
+            parameters,
+            encoder,
+            buffers,
+            tabulate,
+            step,
+            submitted: 0,
+            in_flight: VecDeque::new(),
+        })
+    }
+
+    /// The device it trains on.
+    pub fn gpu(&self) -> &'a Gpu {
+        self.gpu
+    }
+
+    /// The network's shape and wiring; its logits and tables are those of the last [`Trainer::download`].
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// What it trains by.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Steps submitted so far.
+    pub fn steps(&self) -> u32 {
+        self.submitted
+    }
+
+    /// The passes of one step, in order.
+    pub fn passes(&self) -> &[Pass] {
+        &self.step
+    }
+
+    /// Submit `count` steps as one command buffer; waits only if too many submissions are under way.
+    pub fn submit(&mut self, count: u32) -> Result<()> {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for _ in 0..count {
+                self.step.iter().for_each(|p| p.record(&mut pass));
+            }
+        }
+        self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
+        self.submitted += count;
+        if self.in_flight.len() > MOST_IN_FLIGHT {
+            let oldest = self.in_flight.pop_front();
+            self.gpu.wait(oldest)?;
+        }
+        self.gpu.check()
+    }
+
+    /// Wait for every submitted step.
+    pub fn finish(&mut self) -> Result<()> {
+        self.in_flight.clear();
+        self.gpu.wait(None)
+    }
+
+    /// Wait for all steps, then tell of those since step `since` (the last 4,096 at most).
+    ///
+    /// # Errors
+    /// [`Error::Run`] if the loss is not finite, naming the first such step.
+    pub fn progress(&mut self, since: u32) -> Result<Progress> {
+        self.finish()?;
+        let state: Vec<structs::Step> = self.gpu.read(&self.buffers.step, 1)?;
+        let history: Vec<[f32; 2]> = self.gpu.read(&self.buffers.history, HISTORY as usize)?;
+        let state = state[0];
+        let first = since.max(state.step.saturating_sub(HISTORY));
+        let steps: Vec<_> = (first..state.step).map(|s| (s, history[(s % HISTORY) as usize])).collect();
+        if let Some((step, _)) = steps.iter().find(|(_, h)| !h[0].is_finite()) {
+            return Err(Error::Run(format!(
+                "the loss stopped being finite at step {step}; lower --lr or raise --tau, or raise --epsilon"
+            )));
+        }
+        let mean = |i: usize| steps.iter().map(|(_, h)| f64::from(h[i])).sum::<f64>() / steps.len().max(1) as f64;
+        Ok(Progress {
+            step: state.step,
+            loss: mean(0),
+            accuracy: mean(1),
+            temperature: state.temperature,
+            confidence: state.confidence,
+            confidence_mean: state.confidence_mean,
+            learning_rate: state.learning_rate,
+        })
+    }
+
+    /// Make the tables of the logits as they are now; a step uses those of its beginning.
+    pub fn tabulate(&self) {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            self.tabulate.iter().for_each(|p| p.record(&mut pass));
+        }
+        self.gpu.queue.submit([encoder.finish()]);
+    }
+
+    /// Bring logits and tables back: the discretized network.
+    pub fn download(&mut self) -> Result<&Model> {
+        self.finish()?;
+        self.tabulate();
+        self.parameters.download(self.gpu, &mut self.model)?;
+        Ok(&self.model)
+    }
+}
+
+/// The run's constants as the shaders read them.
+fn constants(settings: &Settings, model: &Model, samples: u32) -> structs::Training {
+    let choices_a_gate = |l: &Layer| l.parametrization.logits(l.arity) / (l.parametrization.choices(l.arity) / 2);
+    let per_gate = |l: &Layer| if l.parametrization.choices(l.arity) == 2 { choices_a_gate(l) } else { 1 };
+    let selections: usize = model.layers.iter().map(|l| l.gates() * per_gate(l)).sum();
+    let choices = model.layers[0].parametrization.choices(model.layers[0].arity);
+    let cage = settings.cage;
+    structs::Training {
+        learning_rate: settings.lr,
+        final_fraction: settings.lr_final,
+        warmup_steps: settings.warmup,
+        total_steps: match settings.schedule {
+            Schedule::Constant => 0,
+            Schedule::Cosine => settings.steps,
+        },
+        beta1: settings.beta1,
+        beta2: settings.beta2,
+        epsilon: settings.epsilon,
+        weight_decay: settings.weight_decay,
+        group_tau: settings.tau,
+        temperature: settings.temperature,
+        cage: u32::from(cage.is_some()),
+        cage_tau_min: cage.map_or(0.0, |c| c.tau_min),
+        cage_tau_max: cage.map_or(0.0, |c| c.tau_max),
+        cage_decay: cage.map_or(0.99, |c| c.decay),
+        choices: choices as f32,
+        selections: selections as f32,
+        partials: model.layers.len() as u32 * MOST_PARTIALS,
+        samples,
+        batch: settings.batch,
+        pad: 0,
+    }
+}

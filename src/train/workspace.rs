@@ -1,0 +1,139 @@
+//! What one batch size needs on the GPU: chosen samples, bits, activations, votes, gradients.
+
+use super::parameters::Parameters;
+use super::samples::Samples;
+use crate::gpu::shader::GradientFormat;
+use crate::gpu::{Gpu, structs};
+use crate::network::{Encoder, Model};
+
+/// The encoder's table on the GPU, grouped by the word of pixels that its features look at.
+pub struct EncoderTable {
+    /// `[row_words + 1]` u32 into `features`.
+    pub offsets: wgpu::Buffer,
+    /// `[features]` of (feature, byte in word << 8 | threshold) u32.
+    pub features: wgpu::Buffer,
+}
+
+impl EncoderTable {
+    /// Upload an encoder for rows of `row_words` words of pixels.
+    pub fn upload(gpu: &Gpu, encoder: &Encoder, row_words: u32) -> Self {
+        let mut order: Vec<u32> = (0..encoder.features() as u32).collect();
+        order.sort_by_key(|&f| encoder.pixel[f as usize] / 4);
+        let mut offsets = vec![0u32; row_words as usize + 1];
+        for &pixel in &encoder.pixel {
+            offsets[pixel as usize / 4 + 1] += 1;
+        }
+        for i in 0..row_words as usize {
+            offsets[i + 1] += offsets[i];
+        }
+        let features: Vec<[u32; 2]> = order
+            .iter()
+            .map(|&f| [f, (encoder.pixel[f as usize] % 4) << 8 | u32::from(encoder.threshold[f as usize])])
+            .collect();
+        EncoderTable {
+            offsets: gpu.storage_of("encoder offsets", &offsets),
+            features: gpu.storage_of("encoder features", &features),
+        }
+    }
+}
+
+/// Buffers of one batch size, hard path.
+pub struct Workspace {
+    /// 32-sample words: ⌈batch / 32⌉.
+    pub words: u32,
+    /// The batch's extent and place.
+    pub batch: structs::Batch,
+    /// `batch` as a uniform.
+    pub batch_uniform: wgpu::Buffer,
+    /// Each layer's extents as uniforms, and on the host.
+    pub layers: Vec<(wgpu::Buffer, structs::Layer)>,
+    /// `[words · 32]` u32 sample numbers.
+    pub chosen: wgpu::Buffer,
+    /// `[features][words]` u32 input bits.
+    pub bits: wgpu::Buffer,
+    /// Each layer's `[gates][words]` u32.
+    pub outputs: Vec<wgpu::Buffer>,
+    /// `[classes][words · 32]` f32.
+    pub votes: wgpu::Buffer,
+}
+
+/// What only training needs: gradient rows in chunks of 8 samples.
+pub struct Gradients {
+    /// `[classes]` rows.
+    pub classes: wgpu::Buffer,
+    /// Two planes of `[gates]` rows, of the widest layer that keeps its gradients; layer l writes plane l % 2.
+    pub planes: [wgpu::Buffer; 2],
+}
+
+impl Workspace {
+    /// Make buffers for batches of `size` samples of `samples`, `partials` confidence sums a layer at most.
+    pub fn new(
+        gpu: &Gpu,
+        model: &Model,
+        parameters: &Parameters,
+        samples: &Samples,
+        size: u32,
+        seed: u64,
+        partials: u32,
+    ) -> Self {
+        let words = size.div_ceil(32);
+        let features = model.encoder.features() as u32;
+        let classes = model.classes.len() as u32;
+        let [key0, key1] = crate::random::key(seed);
+        let batch = structs::Batch {
+            samples: samples.count,
+            size,
+            words,
+            first: 0,
+            row_words: samples.row_words,
+            features,
+            key0,
+            key1,
+            classes,
+            shard: samples.shard,
+            pad: [0; 2],
+        };
+        let layers = parameters.layers.iter().enumerate().map(|(i, layer)| {
+            let shape = structs::Layer {
+                gates: layer.gates,
+                inputs: layer.inputs,
+                words,
+                group: model.group() as u32,
+                first_partial: i as u32 * partials,
+                pad: [0; 3],
+            };
+            (gpu.uniform("layer", &shape), shape)
+        });
+        let bits = |features: u32| u64::from(features) * u64::from(words) * 4;
+        Workspace {
+            words,
+            batch,
+            batch_uniform: gpu.uniform("batch", &batch),
+            layers: layers.collect(),
+            chosen: gpu.storage("chosen", u64::from(words) * 128),
+            bits: gpu.storage("input bits", bits(features)),
+            outputs: parameters.layers.iter().map(|l| gpu.storage("outputs", bits(l.gates))).collect(),
+            votes: gpu.storage("votes", bits(classes) * 32),
+        }
+    }
+}
+
+impl Gradients {
+    /// Make the class rows and the two planes.
+    pub fn new(gpu: &Gpu, model: &Model, words: u32, format: GradientFormat) -> Self {
+        let sample_bytes = match format {
+            GradientFormat::F32 => 4,
+            GradientFormat::Bf16 => 2,
+        };
+        let row = u64::from(words) * 32 * sample_bytes;
+        // The first layer's gradients are not kept, the last layer's are its classes'.
+        let inner = &model.layers[..model.layers.len() - 1];
+        let widest = |parity: usize| {
+            inner.iter().enumerate().skip(1).filter(|(i, _)| i % 2 == parity).map(|(_, l)| l.gates()).max().unwrap_or(0)
+        };
+        Gradients {
+            classes: gpu.storage("class gradients", model.classes.len() as u64 * row),
+            planes: [0, 1].map(|parity| gpu.storage("gradient plane", widest(parity) as u64 * row)),
+        }
+    }
+}
