@@ -3,7 +3,8 @@
 mod common;
 
 use common::{MNIST, Shape, mnist_images, random_model, random_netlist, random_pixels};
-use gatewright::circuit::{Engine, Netlist, Simd, reference, simplify};
+use gatewright::circuit::{Census, Engine, Netlist, Simd, draw, reference, simplify};
+use gatewright::plot::Rgb;
 use proptest::prelude::*;
 
 /// `[sample][class]` counts, one sample and one gate at a time.
@@ -80,4 +81,32 @@ fn whole_blocks_and_remainders_agree_on_every_path() {
             }
         }
     }
+}
+
+#[test]
+fn drawings_show_the_circuit() {
+    let netlist = Netlist::from_model(&random_model(MNIST, 1, &[300, 200, 100], 2, 8)).unwrap();
+    let image = mnist_images(1);
+    let decode = |png: Vec<u8>| image::load_from_memory(&png).unwrap().to_rgb8();
+    let counted =
+        |picture: &image::RgbImage, color: Rgb| picture.pixels().filter(|p| p.0 == [color.0, color.1, color.2]).count();
+    decode(draw::gate_types(&Census::of(&netlist)).unwrap());
+    let heat = decode(draw::input_use(&netlist).unwrap());
+    // The most used pixel is drawn in the darkest colour, a cell of 17 × 17.
+    assert!(counted(&heat, Rgb(10, 26, 70)) >= 17 * 17);
+    let on = reference::signals(&netlist, &image)[784..].iter().filter(|&&v| v).count();
+    let gates = decode(draw::gates_on(&netlist, &image).unwrap());
+    // Cells of 6 × 6 for gates that are on, and the winner's bar of 14 rows.
+    assert_eq!((counted(&gates, gatewright::plot::ORANGE) - 36 * on) % 14, 0);
+    assert!(
+        draw::gate_types(&Census::of(&random_netlist(Shape {
+            pixels: 4,
+            features: 4,
+            gates: 0,
+            classes: 1,
+            max_arity: 2,
+            seed: 0
+        })))
+        .is_err()
+    );
 }

@@ -50,6 +50,8 @@ pub struct Census {
     pub layers: Vec<LayerCensus>,
     /// `[arity]`: gates of 0 to 6 inputs.
     pub by_arity: [usize; 7],
+    /// `[readers]`: gates that so many pins and votes read.
+    pub fan_out: Vec<usize>,
     /// Two-input gates by function, in the field's order of [`FUNCTION_NAMES`].
     pub by_function: [usize; 16],
 }
@@ -80,8 +82,10 @@ impl Census {
         let empty = LayerCensus { gates: 0, unread: 0, most_readers: 0, by_function: [0; 16] };
         let mut layers = vec![empty; depth];
         let (mut by_arity, mut by_function) = ([0; 7], [0; 16]);
+        let mut fan_out = vec![0; of_luts.iter().max().map_or(0, |&n| n as usize + 1)];
         for (lut, &readers) in netlist.luts.iter().zip(of_luts) {
             let layer = &mut layers[lut.layer as usize];
+            fan_out[readers as usize] += 1;
             layer.gates += 1;
             layer.unread += usize::from(readers == 0);
             layer.most_readers = layer.most_readers.max(readers);
@@ -101,9 +105,19 @@ impl Census {
             constant_votes: netlist.offsets.iter().sum(),
             layers,
             by_arity,
+            fan_out,
             by_function,
         }
     }
+}
+
+/// `[pixel]`: pins and votes that read a feature of the pixel.
+pub fn pixel_use(netlist: &Netlist) -> Vec<u32> {
+    let mut uses = vec![0; netlist.image.pixels()];
+    for (&pixel, readers) in netlist.encoder.pixel.iter().zip(netlist.fan_out()) {
+        uses[pixel as usize] += readers;
+    }
+    uses
 }
 
 /// The function number of a gate of exactly two inputs.

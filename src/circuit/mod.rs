@@ -2,6 +2,7 @@
 
 mod builder;
 mod census;
+pub mod draw;
 mod engine;
 pub mod export;
 mod netlist;
@@ -9,7 +10,7 @@ pub mod reference;
 mod simplify;
 pub mod verify;
 
-pub use census::{Census, FUNCTION_NAMES, LayerCensus, function_number};
+pub use census::{Census, FUNCTION_NAMES, LayerCensus, function_number, pixel_use};
 pub use engine::{Engine, Packed, Simd};
 pub use netlist::{Lut, MAX_ARITY, Netlist, Signal, Vote, table_mask};
 pub use simplify::{Simplification, simplify};
