@@ -1,8 +1,16 @@
 //! The discretized network: a netlist of look-up tables, run on packed words.
 
+mod builder;
+mod census;
+pub mod draw;
 mod engine;
+pub mod export;
 mod netlist;
 pub mod reference;
+mod simplify;
+pub mod verify;
 
+pub use census::{Census, FUNCTION_NAMES, LayerCensus, function_number, pixel_use};
 pub use engine::{Engine, Packed, Simd};
 pub use netlist::{Lut, MAX_ARITY, Netlist, Signal, Vote, table_mask};
+pub use simplify::{Simplification, simplify};

@@ -1,8 +1,42 @@
 //! A file a subcommand, thin.
 
+use std::path::Path;
+
+use crate::circuit::Netlist;
+use crate::data::{Dataset, ImageShape};
+use crate::network::Model;
+use crate::{Error, Result};
+
 pub mod bench_infer;
 pub mod bench_step;
 pub mod devices;
 pub mod eval;
+pub mod export;
+pub mod inspect;
 pub mod predict;
+pub mod simplify;
 pub mod train;
+pub mod verify;
+
+/// A saved network and its circuit, gate for gate.
+fn load_circuit(path: &Path) -> Result<(Model, Netlist)> {
+    let model = Model::load(path)?;
+    let netlist = Netlist::from_model(&model).map_err(|problem| Error::input(path, problem))?;
+    Ok((model, netlist))
+}
+
+/// Refuse a data set of another shape than the model at `path` takes.
+fn check_shape(path: &Path, model: &Model, data: &Dataset) -> Result<()> {
+    if data.image == model.image && data.classes.len() == model.classes.len() {
+        return Ok(());
+    }
+    let of =
+        |i: &ImageShape, classes: usize| format!("{}×{}×{} bytes in {classes} classes", i.channels, i.height, i.width);
+    Err(Error::usage(format!(
+        "{} takes {}, but {} has {}; choose the right set by --data",
+        path.display(),
+        of(&model.image, model.classes.len()),
+        data.name,
+        of(&data.image, data.classes.len())
+    )))
+}

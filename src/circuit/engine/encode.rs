@@ -75,72 +75,98 @@ impl Encoding {
         self.row[f]
     }
 
-    /// Bytes of working memory that [`Encoding::encode`] wants.
+    /// Bytes of working memory that [`Encoding::encode`] wants: `[sample/8][strip][lane]`.
     pub fn scratch(&self) -> usize {
-        self.strips.len() * STRIP_BYTES
+        BLOCK_SAMPLES / GROUP * self.group_bytes()
+    }
+
+    /// Bytes between groups: an odd number of cache lines, so that a strip's bytes fall into different sets of a cache.
+    fn group_bytes(&self) -> usize {
+        (self.strips.len() | 1) * LANES
     }
 
     /// Encode up to 512 samples: `pixels` is `[sample][pixel]`, `rows` is `[row]`; samples that are not there are 0.
     #[inline(always)]
     pub fn encode(&self, pixels: &[u8], scratch: &mut [u8], rows: &mut [Block]) {
-        let samples = pixels.len() / self.pixels;
-        for group in 0..BLOCK_SAMPLES / GROUP {
-            let here = (group * GROUP).min(samples)..((group + 1) * GROUP).min(samples);
-            let bytes = &pixels[here.start * self.pixels..here.end * self.pixels];
-            for (strip, bits) in self.strips.iter().zip(scratch.chunks_exact_mut(STRIP_BYTES)) {
-                let bits = &mut bits[group * LANES..(group + 1) * LANES];
-                bits.copy_from_slice(&strip.compare(bytes, self.pixels));
+        let groups = pixels.len().div_ceil(GROUP * self.pixels);
+        let (compared, absent) = scratch.split_at_mut(groups * self.group_bytes());
+        absent.fill(0);
+        let samples = pixels.chunks(GROUP * self.pixels);
+        for (samples, compared) in samples.zip(compared.chunks_exact_mut(self.group_bytes())) {
+            for (strip, bits) in self.strips.iter().zip(compared.as_chunks_mut::<LANES>().0) {
+                *bits = strip.compare(samples, self.pixels);
             }
         }
-        for (bits, rows) in scratch.chunks_exact_mut(STRIP_BYTES).zip(rows.chunks_exact_mut(LANES)) {
-            transpose(bits, bytemuck::cast_slice_mut(rows));
+        let bits: &mut [u8] = bytemuck::cast_slice_mut(rows);
+        for (strip, bits) in bits.as_chunks_mut::<STRIP_BYTES>().0.iter_mut().enumerate() {
+            transpose(&scratch[strip * LANES..], self.group_bytes(), bits);
         }
     }
 }
 
 impl Strip {
-    /// Bit `s` of byte `lane` is sample `s` of up to 8 samples.
+    /// Bit `s` of byte `lane` is sample `s` of up to 8 samples of `pixels` bytes.
     #[inline(always)]
-    fn compare(&self, bytes: &[u8], pixels: usize) -> [u8; LANES] {
+    fn compare(&self, samples: &[u8], pixels: usize) -> [u8; LANES] {
         let mut bits = [0u8; LANES];
-        for (s, sample) in bytes.chunks_exact(pixels).enumerate() {
-            match sample[self.first..].first_chunk::<LANES>() {
-                Some(lanes) => {
-                    for lane in 0..LANES {
-                        bits[lane] |= u8::from(lanes[lane] > self.thresholds[lane]) << s;
-                    }
+        if samples.len() == GROUP * pixels && pixels >= LANES {
+            let mut lanes = [&[][..]; GROUP];
+            for (s, lanes) in lanes.iter_mut().enumerate() {
+                *lanes = &samples[s * pixels + self.first..][..LANES];
+            }
+            for (lane, bits) in bits.iter_mut().enumerate() {
+                for (s, lanes) in lanes.iter().enumerate() {
+                    *bits |= if lanes[lane] > self.thresholds[lane] { 1 << s } else { 0 };
                 }
-                None => {
-                    for (lane, &byte) in sample[self.first..].iter().enumerate() {
-                        bits[lane] |= u8::from(byte > self.thresholds[lane]) << s;
-                    }
-                }
+            }
+            return bits;
+        }
+        for (s, sample) in samples.chunks_exact(pixels).enumerate() {
+            for ((bits, &byte), &threshold) in bits.iter_mut().zip(&sample[self.first..]).zip(&self.thresholds) {
+                *bits |= u8::from(byte > threshold) << s;
             }
         }
         bits
     }
 }
 
-/// Transpose 64 × 64 bytes: `[sample/8][lane]` in `bytes` to `[lane][sample/8]` in `out`; both are overwritten.
+/// Transpose 64 × 64 bytes: rows of 64 lanes that lie `stride` bytes apart become `[lane][row]`.
 ///
-/// A perfect shuffle (the halves interleaved) rotates the 12 bits of every byte's address by one; six of them exchange
-/// its two halves.
+/// Interleaving the four quarters of 4096 bytes rotates the 12 bits of every byte's address by two; three of these
+/// rotations exchange its two halves.
 #[inline(always)]
-fn transpose(bytes: &mut [u8], out: &mut [u8]) {
-    for _ in 0..3 {
-        shuffle(bytes, out);
-        shuffle(out, bytes);
+fn transpose(rows: &[u8], stride: usize, out: &mut [u8; STRIP_BYTES]) {
+    let mut aside = [0; STRIP_BYTES];
+    for row in 0..16 {
+        let lanes = |quarter: usize| &rows[(row + 16 * quarter) * stride..][..LANES];
+        interleave([lanes(0), lanes(1), lanes(2), lanes(3)], &mut out[4 * LANES * row..][..4 * LANES]);
     }
-    out.copy_from_slice(bytes);
+    interleave_quarters(out, &mut aside);
+    interleave_quarters(&aside, out);
 }
 
-/// Interleave the halves of `from` into `to`.
 #[inline(always)]
-fn shuffle(from: &[u8], to: &mut [u8]) {
-    let (low, high) = from.split_at(from.len() / 2);
-    for ((pair, &l), &h) in to.chunks_exact_mut(2).zip(low).zip(high) {
-        pair[0] = l;
-        pair[1] = h;
+fn interleave_quarters(from: &[u8; STRIP_BYTES], to: &mut [u8; STRIP_BYTES]) {
+    for row in 0..16 {
+        let lanes = |quarter: usize| &from[(row + 16 * quarter) * LANES..][..LANES];
+        interleave([lanes(0), lanes(1), lanes(2), lanes(3)], &mut to[4 * LANES * row..][..4 * LANES]);
+    }
+}
+
+/// Byte `i` of quarter `q` becomes byte `4 i + q`. All slices have 64 bytes, `out` has 256.
+#[inline(always)]
+fn interleave(quarters: [&[u8]; 4], out: &mut [u8]) {
+    let mut even = [0u8; 2 * LANES];
+    let mut odd = [0u8; 2 * LANES];
+    for i in 0..LANES {
+        even[2 * i] = quarters[0][i];
+        even[2 * i + 1] = quarters[2][i];
+        odd[2 * i] = quarters[1][i];
+        odd[2 * i + 1] = quarters[3][i];
+    }
+    for i in 0..2 * LANES {
+        out[2 * i] = even[i];
+        out[2 * i + 1] = odd[i];
     }
 }
 
@@ -161,7 +187,7 @@ mod tests {
             let bytes: Vec<u8> = (0..samples * pixels).map(|_| rng.below(256) as u8).collect();
             let encoding = Encoding::new(&encoder, &live, pixels as usize);
             let mut rows = vec![Block::ONE; encoding.rows()];
-            encoding.encode(&bytes, &mut vec![0; encoding.scratch()], &mut rows);
+            encoding.encode(&bytes, &mut vec![1; encoding.scratch()], &mut rows);
             for f in (0..features as usize).filter(|&f| live[f]) {
                 let block = rows[encoding.row(f) as usize];
                 for s in 0..BLOCK_SAMPLES {

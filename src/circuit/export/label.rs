@@ -1,0 +1,99 @@
+//! What an exported file says about itself: comment lines for people and one line of JSON for `verify`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Format, Options, Outputs, names};
+use crate::circuit::Netlist;
+use crate::{Error, Result};
+
+/// What goes into an exported circuit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inputs {
+    /// One bit a feature of the encoder.
+    Features,
+    /// A byte a pixel: the thermometer's comparators are part of the circuit.
+    Pixels,
+}
+
+/// Precedes the JSON.
+const MARK: &str = "gatewright export: ";
+
+/// The interface of an exported file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Label {
+    /// Format of the file.
+    pub format: Format,
+    /// Name of the module, model or functions.
+    pub name: String,
+    /// What goes in.
+    pub inputs: Inputs,
+    /// What comes out.
+    pub outputs: Outputs,
+    /// Ranks of registers.
+    pub pipeline: u32,
+    /// Bytes of an image.
+    pub pixels: usize,
+    /// Feature bits.
+    pub features: usize,
+    /// `[class]`: number of votes.
+    pub votes: Vec<usize>,
+    /// `[class]`: votes that are always cast.
+    pub offsets: Vec<u32>,
+    /// What people are told.
+    #[serde(skip)]
+    about: Vec<String>,
+}
+
+impl Label {
+    /// Describe the export of `netlist`.
+    pub fn new(netlist: &Netlist, format: Format, options: &Options) -> Self {
+        let classes: Vec<String> =
+            netlist.classes.iter().enumerate().map(|(i, name)| format!("{i} {}", names::comment(name))).collect();
+        let image = netlist.image;
+        let about = vec![
+            "A logic gate network, trained and written by gatewright.".to_string(),
+            format!("It came from {}.", names::comment(&options.origin)),
+            format!(
+                "{} gates, depth {}, {} feature bits of images of {} x {} x {} bytes (channels, rows, columns).",
+                netlist.luts.len(),
+                netlist.depth(),
+                netlist.features(),
+                image.channels,
+                image.height,
+                image.width
+            ),
+            format!("Classes: {}.", classes.join(", ")),
+        ];
+        Label {
+            format,
+            name: options.name.clone(),
+            inputs: options.inputs,
+            outputs: options.outputs,
+            pipeline: options.pipeline,
+            pixels: image.pixels(),
+            features: netlist.features(),
+            votes: netlist.votes.iter().map(Vec::len).collect(),
+            offsets: netlist.offsets.clone(),
+            about,
+        }
+    }
+
+    /// Comment lines, each behind `prefix`.
+    pub fn comment(&self, prefix: &str) -> String {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        let lines = self.about.iter().cloned().chain([format!("{MARK}{json}")]);
+        lines.map(|line| format!("{prefix}{line}\n")).collect()
+    }
+
+    /// Read the label of a file.
+    pub fn read(path: &std::path::Path, bytes: &[u8]) -> Result<Self> {
+        let mark = MARK.as_bytes();
+        let at = bytes.windows(mark.len()).position(|w| w == mark);
+        let line = at.map(|at| &bytes[at + mark.len()..]).and_then(|rest| rest.split(|&b| b == b'\n').next());
+        let line = line.ok_or_else(|| {
+            Error::input(path, "it has no \"gatewright export\" line, so it was not exported by gatewright")
+        })?;
+        serde_json::from_slice(line).map_err(|e| Error::input(path, format!("its label cannot be read: {e}")))
+    }
+}

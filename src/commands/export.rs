@@ -1,0 +1,62 @@
+//! `export`: a saved network's circuit for other tools.
+
+use std::path::PathBuf;
+
+use crate::circuit::export::{Format, Inputs, Options, Outputs, export};
+use crate::circuit::simplify;
+use crate::{Error, Result, files};
+
+/// Write a saved network's circuit as Verilog, C, Rust, BLIF, AIGER or Graphviz
+///
+/// Prints the paths of the files it wrote. `verify` checks them against the model.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A model.safetensors
+    model: PathBuf,
+    /// File format
+    #[arg(long, short, value_enum)]
+    format: Format,
+    /// Folder to write into; it is made if it is not there
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+    /// Name of the files and of the module, model or functions in them [default: the data set's name and "_net"]
+    #[arg(long)]
+    name: Option<String>,
+    /// What comes out: single votes, a count a class, or the class
+    #[arg(long, value_enum, default_value_t = Outputs::Counts)]
+    outputs: Outputs,
+    /// What goes in: feature bits, or pixels with their comparators (Verilog)
+    #[arg(long, value_enum, default_value_t = Inputs::Features)]
+    inputs: Inputs,
+    /// Ranks of registers between inputs and outputs, 0 for none (Verilog)
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pipeline: u32,
+    /// Keep the circuit gate for gate as it was trained instead of simplifying it
+    #[arg(long)]
+    as_trained: bool,
+}
+
+/// Write the files and print their paths.
+pub fn run(args: Args) -> Result<()> {
+    let (model, mut netlist) = super::load_circuit(&args.model)?;
+    if !args.as_trained {
+        let (simple, report) = simplify(&netlist);
+        eprintln!("simplified {} gates to {}", report.before.gates, report.after.gates);
+        netlist = simple;
+    }
+    let options = Options {
+        name: args.name.unwrap_or_else(|| format!("{}_net", model.dataset)),
+        origin: format!("{}, trained on {}", args.model.display(), model.dataset),
+        outputs: args.outputs,
+        inputs: args.inputs,
+        pipeline: args.pipeline,
+    };
+    let exported = export(&netlist, args.format, &options)?;
+    std::fs::create_dir_all(&args.output).map_err(|e| Error::io("create", &args.output, e))?;
+    for file in exported {
+        let path = args.output.join(file.name);
+        files::write_whole(&path, &file.bytes)?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}

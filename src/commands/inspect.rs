@@ -1,0 +1,91 @@
+//! `inspect`: what a saved network is made of.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::circuit::{Census, FUNCTION_NAMES, draw, simplify};
+use crate::{Error, Result, data, files};
+
+/// Show what a saved network is made of: gates by function, layers, fan-out, pixels read
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A model.safetensors
+    model: PathBuf,
+    /// Inspect the simplified circuit instead of the trained one
+    #[arg(long)]
+    simplified: bool,
+    /// Also draw gate-types.png and input-use.png into this folder
+    #[arg(long, value_name = "DIR")]
+    png: Option<PathBuf>,
+    /// With --png, also draw gates-on.png: the gates that are on for this image file
+    #[arg(long, value_name = "FILE", requires = "png")]
+    image: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Print the census and draw what was asked for.
+pub fn run(args: Args) -> Result<()> {
+    let (model, mut netlist) = super::load_circuit(&args.model)?;
+    if args.simplified {
+        netlist = simplify(&netlist).0;
+    }
+    let census = Census::of(&netlist);
+    if let Some(folder) = &args.png {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+        // Only gates of two inputs have functions with names.
+        if census.by_function.iter().any(|&n| n > 0) {
+            save(folder, "gate-types.png", &draw::gate_types(&census)?)?;
+        }
+        save(folder, "input-use.png", &draw::input_use(&netlist)?)?;
+        if let Some(image) = &args.image {
+            let pixels = data::read_image(image, model.image)?;
+            save(folder, "gates-on.png", &draw::gates_on(&netlist, &pixels)?)?;
+        }
+    }
+    if args.json {
+        let functions: serde_json::Map<_, _> =
+            FUNCTION_NAMES.iter().zip(census.by_function).map(|(name, n)| (name.to_string(), json!(n))).collect();
+        println!("{:#}", json!({ "model": args.model, "functions": functions, "census": census }));
+    } else {
+        print(&census);
+    }
+    Ok(())
+}
+
+fn save(folder: &Path, name: &str, png: &[u8]) -> Result<()> {
+    let path = folder.join(name);
+    files::write_whole(&path, png)?;
+    eprintln!("wrote {}", path.display());
+    Ok(())
+}
+
+fn print(census: &Census) {
+    println!("{} gates, depth {}, {} votes", census.gates, census.depth, census.votes);
+    println!("{} of {} features are read, of {} pixels\n", census.live_features, census.features, census.live_pixels);
+    println!("{:>5} {:>9} {:>9} {:>13}", "layer", "gates", "unread", "most readers");
+    for (i, layer) in census.layers.iter().enumerate() {
+        println!("{i:>5} {:>9} {:>9} {:>13}", layer.gates, layer.unread, layer.most_readers);
+    }
+    let two_inputs: usize = census.by_function.iter().sum();
+    if two_inputs > 0 {
+        println!("\n{:<12} {:>9} {:>8}", "function", "gates", "share");
+        for (name, &gates) in FUNCTION_NAMES.iter().zip(&census.by_function).filter(|&(_, &n)| n > 0) {
+            println!("{name:<12} {gates:>9} {:>6.1} %", gates as f64 / two_inputs as f64 * 100.0);
+        }
+    }
+    println!("\n{:<12} {:>9}", "inputs", "gates");
+    for (arity, &gates) in census.by_arity.iter().enumerate().filter(|&(_, &n)| n > 0) {
+        println!("{arity:<12} {gates:>9}");
+    }
+    println!("\n{:<12} {:>9}", "readers", "gates");
+    const LISTED: usize = 8;
+    for (readers, gates) in census.fan_out.iter().take(LISTED).enumerate() {
+        println!("{readers:<12} {gates:>9}");
+    }
+    if census.fan_out.len() > LISTED {
+        println!("{:<12} {:>9}", format!("{LISTED} or more"), census.fan_out[LISTED..].iter().sum::<usize>());
+    }
+}
