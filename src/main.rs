@@ -18,6 +18,10 @@ enum Command {
     Train(commands::train::Args),
     Eval(commands::eval::Args),
     Predict(commands::predict::Args),
+    Inspect(commands::inspect::Args),
+    Simplify(commands::simplify::Args),
+    Export(commands::export::Args),
+    Verify(commands::verify::Args),
     Devices(commands::devices::Args),
     /// Measure speed
     #[command(subcommand)]
@@ -35,6 +39,10 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
+        Command::Inspect(args) => commands::inspect::run(args),
+        Command::Simplify(args) => commands::simplify::run(args),
+        Command::Export(args) => commands::export::run(args),
+        Command::Verify(args) => commands::verify::run(args),
         Command::Devices(args) => commands::devices::run(args),
         Command::Bench(Bench::Infer(args)) => commands::bench_infer::run(args),
         Command::Bench(Bench::Step(args)) => commands::bench_step::run(args),

@@ -3,6 +3,7 @@
 //! A batch goes `Samples` (bytes) → `Workspace::chosen` → bits → each layer's outputs → votes → class gradients → each
 //! layer's gradients and table gradients → logits; `step.rs` lists these passes in order.
 
+mod curves;
 mod evaluation;
 mod parameters;
 mod run;

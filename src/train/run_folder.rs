@@ -1,4 +1,5 @@
-//! What a run leaves behind: `config.toml`, `metrics.jsonl`, `summary.json`, `model.safetensors`.
+//! What a run leaves behind: `config.toml`, `metrics.jsonl`, `summary.json`, `curves.png`,
+//! `model.safetensors`.
 
 use std::fs::File;
 use std::io::Write;
@@ -6,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::curves::curves;
 use super::settings::Settings;
 use crate::network::Model;
 use crate::{Error, Result, files};
@@ -14,6 +16,7 @@ use crate::{Error, Result, files};
 pub struct RunFolder {
     path: PathBuf,
     metrics: File,
+    recorded: Vec<Metrics>,
 }
 
 /// A line of `metrics.jsonl`: the state after `step` steps. The keys are described in docs/RUN_FOLDER.md.
@@ -77,7 +80,7 @@ impl RunFolder {
         files::write_whole(&path.join("config.toml"), config.as_bytes())?;
         let metrics_path = path.join("metrics.jsonl");
         let metrics = File::create(&metrics_path).map_err(|e| Error::io("create", &metrics_path, e))?;
-        Ok(RunFolder { path, metrics })
+        Ok(RunFolder { path, metrics, recorded: Vec::new() })
     }
 
     /// Where it is.
@@ -85,8 +88,10 @@ impl RunFolder {
         &self.path
     }
 
-    /// Append a line to `metrics.jsonl`.
+    /// Append a line to `metrics.jsonl` and draw `curves.png` anew.
     pub fn record(&mut self, metrics: &Metrics) -> Result<()> {
+        self.recorded.push(metrics.clone());
+        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded)?)?;
         let line = serde_json::to_string(metrics).map_err(|e| Error::Run(format!("cannot write metrics: {e}")))?;
         writeln!(self.metrics, "{line}").map_err(|e| Error::io("write", self.path.join("metrics.jsonl"), e))
     }
