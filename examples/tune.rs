@@ -32,7 +32,9 @@ fn main() {
     let classes: Vec<String> = (0..10).map(|c| c.to_string()).collect();
     let model = draw_model(&settings, "x", ImageShape { channels: 1, height: 1, width: inputs }, &classes).unwrap();
     let mut tunings = vec![];
-    for (workgroup, span, most_lanes, most_workgroups, most_span_words) in [(64,32,1,16,1),(64,32,1,16,2),(64,32,1,16,4),(16,32,1,16,4)] {
+    for (workgroup, span, most_lanes, most_workgroups, most_span_words) in
+        [(64, 32, 1, 16, 1), (64, 32, 1, 16, 2), (64, 32, 1, 16, 4), (16, 32, 1, 16, 4)]
+    {
         tunings.push(Tuning { workgroup, span, most_lanes, vote_lanes: 8, most_span_words, most_workgroups });
     }
     let detail = args.iter().any(|a| a == "detail");

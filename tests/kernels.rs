@@ -709,7 +709,7 @@ fn backward_hard_is_exact_where_f32_is() {
             for (gate, (made, expected)) in made.iter().zip(&result.expected_gradients).enumerate() {
                 let rounded = |&g: &f64| match shape.variant.gradients {
                     GradientFormat::F32 => g as f32,
-                    GradientFormat::Bf16 => bf16(g as f32),
+                    _ => bf16(g as f32),
                 };
                 let expected: Vec<f32> = expected.iter().map(rounded).collect();
                 assert_eq!(made[..shape.size], expected, "gate {gate}, {shape:?}");

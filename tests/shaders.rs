@@ -149,7 +149,7 @@ fn host_structures_are_laid_out_as_the_shaders() {
                 partials,
                 samples,
                 batch,
-                pad
+                slice_scale
             }),
         ),
         (

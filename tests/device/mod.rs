@@ -84,6 +84,7 @@ pub fn store_gradients(rows: &[Vec<f32>], format: GradientFormat) -> Vec<u32> {
             let halves: Vec<u32> = values.map(|x| bf16(x).to_bits() >> 16).collect();
             halves.chunks_exact(8).flat_map(|chunk| (0..4).map(|i| chunk[i] | chunk[i + 4] << 16)).collect()
         }
+        sliced => unreachable!("{sliced:?} planes are bit-sliced"),
     }
 }
 
@@ -101,6 +102,7 @@ pub fn load_gradients(stored: &[u32], words: usize, format: GradientFormat) -> V
             .flat_map(|c| c.iter().map(|w| w << 16).chain(c.iter().map(|w| w & 0xffff_0000)).collect::<Vec<_>>())
             .map(f32::from_bits)
             .collect(),
+        sliced => unreachable!("{sliced:?} planes are bit-sliced"),
     };
     values.chunks_exact(words * 32).map(<[f32]>::to_vec).collect()
 }
@@ -135,7 +137,7 @@ pub fn table_words(layer: &Layer) -> Vec<u32> {
 /// A layer's edges as `backward_hard` reads them: `[inputs + 1]` offsets into the same array, then for every pin that
 /// reads an input `gate << 3 | pin` and the gate's other wires.
 pub fn edges(layer: &Layer) -> Vec<u32> {
-    let consumers = Consumers::of(&layer.wiring, layer.inputs);
+    let consumers = Consumers::of(&layer.wiring, layer.inputs, layer.arity);
     let arity = layer.arity;
     let mut edges: Vec<u32> =
         consumers.offsets.iter().map(|&pin| (layer.inputs + 1 + pin as usize * arity) as u32).collect();
@@ -219,7 +221,7 @@ pub fn training(c: &Constants, partials: usize) -> structs::Training {
         partials: partials as u32,
         samples: c.samples,
         batch: c.batch,
-        pad: 0,
+        slice_scale: 1.0,
     }
 }
 
