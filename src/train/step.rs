@@ -106,7 +106,7 @@ impl<'a> PassMaker<'a> {
 
     /// Input bits to votes: a `forward_hard` a layer, `group_sum`.
     pub fn forward_hard(&mut self, p: &Parameters, w: &Workspace) -> Vec<Pass> {
-        let bits_words = if w.words % 4 == 0 { 4 } else { 1 };
+        let bits_words = if w.words.is_multiple_of(4) { 4 } else { 1 };
         let mut passes = Vec::new();
         for (i, l) in p.layers.iter().enumerate() {
             let workgroup = self.tuning.workgroup;
