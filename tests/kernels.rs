@@ -526,16 +526,15 @@ fn loss_and_its_gradient_are_those_of_softmax_cross_entropy() {
                 for s in 0..words * 32 {
                     let sample: Vec<f64> = votes[s].iter().map(|&v| v.into()).collect();
                     let expected = reference::loss(&sample, labels[chosen[s] as usize] as usize, tau, size as u32);
-                    for class in 0..classes {
+                    for (class, (row, &exact)) in made.iter().zip(&expected.gradient).enumerate() {
                         if s >= size {
-                            assert_eq!(made[class][s], 0.0, "a sample past the batch has gradient 0");
+                            assert_eq!(row[s], 0.0, "a sample past the batch has gradient 0");
                             continue;
                         }
-                        let exact = expected.gradient[class];
                         let rounding = if gradients == GradientFormat::Bf16 { exact.abs() / 256.0 } else { 0.0 };
                         let tolerance = rounding + (softmax_error(peak) + 8.0 * ULP) / (tau * size as f64);
                         let what = || format!("class {class} of sample {s}, batch {size}");
-                        assert_near(&what, made[class][s].into(), exact, tolerance);
+                        assert_near(&what, row[s].into(), exact, tolerance);
                     }
                     if s < size {
                         sum += expected.cross_entropy;
@@ -614,6 +613,12 @@ fn backward(bench: &mut Bench, shape: Backward, value: &mut dyn FnMut() -> f32, 
     if variant.keep {
         buffers.push((8, &gradients));
     }
+    // Table gradients of whole numbers are told in units of a quarter.
+    let constants = gpu.uniform("training", &structs::Training { slice_scale: 4.0, ..training(&constants(), 0) });
+    let sliced = variant.gradients.is_sliced();
+    if sliced {
+        buffers.push((9, &constants));
+    }
     bench.run(variant, &buffers, [groups, 1]);
 
     let mut expected_table_gradients = vec![vec![0.0; codes]; count];
@@ -626,7 +631,14 @@ fn backward(bench: &mut Bench, shape: Backward, value: &mut dyn FnMut() -> f32, 
             for (pin, &wire) in next.wiring.iter().enumerate() {
                 sizes[wire as usize] += sent[pin / next.arity].abs();
             }
-            (reference::input_gradients(&next, &outputs[s], &sent), sizes)
+            let received = if sliced {
+                let sent: Vec<i32> = sent.iter().map(|&g| g as i32).collect();
+                let sums = reference::sliced_input_gradients(&next, &outputs[s], &sent, variant.gradients.bits());
+                sums.into_iter().map(f64::from).collect()
+            } else {
+                reference::input_gradients(&next, &outputs[s], &sent)
+            };
+            (received, sizes)
         } else {
             let own: Vec<f64> = (0..count).map(row).collect();
             let sizes = own.iter().map(|g| g.abs()).collect();
@@ -635,6 +647,9 @@ fn backward(bench: &mut Bench, shape: Backward, value: &mut dyn FnMut() -> f32, 
         reference::add_table_gradients(&layer, &samples[s], &sample, &mut expected_table_gradients);
         expected.push(sample);
         sizes.push(sample_sizes);
+    }
+    if sliced {
+        expected_table_gradients.iter_mut().flatten().for_each(|s| *s /= 4.0);
     }
     let made: Vec<f32> = bench.read(&table_gradients, count * codes);
     let gradients = variant.keep.then(|| load_gradients(&bench.read(&gradients, kept), words, variant.gradients));
@@ -713,6 +728,96 @@ fn backward_hard_is_exact_where_f32_is() {
                 };
                 let expected: Vec<f32> = expected.iter().map(rounded).collect();
                 assert_eq!(made[..shape.size], expected, "gate {gate}, {shape:?}");
+            }
+        }
+    }
+}
+
+/// Gradients of a third of the range, so that the sums of gates with many consumers saturate.
+#[test]
+fn backward_sliced_adds_whole_numbers_exactly_and_saturates() {
+    let mut rng = Philox::new(14, 0);
+    let formats = [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16];
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        let mut saturated = 0;
+        for (n, mut shape) in backward_shapes().into_iter().enumerate() {
+            let words = shape.size.div_ceil(32);
+            let variant = &mut shape.variant;
+            variant.kernel = "backward_sliced";
+            variant.gradients = formats[n / 3 % 3];
+            variant.span = if words % 2 == 0 && n % 2 == 0 { 64 } else { 32 };
+            if variant.arity + variant.consumer_arity > 7 {
+                continue; // some ten thousand turns of loops a gate with hundreds of consumers
+            }
+            let third = (1 << (variant.gradients.bits() - 1)) / 3;
+            let mut values = Philox::new(n as u64, 3);
+            let mut whole = || values.below(2 * third + 1) as f32 - third as f32;
+            let result = backward(&mut bench, shape, &mut whole, &mut rng);
+            assert_eq!(result.table_gradients, result.expected_table_gradients, "{shape:?}");
+            let most = f64::from(1 << (shape.variant.gradients.bits() - 1)) - 1.0;
+            saturated += result.expected_gradients.iter().flatten().filter(|&&g| g >= most || g < -most).count();
+            let Some(made) = result.gradients else { continue };
+            for (gate, (made, expected)) in made.iter().zip(&result.expected_gradients).enumerate() {
+                let made: Vec<f64> = made[..shape.size].iter().map(|&g| g.into()).collect();
+                assert_eq!(made, *expected, "gate {gate}, {shape:?}");
+            }
+        }
+        assert!(saturated > 0, "no sum saturated");
+    }
+}
+
+/// Gradients in sixteenths of a unit, which scaling leaves exact.
+#[test]
+fn slice_gradients_rounds_by_its_draws() {
+    let mut rng = Philox::new(15, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for gradients in [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16] {
+            for (size, classes) in [(1, 1), (33, 3), (100, 10), (129, 47)] {
+                let (words, seed, bits) = (usize::div_ceil(size, 32), 77 + size as u64, gradients.bits());
+                let [key0, key1] = key(seed);
+                let scale = 1024.0;
+                // Past the range too, where they are cut off.
+                let sixteenths = 16u32 << bits;
+                let mut values = || {
+                    let whole = rng.below(sixteenths) as f32 - (sixteenths / 2) as f32;
+                    whole / 16.0 / scale
+                };
+                let rows: Vec<Vec<f32>> = (0..classes)
+                    .map(|_| (0..words * 32).map(|s| if s < size { values() } else { 0.0 }).collect())
+                    .collect();
+                let count = gradient_words(classes, words, gradients);
+                let sliced = gpu.storage("sliced", count as u64 * 4);
+                let step = 9;
+                let buffers = [
+                    (0, &gpu.uniform("batch", &structs::Batch { key0, key1, ..batch(1, size, classes) })),
+                    (
+                        1,
+                        &gpu.uniform(
+                            "training",
+                            &structs::Training { slice_scale: scale, ..training(&constants(), 0) },
+                        ),
+                    ),
+                    (2, &gpu.uniform("step", &state(step, 0, 0))),
+                    (3, &gpu.storage_of("class gradients", &rows.concat())),
+                    (4, &sliced),
+                ];
+                let groups = (classes * words).div_ceil(64) as u32;
+                bench.run(Variant { gradients, ..Variant::of("slice_gradients") }, &buffers, [groups, 1]);
+                let made = load_gradients(&bench.read(&sliced, count), words, gradients);
+                for (class, row) in rows.iter().enumerate() {
+                    for (s, &g) in row.iter().enumerate() {
+                        let draw = reference::slice_draw(seed, step, (class * words * 32 + s) as u32);
+                        let expected = reference::slice_gradients(g.into(), scale.into(), bits, draw);
+                        // f32's sum of the two may round up to a whole number that the exact sum is just below.
+                        let exact = f64::from(g) * f64::from(scale) + draw;
+                        let edge = exact.ceil() - exact <= exact.abs() * ULP / 2.0;
+                        let off = f64::from(made[class][s]) - f64::from(expected);
+                        assert!(off == 0.0 || edge && off == 1.0, "{off} off: {class}, {s} of {size}, {bits} bits");
+                        assert!(s < size || expected == 0, "gradient 0 past the batch");
+                    }
+                }
             }
         }
     }

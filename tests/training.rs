@@ -278,6 +278,32 @@ fn toys_are_learned_whole_with_no_selection_gap() {
     }
 }
 
+/// Mesa's software driver ends loops, silently, after 65,535 turns in a lane: a lane must never be given so many, however
+/// few workgroups there are and however large the layers and batches.
+#[test]
+fn long_loops_are_not_cut_short() {
+    let gpu = Gpu::open(None).unwrap();
+    let usual = Tuning::for_adapter(&gpu.adapter);
+    let train = noise(4096, 40, 2, 5);
+    for gradients in [GradientFormat::F32, GradientFormat::Int8] {
+        let logits = |most_workgroups| {
+            let settings = Settings { gradients, ..small(&[2000, 2000, 4000], 4096) };
+            let data = dataset(row(40), 2, train.clone());
+            let model = draw_model(&settings, "noise", data.image, &data.classes).unwrap();
+            let tuning = Tuning { most_workgroups, ..usual };
+            let mut trainer = Trainer::with_model(&gpu, &settings, model, &data.train, tuning).unwrap();
+            trainer.submit(1).unwrap();
+            let bytes = trainer.download().unwrap().to_bytes().unwrap();
+            let evaluator = Evaluator::new(&trainer, &train).unwrap();
+            let hard = evaluator.run(&mut trainer, Mode::Hard).unwrap();
+            let soft = evaluator.run(&mut trainer, Mode::SelectedSoft).unwrap();
+            assert_eq!(hard, soft);
+            (bytes, hard)
+        };
+        assert!(logits(1) == logits(4096), "{gradients:?}");
+    }
+}
+
 #[test]
 fn a_short_run_learns_mnist() {
     let gpu = Gpu::open(None).unwrap();

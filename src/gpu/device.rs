@@ -241,7 +241,7 @@ impl Gpu {
     /// are padded with zeros.
     pub fn write<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, data: &[T]) {
         let bytes: &[u8] = bytemuck::cast_slice(data);
-        if bytes.len() % 4 == 0 {
+        if bytes.len().is_multiple_of(4) {
             self.queue.write_buffer(buffer, 0, bytes);
         } else {
             let mut padded = bytes.to_vec();

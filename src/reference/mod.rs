@@ -7,10 +7,11 @@
 //!
 //! In the order of a step: [`select_batch()`], [`encode()`], [`tabulate()`], [`advance()`], [`forward_hard()`],
 //! [`group_sum()`], [`loss()`], [`input_gradients`] and [`add_table_gradients`] (one kernel, `backward_hard`),
-//! [`update()`].
+//! [`update()`]. Where gradients are whole numbers, [`slice_gradients()`] and [`sliced_input_gradients`] take their part.
 
 mod advance;
 mod backward_hard;
+mod backward_sliced;
 mod backward_soft;
 mod constants;
 mod encode;
@@ -22,6 +23,7 @@ mod group_sum_soft;
 mod loss;
 pub mod parametrization;
 mod select_batch;
+mod slice_gradients;
 mod soft_network;
 mod tabulate;
 mod train_step;
@@ -30,6 +32,7 @@ mod update;
 
 pub use advance::{Step, advance, learning_rate};
 pub use backward_hard::{add_table_gradients, input_gradients};
+pub use backward_sliced::sliced_input_gradients;
 pub use backward_soft::{Adjoints, backward_soft};
 pub use constants::Constants;
 pub use encode::encode;
@@ -40,6 +43,7 @@ pub use group_sum::group_sum;
 pub use group_sum_soft::group_sum_soft;
 pub use loss::{Loss, loss};
 pub use select_batch::{evaluation_batch, select_batch};
+pub use slice_gradients::{slice_draw, slice_gradients};
 pub use soft_network::{SoftGradients, SoftNetwork};
 pub use tabulate::{Tabulated, tabulate};
 pub use train_step::{Run, StepReport};

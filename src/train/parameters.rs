@@ -16,6 +16,8 @@ pub struct LayerParameters {
     pub wiring: wgpu::Buffer,
     /// `[inputs + 1]` u32, where each input's edges begin in this buffer, then `[gates · arity][arity]` u32, the edges.
     pub edges: wgpu::Buffer,
+    /// Most pins that read one input.
+    pub most_consumers: u32,
     /// `[gates][⌈2^arity / 32⌉]` u32.
     pub tables: wgpu::Buffer,
     /// `[gates][logits]` f32.
@@ -62,6 +64,7 @@ fn upload_layer(gpu: &Gpu, layer: &Layer) -> LayerParameters {
         arity,
         wiring: gpu.storage_of("wiring", &layer.wiring),
         edges: gpu.storage_of("edges", &edges(layer, &consumers)),
+        most_consumers: consumers.offsets.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0),
         tables: gpu.storage("tables", (gates * (1usize << arity).div_ceil(32) * 4) as u64),
         logits: gpu.storage_of("logits", &layer.logits),
         moments: gpu.storage("moments", logits * 8),

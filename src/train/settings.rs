@@ -421,7 +421,7 @@ impl Settings {
     /// Refuse a last layer that `classes` classes cannot share, naming the nearest that they can.
     pub fn check_classes(&self, classes: usize) -> Result<()> {
         let last = self.layers[self.layers.len() - 1];
-        if classes > 0 && last % classes == 0 {
+        if classes > 0 && last.is_multiple_of(classes) {
             return Ok(());
         }
         let nearest = (last + classes / 2) / classes.max(1) * classes;

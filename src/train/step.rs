@@ -12,6 +12,13 @@ use crate::network::Model;
 /// Most workgroups that tabulate one layer, each leaving one confidence partial sum.
 pub const MOST_PARTIALS: u32 = 64;
 
+/// Turns of loops that a lane may take. Mesa's software driver leaves every loop of a lane, silently, once they have
+/// turned 65,535 times together (LP_MAX_TGSI_LOOP_ITERATIONS); unrolled loops do not count, so estimates are high.
+const MOST_TURNS: u32 = 60_000;
+
+/// Workgroups a dimension that every device allows.
+const MOST_GROUPS: u32 = 65_535;
+
 /// Compiles each variant once and knows how to bind it.
 pub struct PassMaker<'a> {
     gpu: &'a Gpu,
@@ -45,9 +52,12 @@ impl<'a> PassMaker<'a> {
         self.kernels[at].bind(self.gpu, label, buffers, grid)
     }
 
-    /// Workgroups for `items` at `per_workgroup` items each.
-    fn groups(&self, items: u32, per_workgroup: u32) -> [u32; 2] {
-        [items.div_ceil(per_workgroup).clamp(1, self.tuning.most_workgroups), 1]
+    /// Workgroups for `items` at `per_workgroup` items a round, an item taking at most about `turns` turns of loops: as
+    /// few as the tuning says, but enough for [`MOST_TURNS`].
+    fn groups(&self, items: u32, per_workgroup: u32, turns: u32) -> [u32; 2] {
+        let rounds = (MOST_TURNS / turns.max(1)).max(1);
+        let fewest = items.div_ceil(per_workgroup.saturating_mul(rounds));
+        [items.div_ceil(per_workgroup).clamp(1, self.tuning.most_workgroups.max(fewest).min(MOST_GROUPS)), 1]
     }
 
     /// Pixels of the batch to input bits: `select_batch`, `encode`.
@@ -72,7 +82,8 @@ impl<'a> PassMaker<'a> {
             (5, &w.bits),
         ];
         buffers.extend(samples.pixels.iter().skip(1).enumerate().map(|(i, shard)| (6 + i as u32, shard)));
-        let groups = self.groups(samples.row_words * w.words, 64);
+        let groups =
+            self.groups(samples.row_words * w.words, 64, 33 + 33 * w.batch.features.div_ceil(samples.row_words));
         vec![
             self.pass(select, "select_batch".into(), &select_buffers, [w.words.div_ceil(2), 1]),
             self.pass(Variant { shards, ..Variant::of("encode") }, "encode".into(), &buffers, groups),
@@ -95,14 +106,14 @@ impl<'a> PassMaker<'a> {
 
     /// Input bits to votes: a `forward_hard` a layer, `group_sum`.
     pub fn forward_hard(&mut self, p: &Parameters, w: &Workspace) -> Vec<Pass> {
-        let bits_words = if w.words % 4 == 0 { 4 } else { 1 };
+        let bits_words = if w.words.is_multiple_of(4) { 4 } else { 1 };
         let mut passes = Vec::new();
         for (i, l) in p.layers.iter().enumerate() {
             let workgroup = self.tuning.workgroup;
             let variant = Variant { arity: l.arity, bits_words, workgroup, ..Variant::of("forward_hard") };
             let inputs = if i == 0 { &w.bits } else { &w.outputs[i - 1] };
             let buffers = [(0, &w.layers[i].0), (1, &l.wiring), (2, &l.tables), (3, inputs), (4, &w.outputs[i])];
-            let groups = self.groups(l.gates * (w.words / bits_words), workgroup);
+            let groups = self.groups(l.gates * (w.words / bits_words), workgroup, 1 + l.arity as u32);
             passes.push(self.pass(variant, format!("forward_hard {i}"), &buffers, groups));
         }
         let last = p.layers.len() - 1;
@@ -193,7 +204,13 @@ impl<'a> PassMaker<'a> {
             if sliced {
                 buffers.push((9, &s.training));
             }
-            let groups = self.groups(l.gates, workgroup / lanes);
+            // An edge's pins, for each of a span's words or chunks, and its planes; then the codes'.
+            let (units, quads) = (if sliced { span / 32 } else { span / 8 }, settings.gradients.bits() / 4);
+            let edge = 8 + units * (variant.consumer_arity as u32 + 4 + if sliced { 2 * quads } else { 0 });
+            let codes = (1 << l.arity) * (3 + l.arity as u32 + units * (2 + if sliced { quads } else { 0 }));
+            let consumers = if consumers { p.layers[i + 1].most_consumers } else { 0 };
+            let turns = (consumers * edge + codes) * (w.words * 32).div_ceil(span * lanes) + 8 * codes;
+            let groups = self.groups(l.gates, workgroup / lanes, turns);
             passes.push(self.pass(variant, format!("{} {i}", variant.kernel), &buffers, groups));
         }
         passes
@@ -214,7 +231,8 @@ impl<'a> PassMaker<'a> {
                     (4, &l.logits),
                     (5, &l.moments),
                 ];
-                let groups = self.groups(l.gates, 64);
+                let logits = layer.parametrization.logits(layer.arity) as u32;
+                let groups = self.groups(l.gates, 64, logits * 16);
                 self.pass(variant, format!("update {i}"), &buffers, groups)
             })
             .collect()
@@ -249,7 +267,7 @@ impl<'a> PassMaker<'a> {
         training: &wgpu::Buffer,
         selected: bool,
     ) -> Vec<Pass> {
-        let groups = self.groups(w.batch.features * w.words * 32, 64);
+        let groups = self.groups(w.batch.features * w.words * 32, 64, 1);
         let unpack = [(0, &w.layers[0].0), (1, &w.bits), (2, &planes[1])];
         let mut passes = vec![self.pass(Variant::of("unpack_bits"), "unpack_bits".into(), &unpack, groups)];
         for (i, l) in p.layers.iter().enumerate() {
@@ -257,12 +275,12 @@ impl<'a> PassMaker<'a> {
             let variant = Variant { arity: l.arity, parametrization, selected, ..Variant::of("forward_soft") };
             let mut buffers = vec![(0, &w.layers[i].0), (1, &l.wiring), (2, &planes[(i + 1) % 2]), (3, &planes[i % 2])];
             buffers.extend(if selected { vec![(4, &l.tables)] } else { vec![(4, &l.logits), (5, training)] });
-            let groups = self.groups(l.gates * w.words, 64);
+            let groups = self.groups(l.gates * w.words, 64, 32 * (2 + l.arity as u32 + (1 << l.arity)) + 300);
             passes.push(self.pass(variant, format!("forward_soft {i}"), &buffers, groups));
         }
         let last = p.layers.len() - 1;
         let buffers = [(0, &w.layers[last].0), (1, &planes[last % 2]), (2, &w.votes)];
-        let groups = self.groups(w.batch.classes * w.words * 32, 64);
+        let groups = self.groups(w.batch.classes * w.words * 32, 64, w.layers[last].1.group + 1);
         passes.push(self.pass(Variant::of("group_sum_soft"), "group_sum_soft".into(), &buffers, groups));
         passes
     }

@@ -75,9 +75,20 @@ pub fn bf16(x: f32) -> f32 {
     f32::from_bits((bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff_0000)
 }
 
-/// `[rows][words · 32]` gradients as the kernels store them: chunks of 8 samples, in bf16 sample i beside i + 4.
+/// `[rows][words · 32]` gradients as the kernels store them: chunks of 8 samples, in bf16 sample i beside i + 4; whole
+/// numbers as `[rows][words][bits]` planes.
 pub fn store_gradients(rows: &[Vec<f32>], format: GradientFormat) -> Vec<u32> {
     let values = rows.iter().flatten().copied();
+    if format.is_sliced() {
+        let plane = |word: &[f32], p: u32| {
+            word.iter().enumerate().fold(0, |plane, (s, &x)| plane | ((x as i32 as u32 >> p) & 1) << s)
+        };
+        return rows
+            .iter()
+            .flat_map(|row| row.chunks_exact(32))
+            .flat_map(|word| (0..format.bits()).map(move |p| plane(word, p)))
+            .collect();
+    }
     match format {
         GradientFormat::F32 => values.map(f32::to_bits).collect(),
         GradientFormat::Bf16 => {
@@ -90,11 +101,21 @@ pub fn store_gradients(rows: &[Vec<f32>], format: GradientFormat) -> Vec<u32> {
 
 /// u32 words of `rows` stored gradient rows.
 pub fn gradient_words(rows: usize, words: usize, format: GradientFormat) -> usize {
-    rows * words * if format == GradientFormat::F32 { 32 } else { 16 }
+    rows * words * format.bits() as usize
 }
 
 /// Back to `[rows][words · 32]`.
 pub fn load_gradients(stored: &[u32], words: usize, format: GradientFormat) -> Vec<Vec<f32>> {
+    if format.is_sliced() {
+        let bits = format.bits();
+        let number = |planes: &[u32], s: usize| {
+            let code = planes.iter().enumerate().fold(0, |code, (p, plane)| code | ((plane >> s) & 1) << p);
+            ((code << (32 - bits)) as i32 >> (32 - bits)) as f32
+        };
+        let values: Vec<f32> =
+            stored.chunks_exact(bits as usize).flat_map(|planes| (0..32).map(|s| number(planes, s))).collect();
+        return values.chunks_exact(words * 32).map(<[f32]>::to_vec).collect();
+    }
     let values: Vec<f32> = match format {
         GradientFormat::F32 => stored.iter().map(|&w| f32::from_bits(w)).collect(),
         GradientFormat::Bf16 => stored
