@@ -33,6 +33,8 @@ pub fn run(args: Args) -> Result<()> {
         netlist = simplify(&netlist).0;
     }
     let census = Census::of(&netlist);
+    // Whatever may be wrong with the image is told before anything is written.
+    let image = args.image.as_deref().map(|path| data::read_image(path, model.image)).transpose()?;
     if let Some(folder) = &args.png {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
         // Only gates of two inputs have functions with names.
@@ -40,8 +42,7 @@ pub fn run(args: Args) -> Result<()> {
             save(folder, "gate-types.png", &draw::gate_types(&census)?)?;
         }
         save(folder, "input-use.png", &draw::input_use(&netlist)?)?;
-        if let Some(image) = &args.image {
-            let pixels = data::read_image(image, model.image)?;
+        if let Some(pixels) = image {
             save(folder, "gates-on.png", &draw::gates_on(&netlist, &pixels)?)?;
         }
     }

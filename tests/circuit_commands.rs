@@ -1,0 +1,137 @@
+//! The circuit's commands as a shell sees them: exit codes, what is printed where, and that nothing half-written stays.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use common::{MNIST, mnist_images, random_model};
+use gatewright::network::Model;
+
+fn gatewright(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gatewright")).args(arguments).output().unwrap()
+}
+
+/// A network of 600 random gates, saved after `change`; the file is not checked when it is written.
+fn model(folder: &Path, change: impl Fn(&mut Model)) -> PathBuf {
+    let mut model = random_model(MNIST, 1, &[300, 200, 100], 2, 3);
+    model.dataset = "mnist".into();
+    change(&mut model);
+    let path = folder.join("model.safetensors");
+    std::fs::write(&path, model.to_bytes().unwrap()).unwrap();
+    path
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Exit code and the one line on stderr.
+fn refused(arguments: &[&str]) -> (i32, String) {
+    let output = gatewright(arguments);
+    assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
+    (output.status.code().unwrap(), text(&output.stderr))
+}
+
+#[test]
+fn what_is_exported_is_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path(), |_| ());
+    let out = folder.path().join("new").join("folder");
+    for (format, file) in [("blif", "mnist_net.blif"), ("aig", "mnist_net.aig"), ("aag", "mnist_net.aag")] {
+        let output =
+            gatewright(&["export", model.to_str().unwrap(), "--format", format, "--output", out.to_str().unwrap()]);
+        let path = out.join(file);
+        assert_eq!(text(&output.stdout), format!("{}\n", path.display()), "{}", text(&output.stderr));
+        let verified = gatewright(&["verify", model.to_str().unwrap(), path.to_str().unwrap(), "--images", "200"]);
+        assert!(verified.status.success(), "{}", text(&verified.stderr));
+        assert!(text(&verified.stdout).contains("equal on 200 test images and 1000 random ones"));
+    }
+}
+
+#[test]
+fn json_is_all_that_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path(), |_| ());
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let output = gatewright(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let report = json(&["simplify", model.to_str().unwrap(), "--json"]);
+    assert_eq!(report["simplification"]["before"]["gates"], 600);
+    let report = json(&["inspect", model.to_str().unwrap(), "--json"]);
+    assert_eq!(report["census"]["gates"], 600);
+    let of_functions: u64 = report["functions"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!(of_functions, 600);
+    let report =
+        json(&["bench", "infer", "--layers", "2x100", "--inputs", "50", "--samples", "600", "--rounds", "2", "--json"]);
+    assert_eq!(report["gates_evaluated"], 200);
+    assert!(report["ns_per_sample"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn pictures_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path(), |_| ());
+    let digit = folder.path().join("digit.pgm");
+    let bytes = [b"P5 28 28 255\n".to_vec(), mnist_images(1)].concat();
+    std::fs::write(&digit, bytes).unwrap();
+    let out = folder.path().join("png");
+    let arguments =
+        ["inspect", model.to_str().unwrap(), "--png", out.to_str().unwrap(), "--image", digit.to_str().unwrap()];
+    let output = gatewright(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for name in ["gate-types.png", "input-use.png", "gates-on.png"] {
+        assert!(image::open(out.join(name)).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn broken_models_are_refused_with_a_sentence_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let model = model(folder.path(), |m| m.layers[1].wiring[7] = 5000);
+    let arguments = ["export", model.to_str().unwrap(), "--format", "c", "--output", out.to_str().unwrap()];
+    let (code, told) = refused(&arguments);
+    assert_eq!(code, 2);
+    assert!(told.contains("gate 3 of layer 1 reads input 5000, but there are only 300"), "{told}");
+    let bytes = std::fs::read(&model).unwrap();
+    std::fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
+    let (code, told) = refused(&arguments);
+    assert_eq!(code, 2);
+    assert!(told.contains("no whole safetensors file"), "{told}");
+    let version = b"format_version\\\":";
+    let at = bytes.windows(version.len()).position(|w| w == version).unwrap() + version.len();
+    let mut other = bytes;
+    other[at] = b'7';
+    std::fs::write(&model, other).unwrap();
+    let (code, told) = refused(&arguments);
+    assert_eq!(code, 2);
+    assert!(told.contains("format version is 7"), "{told}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn files_that_are_not_what_they_should_be_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path(), |_| ());
+    let (model, note) = (model.to_str().unwrap(), folder.path().join("note.txt"));
+    std::fs::write(&note, "no circuit, no picture").unwrap();
+    let note = note.to_str().unwrap();
+    let (code, told) = refused(&["verify", model, note, "--images", "1"]);
+    assert_eq!(code, 2);
+    assert!(told.contains("note.txt") && told.contains("not exported by gatewright"), "{told}");
+    let png = folder.path().join("png");
+    let (code, told) = refused(&["inspect", model, "--png", png.to_str().unwrap(), "--image", note]);
+    assert_eq!(code, 2);
+    assert!(told.contains("note.txt"), "{told}");
+    assert!(!png.exists());
+    // A folder that cannot be written: its place is taken by a file. (Permissions do not stop root.)
+    let (code, told) = refused(&["export", model, "--format", "blif", "--as-trained", "--output", note]);
+    assert_eq!(code, 1);
+    assert!(told.contains("cannot create") && told.contains("note.txt"), "{told}");
+    let (code, told) = refused(&["export", model, "--format", "aig", "--pipeline", "3", "--as-trained"]);
+    assert_eq!(code, 2);
+    assert!(told.contains("--pipeline is for verilog"), "{told}");
+}
