@@ -31,7 +31,7 @@ fn narrow(kind: Kind, gates: &[Narrow], slots: &mut [Block]) {
         Kind::And => each(gates, slots, |a, b| a & b),
         Kind::AndNot => each(gates, slots, |a, b| a & !b),
         Kind::Or => each(gates, slots, |a, b| a | b),
-        Kind::Xor | Kind::Wide(_) => each(gates, slots, |a, b| a ^ b),
+        Kind::Xor => each(gates, slots, |a, b| a ^ b),
     }
 }
 

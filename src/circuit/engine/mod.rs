@@ -34,23 +34,19 @@ pub enum Simd {
 impl Simd {
     /// All that this machine has, the fastest first.
     pub fn available() -> Vec<Simd> {
-        let mut all = vec![Simd::Portable];
+        let portable = std::iter::once(Simd::Portable);
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") {
-                all.insert(0, Simd::Avx2);
-            }
-            let features = [
-                is_x86_feature_detected!("avx512f"),
-                is_x86_feature_detected!("avx512bw"),
-                is_x86_feature_detected!("avx512vl"),
-                is_x86_feature_detected!("avx512vbmi"),
-            ];
-            if features == [true; 4] {
-                all.insert(0, Simd::Avx512);
-            }
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vbmi");
+            let avx2 = is_x86_feature_detected!("avx2");
+            let wide = [(avx512, Simd::Avx512), (avx2, Simd::Avx2)];
+            wide.into_iter().filter(|(has, _)| *has).map(|(_, simd)| simd).chain(portable).collect()
         }
-        all
+        #[cfg(not(target_arch = "x86_64"))]
+        portable.collect()
     }
 
     /// Its name in reports.

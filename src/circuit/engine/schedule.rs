@@ -16,8 +16,8 @@ use crate::circuit::{Lut, Netlist, Signal};
 /// Gates in a window: their inputs and outputs fit the first-level cache together.
 const WINDOW: usize = 128;
 
-/// What a run of gates computes. Polarities are chosen so that every gate gives 0 for inputs that are all 0, which leaves
-/// these functions of two inputs.
+/// What gates of at most two inputs compute. Polarities are chosen so that every gate gives 0 for inputs that are all 0,
+/// which leaves these functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// 0
@@ -32,7 +32,13 @@ pub enum Kind {
     Or,
     /// a ⊕ b
     Xor,
-    /// Any table of 3 to 6 inputs.
+}
+
+/// Gates that run together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    Narrow(Kind),
+    /// Any table of so many inputs, 3 to 6.
     Wide(u8),
 }
 
@@ -97,7 +103,7 @@ pub struct Program {
 
 /// A LUT as it is evaluated, in slots' polarity.
 struct Gate {
-    kind: Kind,
+    group: Group,
     table: u64,
     inputs: [Signal; 6],
     arity: usize,
@@ -168,10 +174,10 @@ impl Program {
     fn evaluate(&mut self, gates: &[Gate], order: &[u32], slots: &mut Slots) {
         for window in order.chunks(WINDOW) {
             let mut window: Vec<&Gate> = window.iter().map(|&i| &gates[i as usize]).collect();
-            window.sort_by_key(|g| g.kind);
-            for run in window.chunk_by(|a, b| a.kind == b.kind) {
-                let step = match run[0].kind {
-                    Kind::Wide(arity) => {
+            window.sort_by_key(|g| g.group);
+            for run in window.chunk_by(|a, b| a.group == b.group) {
+                let step = match run[0].group {
+                    Group::Wide(arity) => {
                         let start = self.wide.len();
                         self.wide.extend(run.iter().map(|g| Wide {
                             table: g.table,
@@ -180,7 +186,7 @@ impl Program {
                         }));
                         Step::Wide(arity, start..self.wide.len())
                     }
-                    kind => {
+                    Group::Narrow(kind) => {
                         let start = self.narrow.len();
                         self.narrow.extend(run.iter().map(|g| Narrow {
                             inputs: [slots.of[g.inputs[0] as usize], slots.of[g.inputs[1] as usize]],
@@ -217,23 +223,24 @@ fn gates(netlist: &Netlist) -> (Vec<Gate>, Vec<bool>) {
     (gates, inverted)
 }
 
-/// The kind of a LUT with this table, which is 0 at code 0.
+/// The gate of a LUT with this table, which is 0 at code 0.
 fn gate(lut: &Lut, table: u64, output: Signal) -> Gate {
     let [a, b, ..] = lut.pins;
-    let (kind, first, second) = match (lut.arity, table) {
-        (0..=2, 0) => (Kind::Zero, a, b),
-        (1, _) | (2, 0b1100) => (Kind::Copy, a, b),
-        (2, 0b1010) => (Kind::Copy, b, a),
-        (2, 0b1000) => (Kind::And, a, b),
-        (2, 0b0100) => (Kind::AndNot, a, b),
-        (2, 0b0010) => (Kind::AndNot, b, a),
-        (2, 0b0110) => (Kind::Xor, a, b),
-        (2, _) => (Kind::Or, a, b),
-        (arity, _) => (Kind::Wide(arity), a, b),
+    use Group::{Narrow, Wide};
+    let (group, first, second) = match (lut.arity, table) {
+        (0..=2, 0) => (Narrow(Kind::Zero), a, b),
+        (1, _) | (2, 0b1100) => (Narrow(Kind::Copy), a, b),
+        (2, 0b1010) => (Narrow(Kind::Copy), b, a),
+        (2, 0b1000) => (Narrow(Kind::And), a, b),
+        (2, 0b0100) => (Narrow(Kind::AndNot), a, b),
+        (2, 0b0010) => (Narrow(Kind::AndNot), b, a),
+        (2, 0b0110) => (Narrow(Kind::Xor), a, b),
+        (2, _) => (Narrow(Kind::Or), a, b),
+        (arity, _) => (Wide(arity), a, b),
     };
     let mut inputs = lut.pins;
     [inputs[0], inputs[1]] = [first, second];
-    Gate { kind, table, inputs, arity: lut.arity as usize, output }
+    Gate { group, table, inputs, arity: lut.arity as usize, output }
 }
 
 /// `[lut]`: the class that it votes for, where it does nothing else.

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use super::expression::{self, Syntax};
 use super::label::{Inputs, Label};
 use super::{Options, Outputs, names};
-use crate::circuit::{Netlist, Signal, Vote};
+use crate::circuit::{Netlist, Vote};
 
 const SYNTAX: Syntax = Syntax { not: "~", zero: "1'b0", one: "1'b1" };
 /// Votes added up in one expression; as many as a six-input LUT has pins.
@@ -41,13 +41,7 @@ enum Value {
 
 /// The module of `netlist`.
 pub fn module(netlist: &Netlist, options: &Options, label: &Label) -> String {
-    let mut nodes = Nodes { list: Vec::new(), of_signal: vec![None; netlist.signals()] };
-    for v in netlist.votes.iter().flatten() {
-        nodes.of_signal[v.signal as usize] = Some(usize::MAX);
-    }
-    for lut in &netlist.luts {
-        lut.inputs().iter().for_each(|&s| nodes.of_signal[s as usize] = Some(usize::MAX));
-    }
+    let mut nodes = Nodes { list: Vec::new(), of_signal: vec![0; netlist.signals()] };
     nodes.gates(netlist);
     let ports = match options.outputs {
         Outputs::Votes => nodes.votes(netlist),
@@ -67,8 +61,8 @@ struct Port {
 
 struct Nodes {
     list: Vec<Node>,
-    /// `[signal]`: its node; `None` for signals that nothing reads.
-    of_signal: Vec<Option<usize>>,
+    /// `[signal]`: its node; 0 for signals that nothing reads.
+    of_signal: Vec<usize>,
 }
 
 impl Nodes {
@@ -78,27 +72,24 @@ impl Nodes {
         self.list.len() - 1
     }
 
-    fn signal(&self, signal: Signal) -> usize {
-        self.of_signal[signal as usize].unwrap_or(0)
-    }
-
     /// Features and gates that something reads.
     fn gates(&mut self, netlist: &Netlist) {
         let features = netlist.features();
-        for f in (0..features).filter(|&f| self.of_signal[f].is_some()).collect::<Vec<_>>() {
-            self.of_signal[f] = Some(self.push(format!("x{f}"), 1, Vec::new(), Value::Feature(f)));
-        }
-        for (i, lut) in netlist.luts.iter().enumerate() {
-            if self.of_signal[features + i].is_some() {
-                let operands = lut.inputs().iter().map(|&s| self.signal(s)).collect();
-                self.of_signal[features + i] = Some(self.push(format!("g{i}"), 1, operands, Value::Gate(lut.table)));
-            }
+        for (signal, _) in netlist.fan_out().into_iter().enumerate().filter(|&(_, readers)| readers > 0) {
+            self.of_signal[signal] = match signal.checked_sub(features) {
+                None => self.push(format!("x{signal}"), 1, Vec::new(), Value::Feature(signal)),
+                Some(i) => {
+                    let lut = &netlist.luts[i];
+                    let operands = lut.inputs().iter().map(|&s| self.of_signal[s as usize]).collect();
+                    self.push(format!("g{i}"), 1, operands, Value::Gate(lut.table))
+                }
+            };
         }
     }
 
     /// A vote's node.
     fn vote(&mut self, name: String, vote: Vote) -> usize {
-        let node = self.signal(vote.signal);
+        let node = self.of_signal[vote.signal as usize];
         if vote.inverted { self.push(name, 1, vec![node], Value::Complement) } else { node }
     }
 
