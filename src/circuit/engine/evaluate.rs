@@ -46,22 +46,43 @@ fn each(gates: &[Narrow], slots: &mut [Block], f: impl Fn(u64, u64) -> u64) {
 #[inline(always)]
 fn wide(arity: u8, gates: &[Wide], slots: &mut [Block]) {
     for gate in gates {
-        let input = |pin: usize| slots[gate.inputs[pin] as usize];
-        // The last input and a pair of table bits give one of four leaves; the other inputs choose among the leaves.
-        let last = input(arity as usize - 1);
-        let leaves = [Block::ZERO, !last, last, Block::ONE];
-        let mut tree = [Block::ZERO; 32];
-        let mut count = 1 << (arity - 1);
-        for (j, leaf) in tree[..count].iter_mut().enumerate() {
-            *leaf = leaves[(gate.table >> (2 * j)) as usize & 3];
+        let mut inputs = [Block::ZERO; 6];
+        for (input, &slot) in inputs.iter_mut().zip(&gate.inputs[..usize::from(arity)]) {
+            *input = slots[slot as usize];
         }
-        for pin in (0..arity as usize - 1).rev() {
-            let select = input(pin);
-            count /= 2;
-            for j in 0..count {
-                tree[j] = select.choose(tree[2 * j + 1], tree[2 * j]);
+        let [first, rest @ ..] = &inputs;
+        slots[gate.output as usize] = match arity {
+            3 => tree::<2>(gate.table, &inputs[..3]),
+            4 => tree::<4>(gate.table, &inputs[..4]),
+            5 => tree::<8>(gate.table, &inputs[..5]),
+            _ => first.choose(tree::<8>(gate.table >> 32, rest), tree::<8>(gate.table, rest)),
+        };
+    }
+}
+
+/// A tree of choices. The last input and a pair of table bits give one of four leaves; the input before it makes
+/// `PAIRS` = 2^(inputs − 2) choices among them, every other input halves what is left. Words are the outer loop, for that
+/// is the one that compilers turn into vectors.
+#[inline(always)]
+fn tree<const PAIRS: usize>(table: u64, inputs: &[Block]) -> Block {
+    let (rest, ends) = inputs.split_at(PAIRS.ilog2() as usize);
+    let leaves = [Block::ZERO, !ends[1], ends[1], Block::ONE];
+    let choose = |select: u64, high: u64, low: u64| (select & high) | (!select & low);
+    let mut out = Block::ZERO;
+    for word in 0..8 {
+        let mut tree = [0; PAIRS];
+        for (pair, chosen) in tree.iter_mut().enumerate() {
+            let bits = (table >> (4 * pair)) as usize;
+            *chosen = choose(ends[0].0[word], leaves[(bits >> 2) & 3].0[word], leaves[bits & 3].0[word]);
+        }
+        let mut left = PAIRS;
+        for select in rest.iter().rev() {
+            left /= 2;
+            for i in 0..left {
+                tree[i] = choose(select.0[word], tree[2 * i + 1], tree[2 * i]);
             }
         }
-        slots[gate.output as usize] = tree[0];
+        out.0[word] = tree[0];
     }
+    out
 }
