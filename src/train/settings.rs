@@ -45,8 +45,7 @@ pub enum Preset {
 }
 
 /// CAGE's constants (Align Forward, Adapt Backward).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cage {
     /// Backward temperature of a certain network.
     pub tau_min: f32,
@@ -56,9 +55,8 @@ pub struct Cage {
     pub decay: f32,
 }
 
-/// Everything that decides a run's result, and nothing else. Written to `config.toml`, from which it can be repeated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// Everything that decides a run's result, and nothing else.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// `mnist`, `fashion-mnist`, `cifar-10` or a folder.
     pub data: String,
@@ -79,7 +77,6 @@ pub struct Settings {
     /// Temperature of selection in the backward pass where CAGE does not set it.
     pub temperature: f32,
     /// CAGE's constants, if it is on.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cage: Option<Cage>,
     /// Group-sum temperature τ: a class's score is its votes / τ.
     pub tau: f32,
@@ -174,8 +171,9 @@ impl Preset {
 }
 
 /// What a user may say: each field as a flag and as a key of a `--config` file.
-#[derive(Debug, Clone, Default, Deserialize, clap::Args)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, clap::Args)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[command(allow_negative_numbers = true)]
 pub struct Overrides {
     /// Ready settings to start from [default: quick]
     #[arg(long, value_enum)]
@@ -271,8 +269,7 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Read a `--config` file. A `config.toml` that a run wrote has other keys (`cage` is a table there) and is read
-    /// by [`Settings::load`].
+    /// Read a `--config` file, such as the `config.toml` of a run folder.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
         toml::from_str(&text).map_err(|e| Error::input(path, format!("this configuration cannot be used: {e}")))
@@ -358,13 +355,41 @@ pub fn parse_layers(text: &str) -> Result<Vec<usize>> {
 }
 
 impl Settings {
-    /// Read the `config.toml` that a run wrote.
-    pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-        let settings: Settings =
-            toml::from_str(&text).map_err(|e| Error::input(path, format!("this configuration cannot be used: {e}")))?;
-        settings.check()?;
-        Ok(settings)
+    /// Everything said, as the flags of a run that repeats this one.
+    pub fn spelled_out(&self) -> Overrides {
+        let layers: Vec<_> = self.layers.iter().map(usize::to_string).collect();
+        Overrides {
+            preset: None,
+            data: Some(self.data.clone()),
+            data_dir: None,
+            validation: Some(self.validation),
+            thresholds: Some(self.thresholds),
+            layers: Some(layers.join(",")),
+            wiring: Some(self.wiring),
+            parametrization: Some(self.parametrization),
+            init: Some(self.init),
+            method: Some(self.method),
+            temperature: if self.cage.is_none() { Some(self.temperature) } else { None },
+            cage: Some(self.cage.is_some()),
+            no_cage: false,
+            cage_tau_min: self.cage.map(|c| c.tau_min),
+            cage_tau_max: self.cage.map(|c| c.tau_max),
+            cage_decay: self.cage.map(|c| c.decay),
+            tau: Some(self.tau),
+            batch: Some(self.batch),
+            steps: Some(self.steps),
+            lr: Some(self.lr),
+            schedule: Some(self.schedule),
+            lr_final: Some(self.lr_final),
+            warmup: Some(self.warmup),
+            weight_decay: Some(self.weight_decay),
+            beta1: Some(self.beta1),
+            beta2: Some(self.beta2),
+            epsilon: Some(self.epsilon),
+            gradients: Some(self.gradients),
+            seed: Some(self.seed),
+            eval_every: Some(self.eval_every),
+        }
     }
 
     /// Refuse what cannot work, with what can.
@@ -457,10 +482,12 @@ mod tests {
 
     #[test]
     fn what_a_run_writes_can_be_read_again() {
-        for preset in [Preset::Quick, Preset::Cifar10Medium] {
-            let settings = preset.settings();
-            let text = toml::to_string(&settings).unwrap();
-            assert_eq!(toml::from_str::<Settings>(&text).unwrap(), settings);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        let odd = Settings { cage: None, temperature: 0.3, layers: vec![30, 20], seed: 9, ..Preset::Quick.settings() };
+        for settings in [Preset::Quick.settings(), Preset::Cifar10Medium.settings(), odd] {
+            std::fs::write(&path, toml::to_string(&settings.spelled_out()).unwrap()).unwrap();
+            assert_eq!(Overrides::default().resolve(Some(&path)).unwrap(), settings);
         }
     }
 
