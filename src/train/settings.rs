@@ -64,6 +64,8 @@ pub struct Settings {
     pub validation: f64,
     /// Thermometer thresholds a channel, 1 to 255.
     pub thresholds: usize,
+    /// Input bits set, or unset, in less than this fraction of the training samples are left out.
+    pub rare: f64,
     /// Gates of each layer.
     pub layers: Vec<usize>,
     /// How wires are drawn.
@@ -115,6 +117,7 @@ impl Preset {
             data: "mnist".into(),
             validation: 0.05,
             thresholds: 3,
+            rare: 0.005,
             layers: vec![8000; 3],
             wiring: Wiring::Unique,
             parametrization: Parametrization::IwpSin,
@@ -190,6 +193,9 @@ pub struct Overrides {
     /// Thermometer thresholds a channel
     #[arg(long, value_name = "T")]
     pub thresholds: Option<usize>,
+    /// Leave out input bits that are set, or unset, in less than this fraction of the training samples
+    #[arg(long, value_name = "FRACTION")]
+    pub rare: Option<f64>,
     /// Gates of each layer, as DEPTHxWIDTH or a list: 3x8000, 2x16000,8000
     #[arg(long)]
     pub layers: Option<String>,
@@ -285,6 +291,7 @@ impl Overrides {
             data,
             validation,
             thresholds,
+            rare,
             wiring,
             parametrization,
             init,
@@ -364,6 +371,7 @@ impl Settings {
             data_dir: None,
             validation: Some(self.validation),
             thresholds: Some(self.thresholds),
+            rare: Some(self.rare),
             layers: Some(layers.join(",")),
             wiring: Some(self.wiring),
             parametrization: Some(self.parametrization),
@@ -436,6 +444,9 @@ impl Settings {
         }
         if !(0.0..=0.9).contains(&self.validation) {
             return Err(Error::usage(format!("--validation must be from 0 to 0.9, not {}", self.validation)));
+        }
+        if !(0.0..=0.5).contains(&self.rare) {
+            return Err(Error::usage(format!("--rare must be from 0 to 0.5, not {}", self.rare)));
         }
         if self.layers.is_empty() {
             return Err(Error::usage("a network needs at least one layer"));
