@@ -6,7 +6,7 @@ use device::{SINE_ERROR, ULP, devices};
 use gatewright::data::{self, Dataset, ImageShape, Split};
 use gatewright::gpu::Gpu;
 use gatewright::gpu::shader::GradientFormat;
-use gatewright::network::{Model, Parametrization, Wiring};
+use gatewright::network::{Encoder, Model, Parametrization, Wiring};
 use gatewright::random::Philox;
 use gatewright::reference::{self, Run};
 use gatewright::train::{Cage, Evaluator, Mode, Preset, Schedule, Settings, Trainer, Tuning, draw_model};
@@ -118,7 +118,14 @@ fn steps_are_the_twins_steps() {
                     ..small(&[40, 33, 50, 27], [33, 31, 96][j])
                 };
                 let names: Vec<String> = (0..classes).map(|c| c.to_string()).collect();
-                let model = draw_model(&settings, "noise", image, &names).unwrap();
+                let model = draw_model(
+                    &settings,
+                    "noise",
+                    image,
+                    &names,
+                    Encoder::thermometer(image, settings.thresholds).unwrap(),
+                )
+                .unwrap();
                 let mut run = Run::new(&settings, model.clone(), &train);
                 let tuning = tunings[(i + j) % 2];
                 let mut trainer = Trainer::with_model(gpu, &settings, model, &train, tuning).unwrap();
@@ -289,7 +296,14 @@ fn long_loops_are_not_cut_short() {
         let logits = |most_workgroups| {
             let settings = Settings { gradients, ..small(&[2000, 2000, 4000], 4096) };
             let data = dataset(row(40), 2, train.clone());
-            let model = draw_model(&settings, "noise", data.image, &data.classes).unwrap();
+            let model = draw_model(
+                &settings,
+                "noise",
+                data.image,
+                &data.classes,
+                Encoder::thermometer(data.image, settings.thresholds).unwrap(),
+            )
+            .unwrap();
             let tuning = Tuning { most_workgroups, ..usual };
             let mut trainer = Trainer::with_model(&gpu, &settings, model, &data.train, tuning).unwrap();
             trainer.submit(1).unwrap();

@@ -57,6 +57,7 @@ pub fn run(args: Args) -> Result<()> {
     let settings = Settings {
         layers: parse_layers(&args.layers)?,
         thresholds: 1,
+        rare: 0.0,
         batch: args.batch,
         method: args.method,
         parametrization: args.parametrization,

@@ -28,6 +28,41 @@ impl Encoder {
         Ok(Encoder { pixel, threshold })
     }
 
+    /// Without the features that are set, or unset, in less than `fraction` of the samples: a wire to a bit that hardly
+    /// ever changes is wasted. At least `keep` features stay, those that vary most.
+    ///
+    /// `pixels` is `[samples][image.pixels()]` bytes; `fraction` 0 keeps every feature.
+    pub fn without_rare(self, pixels: &[u8], image: ImageShape, fraction: f64, keep: usize) -> Self {
+        let samples = pixels.len() / image.pixels();
+        if fraction <= 0.0 || samples == 0 {
+            return self;
+        }
+        // How many samples have each value of each byte, then how many have a greater one.
+        let mut above = vec![[0u32; 256]; image.pixels()];
+        for row in pixels.chunks_exact(image.pixels()) {
+            row.iter().zip(&mut above).for_each(|(&byte, counts)| counts[usize::from(byte)] += 1);
+        }
+        for counts in &mut above {
+            let mut greater = 0;
+            for count in counts.iter_mut().rev() {
+                (*count, greater) = (greater, greater + *count);
+            }
+        }
+        let minority = |f: usize| {
+            let set = above[self.pixel[f] as usize][usize::from(self.threshold[f])] as usize;
+            set.min(samples - set)
+        };
+        let mut by_variety: Vec<usize> = (0..self.features()).collect();
+        by_variety.sort_by_key(|&f| std::cmp::Reverse(minority(f)));
+        let enough = by_variety.partition_point(|&f| minority(f) as f64 >= fraction * samples as f64);
+        by_variety.truncate(enough.max(keep));
+        by_variety.sort_unstable();
+        Encoder {
+            pixel: by_variety.iter().map(|&f| self.pixel[f]).collect(),
+            threshold: by_variety.iter().map(|&f| self.threshold[f]).collect(),
+        }
+    }
+
     /// Number of input bits.
     pub fn features(&self) -> usize {
         self.pixel.len()
@@ -57,6 +92,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn rare_features_are_left_out() {
+        let image = ImageShape { channels: 1, height: 1, width: 3 };
+        // Thresholds 85 and 170. Byte 0 is always 0; byte 1 is 100 in one sample of four; byte 2 is 200 in two of four.
+        let pixels = [0, 100, 200, 0, 0, 200, 0, 0, 0, 0, 0, 0];
+        let left = |fraction, keep| {
+            let encoder = Encoder::thermometer(image, 2).unwrap().without_rare(&pixels, image, fraction, keep);
+            encoder.pixel.into_iter().zip(encoder.threshold).collect::<Vec<_>>()
+        };
+        assert_eq!(left(0.0, 0).len(), 6);
+        assert_eq!(left(0.25, 0), [(1, 85), (2, 85), (2, 170)]);
+        assert_eq!(left(0.26, 0), [(2, 85), (2, 170)]);
+        assert_eq!(left(0.5, 0), [(2, 85), (2, 170)]);
+        assert_eq!(left(0.51, 2).len(), 2, "some must stay");
     }
 
     #[test]

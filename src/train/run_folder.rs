@@ -70,8 +70,8 @@ impl RunFolder {
             }
             None => first_free(name)?,
         };
-        let config =
-            toml::to_string(settings).map_err(|e| Error::Run(format!("cannot write the configuration: {e}")))?;
+        let config = toml::to_string(&settings.spelled_out())
+            .map_err(|e| Error::Run(format!("cannot write the configuration: {e}")))?;
         let version = env!("CARGO_PKG_VERSION");
         let config = format!(
             "# gatewright {version}; repeat this run by: gatewright train --config {}\n{config}",

@@ -45,8 +45,7 @@ pub enum Preset {
 }
 
 /// CAGE's constants (Align Forward, Adapt Backward).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cage {
     /// Backward temperature of a certain network.
     pub tau_min: f32,
@@ -56,9 +55,8 @@ pub struct Cage {
     pub decay: f32,
 }
 
-/// Everything that decides a run's result, and nothing else. Written to `config.toml`, from which it can be repeated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// Everything that decides a run's result, and nothing else.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// `mnist`, `fashion-mnist`, `cifar-10` or a folder.
     pub data: String,
@@ -66,6 +64,8 @@ pub struct Settings {
     pub validation: f64,
     /// Thermometer thresholds a channel, 1 to 255.
     pub thresholds: usize,
+    /// Input bits set, or unset, in less than this fraction of the training samples are left out.
+    pub rare: f64,
     /// Gates of each layer.
     pub layers: Vec<usize>,
     /// How wires are drawn.
@@ -79,7 +79,6 @@ pub struct Settings {
     /// Temperature of selection in the backward pass where CAGE does not set it.
     pub temperature: f32,
     /// CAGE's constants, if it is on.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cage: Option<Cage>,
     /// Group-sum temperature τ: a class's score is its votes / τ.
     pub tau: f32,
@@ -118,6 +117,7 @@ impl Preset {
             data: "mnist".into(),
             validation: 0.05,
             thresholds: 3,
+            rare: 0.005,
             layers: vec![8000; 3],
             wiring: Wiring::Unique,
             parametrization: Parametrization::IwpSin,
@@ -174,8 +174,9 @@ impl Preset {
 }
 
 /// What a user may say: each field as a flag and as a key of a `--config` file.
-#[derive(Debug, Clone, Default, Deserialize, clap::Args)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, clap::Args)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[command(allow_negative_numbers = true)]
 pub struct Overrides {
     /// Ready settings to start from [default: quick]
     #[arg(long, value_enum)]
@@ -192,6 +193,9 @@ pub struct Overrides {
     /// Thermometer thresholds a channel
     #[arg(long, value_name = "T")]
     pub thresholds: Option<usize>,
+    /// Leave out input bits that are set, or unset, in less than this fraction of the training samples
+    #[arg(long, value_name = "FRACTION")]
+    pub rare: Option<f64>,
     /// Gates of each layer, as DEPTHxWIDTH or a list: 3x8000, 2x16000,8000
     #[arg(long)]
     pub layers: Option<String>,
@@ -271,8 +275,7 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Read a `--config` file. A `config.toml` that a run wrote has other keys (`cage` is a table there) and is read
-    /// by [`Settings::load`].
+    /// Read a `--config` file, such as the `config.toml` of a run folder.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
         toml::from_str(&text).map_err(|e| Error::input(path, format!("this configuration cannot be used: {e}")))
@@ -288,6 +291,7 @@ impl Overrides {
             data,
             validation,
             thresholds,
+            rare,
             wiring,
             parametrization,
             init,
@@ -358,13 +362,42 @@ pub fn parse_layers(text: &str) -> Result<Vec<usize>> {
 }
 
 impl Settings {
-    /// Read the `config.toml` that a run wrote.
-    pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-        let settings: Settings =
-            toml::from_str(&text).map_err(|e| Error::input(path, format!("this configuration cannot be used: {e}")))?;
-        settings.check()?;
-        Ok(settings)
+    /// Everything said, as the flags of a run that repeats this one.
+    pub fn spelled_out(&self) -> Overrides {
+        let layers: Vec<_> = self.layers.iter().map(usize::to_string).collect();
+        Overrides {
+            preset: None,
+            data: Some(self.data.clone()),
+            data_dir: None,
+            validation: Some(self.validation),
+            thresholds: Some(self.thresholds),
+            rare: Some(self.rare),
+            layers: Some(layers.join(",")),
+            wiring: Some(self.wiring),
+            parametrization: Some(self.parametrization),
+            init: Some(self.init),
+            method: Some(self.method),
+            temperature: if self.cage.is_none() { Some(self.temperature) } else { None },
+            cage: Some(self.cage.is_some()),
+            no_cage: false,
+            cage_tau_min: self.cage.map(|c| c.tau_min),
+            cage_tau_max: self.cage.map(|c| c.tau_max),
+            cage_decay: self.cage.map(|c| c.decay),
+            tau: Some(self.tau),
+            batch: Some(self.batch),
+            steps: Some(self.steps),
+            lr: Some(self.lr),
+            schedule: Some(self.schedule),
+            lr_final: Some(self.lr_final),
+            warmup: Some(self.warmup),
+            weight_decay: Some(self.weight_decay),
+            beta1: Some(self.beta1),
+            beta2: Some(self.beta2),
+            epsilon: Some(self.epsilon),
+            gradients: Some(self.gradients),
+            seed: Some(self.seed),
+            eval_every: Some(self.eval_every),
+        }
     }
 
     /// Refuse what cannot work, with what can.
@@ -412,6 +445,9 @@ impl Settings {
         if !(0.0..=0.9).contains(&self.validation) {
             return Err(Error::usage(format!("--validation must be from 0 to 0.9, not {}", self.validation)));
         }
+        if !(0.0..=0.5).contains(&self.rare) {
+            return Err(Error::usage(format!("--rare must be from 0 to 0.5, not {}", self.rare)));
+        }
         if self.layers.is_empty() {
             return Err(Error::usage("a network needs at least one layer"));
         }
@@ -457,10 +493,12 @@ mod tests {
 
     #[test]
     fn what_a_run_writes_can_be_read_again() {
-        for preset in [Preset::Quick, Preset::Cifar10Medium] {
-            let settings = preset.settings();
-            let text = toml::to_string(&settings).unwrap();
-            assert_eq!(toml::from_str::<Settings>(&text).unwrap(), settings);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        let odd = Settings { cage: None, temperature: 0.3, layers: vec![30, 20], seed: 9, ..Preset::Quick.settings() };
+        for settings in [Preset::Quick.settings(), Preset::Cifar10Medium.settings(), odd] {
+            std::fs::write(&path, toml::to_string(&settings.spelled_out()).unwrap()).unwrap();
+            assert_eq!(Overrides::default().resolve(Some(&path)).unwrap(), settings);
         }
     }
 

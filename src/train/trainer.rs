@@ -51,13 +51,18 @@ pub struct Progress {
     pub learning_rate: f32,
 }
 
-/// Draw a fresh network for a data set.
+/// Draw a fresh network for images of this shape and encoding.
 ///
 /// # Errors
 /// [`Error::Usage`] if the classes cannot share the last layer or a layer is narrower than its gates' inputs.
-pub fn draw_model(settings: &Settings, name: &str, image: ImageShape, classes: &[String]) -> Result<Model> {
+pub fn draw_model(
+    settings: &Settings,
+    name: &str,
+    image: ImageShape,
+    classes: &[String],
+    encoder: Encoder,
+) -> Result<Model> {
     settings.check_classes(classes.len())?;
-    let encoder = Encoder::thermometer(image, settings.thresholds)?;
     let draw = Draw {
         wiring: settings.wiring,
         parametrization: settings.parametrization,
@@ -81,7 +86,9 @@ pub fn draw_model(settings: &Settings, name: &str, image: ImageShape, classes: &
 impl<'a> Trainer<'a> {
     /// Draw a network for `data` and put it and the training samples on the device.
     pub fn new(gpu: &'a Gpu, settings: &Settings, data: &Dataset) -> Result<Self> {
-        let model = draw_model(settings, &data.name, data.image, &data.classes)?;
+        let encoder = Encoder::thermometer(data.image, settings.thresholds)?;
+        let encoder = encoder.without_rare(&data.train.pixels, data.image, settings.rare, 2);
+        let model = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
         Self::with_model(gpu, settings, model, &data.train, Tuning::for_adapter(&gpu.adapter))
     }
 
