@@ -8,6 +8,7 @@ use super::workspace::{EncoderTable, Gradients, Workspace};
 use crate::gpu::shader::{GradientFormat, Variant};
 use crate::gpu::{Gpu, Kernel, Pass};
 use crate::network::Model;
+use crate::{Error, Result};
 
 /// Most workgroups that tabulate one layer, each leaving one confidence partial sum.
 pub const MOST_PARTIALS: u32 = 64;
@@ -118,9 +119,11 @@ impl<'a> PassMaker<'a> {
         }
         let last = p.layers.len() - 1;
         let group = w.layers[last].1.group;
-        let workgroup = self.tuning.vote_lanes;
-        // Planes to count to the most gates that one lane is given.
-        let planes = 32 - group.div_ceil(workgroup).leading_zeros();
+        // Planes to count to the most gates that one lane is given; lanes enough for its loops.
+        let planes = |lanes: u32| 32 - group.div_ceil(lanes).leading_zeros();
+        let fits = |lanes: u32| lanes >= 256 || group.div_ceil(lanes) * (planes(lanes) + 1) < MOST_TURNS / 2;
+        let workgroup = (0..9).map(|i| 1 << i).find(|&l| l >= self.tuning.vote_lanes && fits(l)).unwrap_or(256);
+        let planes = planes(workgroup);
         let variant = Variant { workgroup, planes, ..Variant::of("group_sum") };
         let buffers = [(0, &w.layers[last].0), (1, &w.outputs[last]), (2, &w.votes)];
         passes.push(self.pass(variant, "group_sum".into(), &buffers, [w.batch.classes, w.words]));
@@ -166,7 +169,7 @@ impl<'a> PassMaker<'a> {
         g: &Gradients,
         s: &StepBuffers,
         settings: &Settings,
-    ) -> Vec<Pass> {
+    ) -> Result<Vec<Pass>> {
         let last = p.layers.len() - 1;
         let mut passes = Vec::new();
         for (i, l) in p.layers.iter().enumerate().rev() {
@@ -210,10 +213,16 @@ impl<'a> PassMaker<'a> {
             let codes = (1 << l.arity) * (3 + l.arity as u32 + units * (2 + if sliced { quads } else { 0 }));
             let consumers = if consumers { p.layers[i + 1].most_consumers } else { 0 };
             let turns = (consumers * edge + codes) * (w.words * 32).div_ceil(span * lanes) + 8 * codes;
+            if self.gpu.adapter.is_software() && turns > MOST_TURNS {
+                return Err(Error::usage(format!(
+                    "one output of layer {i} is read by {consumers} gates, more than this software driver can add up; \
+                     widen layer {i}, or use a GPU"
+                )));
+            }
             let groups = self.groups(l.gates, workgroup / lanes, turns);
             passes.push(self.pass(variant, format!("{} {i}", variant.kernel), &buffers, groups));
         }
-        passes
+        Ok(passes)
     }
 
     /// Table gradients to new logits: an `update` a layer.

@@ -131,7 +131,7 @@ impl<'a> Trainer<'a> {
         if settings.gradients.is_sliced() {
             step.push(make.slice_gradients(&workspace, &gradients, &buffers, settings));
         }
-        step.extend(make.backward(&parameters, &workspace, &gradients, &buffers, settings));
+        step.extend(make.backward(&parameters, &workspace, &gradients, &buffers, settings)?);
         step.extend(make.update(&model, &parameters, &workspace, &buffers));
         gpu.check()?;
         Ok(Trainer {
