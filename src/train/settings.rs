@@ -117,8 +117,8 @@ impl Preset {
             data: "mnist".into(),
             validation: 0.05,
             thresholds: 3,
-            rare: 0.005,
-            layers: vec![8000; 3],
+            rare: 0.1,
+            layers: vec![6000; 6],
             wiring: Wiring::Unique,
             parametrization: Parametrization::IwpSin,
             init: Initialization::Residual,
@@ -127,22 +127,22 @@ impl Preset {
             cage: Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99 }),
             tau: 10.0,
             batch: 128,
-            steps: 10_000,
-            lr: 0.02,
+            steps: 6000,
+            lr: 0.1,
             schedule: Schedule::Cosine,
-            lr_final: 0.01,
+            lr_final: 0.0,
             warmup: 0,
             weight_decay: 0.0,
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
-            gradients: GradientFormat::F32,
+            gradients: GradientFormat::Int8,
             seed: 0,
             eval_every: 1000,
         };
         match self {
             Preset::Quick => base,
-            Preset::MnistSmall => Settings { layers: vec![8000; 6], steps: 40_000, eval_every: 2000, ..base },
+            Preset::MnistSmall => Settings { layers: vec![8000; 6], steps: 30_000, eval_every: 2500, ..base },
             Preset::MnistLarge => {
                 Settings { layers: vec![64_000; 6], tau: 30.0, steps: 100_000, eval_every: 2000, ..base }
             }
