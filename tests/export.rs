@@ -291,3 +291,22 @@ fn an_export_to_a_read_only_folder_leaves_nothing_behind() {
     assert!(error.to_string().starts_with("cannot write"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn damaged_exports_are_refused_without_a_panic() {
+    let netlist = constant_netlist();
+    let folder = tempfile::tempdir().unwrap();
+    let pixels = [0, 200];
+    for format in [Format::Blif, Format::Aag, Format::Aig] {
+        let path = write(&netlist, format, &options(Outputs::Counts), folder.path());
+        let whole = std::fs::read(&path).unwrap();
+        assert_eq!(verify(&netlist, &path, &pixels).unwrap(), 1);
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] = [b'9', b'\n', 0xff, 0][at % 4];
+            std::fs::write(&path, &bytes).unwrap();
+            // Some damage is to a comment; what counts is that nothing panics.
+            let _ = verify(&netlist, &path, &pixels);
+        }
+    }
+}

@@ -102,8 +102,8 @@ enum Input<'a> {
 }
 
 impl Engine {
-    /// Lay out `netlist` for the fastest instructions that this machine has. Every LUT is evaluated as it is: run
-    /// [`super::simplify`] first to have fewer.
+    /// Lay out `netlist`, which must pass [`Netlist::check`], for the fastest instructions that this machine has. Every
+    /// LUT is evaluated as it is: run [`super::simplify`] first to have fewer.
     pub fn new(netlist: &Netlist) -> Self {
         Self::with_simd(netlist, Simd::available()[0])
     }

@@ -113,7 +113,7 @@ fn aiger(bytes: &[u8]) -> Parsed<Circuit> {
     let [kind, ref numbers @ ..] = header[..] else { return Err("it has no header".into()) };
     let numbers: Vec<usize> = numbers.iter().map(|n| number(n)).collect::<Parsed<_>>()?;
     let [most, inputs, 0, outputs, ands] = numbers[..] else { return Err("its header is not understood".into()) };
-    if most > bytes.len() || inputs + ands != most {
+    if inputs > bytes.len() || ands > bytes.len() || inputs + ands != most {
         return Err("its header does not add up".into());
     }
     let binary = kind == "aig";
@@ -154,15 +154,17 @@ fn aiger(bytes: &[u8]) -> Parsed<Circuit> {
         let (kind, index) = place.split_at_checked(1).ok_or("a symbol has no place")?;
         let index = number(index)?;
         if kind == "i" {
+            if index >= inputs {
+                return Err("a symbol names an input that is not there".into());
+            }
             circuit.inputs.push((feature(name)?, 2 * (index + 1)));
         } else {
             let literal = *outputs.get(index).ok_or("a symbol names an output that is not there")?;
             circuit.outputs.insert(name.to_string(), literal);
         }
     }
-    let reach = circuit.inputs.iter().map(|&(_, s)| s).chain(circuit.outputs.values().copied()).max();
-    if reach.is_some_and(|signal| signal >= circuit.signals) {
-        return Err("a symbol names a literal that is not there".into());
+    if circuit.outputs.values().any(|&literal| literal >= circuit.signals) {
+        return Err("an output is a literal that is not there".into());
     }
     Ok(circuit)
 }

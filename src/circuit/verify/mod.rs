@@ -96,7 +96,7 @@ fn gather(label: &Label, bit: impl Fn(&str) -> Option<bool>) -> Option<Vec<u32>>
             .map(|class| {
                 let votes: Option<Vec<bool>> =
                     (0..label.votes[class]).map(|i| bit(&format!("vote_{class}_{i}"))).collect();
-                Some(label.offsets[class] + votes?.iter().filter(|&&v| v).count() as u32)
+                Some(label.offsets[class].saturating_add(votes?.iter().filter(|&&v| v).count() as u32))
             })
             .collect(),
         Outputs::Counts => (0..label.votes.len()).map(|class| number(&|b| format!("count_{class}_bit_{b}"))).collect(),

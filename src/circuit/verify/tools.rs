@@ -32,7 +32,7 @@ pub fn verilog(netlist: &Netlist, path: &Path, label: &Label, pixels: &[u8]) -> 
         vectors.push('\n');
     }
     let vector_file = folder.write("vectors.hex", vectors.as_bytes())?;
-    let most = label.votes.iter().zip(&label.offsets).map(|(n, &o)| n + o as usize).max().unwrap_or(0);
+    let most = label.votes.iter().zip(&label.offsets).map(|(n, &o)| n.saturating_add(o as usize)).max().unwrap_or(0);
     let ports: Vec<(String, String)> = match label.outputs {
         Outputs::Votes => {
             label.votes.iter().enumerate().map(|(c, &n)| (format!("votes_{c}"), range(n.max(1)))).collect()
@@ -69,7 +69,7 @@ pub fn verilog(netlist: &Netlist, path: &Path, label: &Label, pixels: &[u8]) -> 
         for (i, word) in line.split_whitespace().enumerate() {
             let value = match label.outputs {
                 Outputs::Votes if word.bytes().all(|b| b == b'0' || b == b'1') => {
-                    Some(label.offsets[i] + word.bytes().filter(|&b| b == b'1').count() as u32)
+                    Some(label.offsets[i].saturating_add(word.bytes().filter(|&b| b == b'1').count() as u32))
                 }
                 Outputs::Votes => None,
                 _ => word.parse().ok(),
