@@ -5,9 +5,8 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::circuit::{Engine, Netlist};
-use crate::network::Model;
-use crate::{Error, Result, data};
+use crate::circuit::Engine;
+use crate::{Result, data};
 
 /// Evaluate a saved network on a test set: accuracy, confusion matrix, images a second
 #[derive(Debug, clap::Args)]
@@ -33,23 +32,10 @@ pub struct Args {
 
 /// Print accuracy, per-class accuracy and the confusion matrix.
 pub fn run(args: Args) -> Result<()> {
-    let model = Model::load(&args.model)?;
-    let name = args.data.as_deref().unwrap_or(&model.dataset);
-    let data = data::open(name, args.data_dir.as_deref())?;
-    if data.image != model.image || data.classes.len() != model.classes.len() {
-        let of = |i: &data::ImageShape, classes: usize| {
-            format!("{}×{}×{} bytes in {classes} classes", i.channels, i.height, i.width)
-        };
-        return Err(Error::usage(format!(
-            "{} takes {}, but {} has {}; choose the right set by --data",
-            args.model.display(),
-            of(&model.image, model.classes.len()),
-            data.name,
-            of(&data.image, data.classes.len())
-        )));
-    }
+    let (model, netlist) = super::load_circuit(&args.model)?;
+    let data = data::open(args.data.as_deref().unwrap_or(&model.dataset), args.data_dir.as_deref())?;
+    super::check_shape(&args.model, &model, &data)?;
     let split = if args.train { &data.train } else { &data.test };
-    let netlist = Netlist::from_model(&model).map_err(|problem| Error::input(&args.model, problem))?;
     let engine = Engine::new(&netlist);
     let started = Instant::now();
     let predicted = engine.classify(&split.pixels, !args.single);

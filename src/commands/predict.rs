@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::circuit::{Engine, Netlist};
-use crate::network::Model;
+use crate::circuit::Engine;
 use crate::{Error, Result, data};
 
 /// Classify image files with a saved network, on the CPU
@@ -26,8 +25,7 @@ pub struct Args {
 
 /// Print each image's class and votes. Images that cannot be read are told of; the others are classified all the same.
 pub fn run(args: Args) -> Result<()> {
-    let model = Model::load(&args.model)?;
-    let netlist = Netlist::from_model(&model).map_err(|problem| Error::input(&args.model, problem))?;
+    let (model, netlist) = super::load_circuit(&args.model)?;
     let engine = Engine::new(&netlist);
     let mut first_error = None;
     let paths = files(&args.images)?;
