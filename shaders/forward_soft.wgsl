@@ -42,13 +42,16 @@ fn main(
     for (var i = wid.x * 64u + lane; i < total; i += count.x * 64u) {
         let gate = i / layer.words;
         let table = table_of(gate);
+        var rows: array<u32, ARITY>; // where the pins' samples begin
+        for (var pin = 0u; pin < ARITY; pin++) {
+            rows[pin] = (wiring[gate * ARITY + pin] * layer.words + i % layer.words) * 32u;
+        }
         for (var s = 0u; s < 32u; s++) {
             var value = table;
-            var codes = CODES;
-            for (var pin = ARITY; pin > 0u; pin--) {
-                let x = inputs[(wiring[gate * ARITY + pin - 1u] * layer.words + i % layer.words) * 32u + s];
-                codes /= 2u;
-                for (var c = 0u; c < codes; c++) {
+            for (var pin = 0u; pin < ARITY; pin++) {
+                let x = inputs[rows[ARITY - 1u - pin] + s];
+                // Each pin halves what is left; the upper half is folded along, unused, to keep the loop's length fixed.
+                for (var c = 0u; c < CODES / 2u; c++) {
                     value[c] = (1.0 - x) * value[2u * c] + x * value[2u * c + 1u];
                 }
             }

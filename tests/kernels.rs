@@ -11,6 +11,7 @@ use device::{
     load_gradients, pack, random_bits, random_layer, state, state_buffer, store_gradients, table_words, training,
     transposed, unpack,
 };
+use gatewright::data::ImageShape;
 use gatewright::gpu::shader::{GradientFormat, HISTORY, Variant};
 use gatewright::gpu::structs;
 use gatewright::network::{Encoder, Layer, Parametrization};
@@ -106,6 +107,54 @@ fn select_batch_takes_evaluation_samples_in_order() {
                 let (batch, past) = padded.split_at(expected.len());
                 assert_eq!(batch, expected);
                 assert!(past.iter().all(|&sample| sample < samples as u32));
+            }
+        }
+    }
+}
+
+#[test]
+fn augment_moves_each_image_as_its_twin_does() {
+    let mut rng = Philox::new(21, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for (i, (channels, height, width)) in [(1, 1, 1), (1, 5, 7), (3, 6, 4), (1, 28, 28)].into_iter().enumerate() {
+            for (size, shift) in [(1, 1), (33, 2), (64, 9)] {
+                let image = ImageShape { channels, height, width };
+                let (pixels, samples, words) = (image.pixels(), size + 5, usize::div_ceil(size, 32));
+                let row_words = pixels.div_ceil(4);
+                let rows: Vec<Vec<u8>> =
+                    (0..samples).map(|_| (0..pixels).map(|_| rng.below(256) as u8).collect()).collect();
+                let mut padded = vec![0u8; samples * row_words * 4];
+                for (to, from) in padded.chunks_exact_mut(row_words * 4).zip(&rows) {
+                    to[..pixels].copy_from_slice(from);
+                }
+                let chosen: Vec<u32> = (0..words * 32).map(|_| rng.below(samples as u32)).collect();
+                let (seed, step) = (77 + i as u64, 5);
+                let [key0, key1] = key(seed);
+                let batch = structs::Batch {
+                    row_words: row_words as u32,
+                    width: width as u32,
+                    height: height as u32,
+                    shift,
+                    key0,
+                    key1,
+                    ..batch(samples, size, 2)
+                };
+                let made = gpu.storage("augmented", (words * 32 * row_words * 4) as u64);
+                let buffers = [
+                    (0, &gpu.uniform("batch", &batch)),
+                    (1, &gpu.storage_of("chosen", &chosen)),
+                    (2, &gpu.storage_of("pixels", &padded)),
+                    (3, &state_buffer(gpu, state(step, 0, 0))),
+                    (4, &made),
+                ];
+                bench.run(Variant::of("augment"), &buffers, [3, 1]);
+                let made: Vec<u8> = bench.read(&made, words * 32 * row_words * 4);
+                for (place, made) in made.chunks_exact(row_words * 4).enumerate() {
+                    let movement = reference::movement(seed, step, place as u32, shift);
+                    let expected = reference::augment(&rows[chosen[place] as usize], image, movement);
+                    assert_eq!(made[..pixels], expected, "place {place} of {size}, {image:?}, shift {shift}");
+                }
             }
         }
     }

@@ -124,6 +124,9 @@ fn host_structures_are_laid_out_as_the_shaders() {
                 key1,
                 classes,
                 shard,
+                width,
+                height,
+                shift,
                 pad
             }),
         ),

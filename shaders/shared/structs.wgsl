@@ -24,8 +24,12 @@ struct Batch {
     key1: u32,
     classes: u32,
     shard: u32,        // samples a shard of pixels
+    width: u32,        // pixels a row of an image
+    height: u32,       // rows of an image
+    shift: u32,        // augmentation: pixels an image may move each way
     pad0: u32,
     pad1: u32,
+    pad2: u32,
 }
 
 // What does not change during a run.

@@ -13,6 +13,7 @@ macro_rules! files {
 
 const FILES: &[(&str, &str)] = files![
     "advance.wgsl",
+    "augment.wgsl",
     "backward_hard.wgsl",
     "backward_sliced.wgsl",
     "encode.wgsl",
@@ -33,6 +34,7 @@ const FILES: &[(&str, &str)] = files![
     "shared/parametrization/iwp.wgsl",
     "shared/parametrization/op.wgsl",
     "shared/permutation.wgsl",
+    "shared/pixels.wgsl",
     "shared/random.wgsl",
     "shared/sliced.wgsl",
     "shared/structs.wgsl",
@@ -225,10 +227,12 @@ impl Variant {
         use GradientFormat::{Bf16, F32, Int8, Int12, Int16};
         use Parametrization::{IwpSigmoid, IwpSin, Op};
         let mut all = Vec::new();
-        for kernel in ["advance", "encode", "evaluate", "group_sum", "group_sum_soft", "unpack_bits"] {
+        for kernel in ["advance", "augment", "encode", "evaluate", "group_sum", "group_sum_soft", "unpack_bits"] {
             all.push(Variant::of(kernel));
         }
-        all.push(Variant { shards: true, ..Variant::of("encode") });
+        for kernel in ["augment", "encode"] {
+            all.push(Variant { shards: true, ..Variant::of(kernel) });
+        }
         for training in [true, false] {
             all.push(Variant { training, ..Variant::of("select_batch") });
         }

@@ -30,7 +30,10 @@ pub struct Batch {
     pub key1: u32,
     pub classes: u32,
     pub shard: u32,
-    pub pad: [u32; 2],
+    pub width: u32,
+    pub height: u32,
+    pub shift: u32,
+    pub pad: [u32; 3],
 }
 
 /// What does not change during a run.

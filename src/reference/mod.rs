@@ -5,11 +5,12 @@
 //! written as the papers write it. [`Run`] puts the twins together into a training step, [`SoftNetwork`] into the
 //! relaxed network whose gradients central differences can check.
 //!
-//! In the order of a step: [`select_batch()`], [`encode()`], [`tabulate()`], [`advance()`], [`forward_hard()`],
+//! In the order of a step: [`select_batch()`], [`augment()`], [`encode()`], [`tabulate()`], [`advance()`], [`forward_hard()`],
 //! [`group_sum()`], [`loss()`], [`input_gradients`] and [`add_table_gradients`] (one kernel, `backward_hard`),
 //! [`update()`]. Where gradients are whole numbers, [`slice_gradients()`] and [`sliced_input_gradients`] take their part.
 
 mod advance;
+mod augment;
 mod backward_hard;
 mod backward_sliced;
 mod backward_soft;
@@ -31,6 +32,7 @@ mod unpack_bits;
 mod update;
 
 pub use advance::{Step, advance, learning_rate};
+pub use augment::{augment, movement};
 pub use backward_hard::{add_table_gradients, input_gradients};
 pub use backward_sliced::sliced_input_gradients;
 pub use backward_soft::{Adjoints, backward_soft};

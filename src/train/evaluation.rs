@@ -66,7 +66,7 @@ impl Evaluator {
         let training = &trainer.buffers.training;
         let mut make = PassMaker::new(gpu, trainer.tuning);
         let mut whole = |forward: &dyn Fn(&mut PassMaker) -> Vec<Pass>| {
-            let mut passes = make.encode(&workspace, &samples, &trainer.encoder, &trainer.buffers.step, false);
+            let mut passes = make.encode(&workspace, &samples, &trainer.encoder, &trainer.buffers.step, false, None);
             passes.extend(forward(&mut make));
             passes.push(make.evaluate(&workspace, training, &samples, &judged));
             passes

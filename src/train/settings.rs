@@ -62,6 +62,8 @@ pub struct Settings {
     pub data: String,
     /// Fraction of the training samples held out for validation, 0 to 0.9.
     pub validation: f64,
+    /// Augmentation: pixels a training image may move each way, afresh every time; 0 is none.
+    pub shift: u32,
     /// Thermometer thresholds a channel, 1 to 255.
     pub thresholds: usize,
     /// Input bits set, or unset, in less than this fraction of the training samples are left out.
@@ -116,6 +118,7 @@ impl Preset {
         let base = Settings {
             data: "mnist".into(),
             validation: 0.05,
+            shift: 0,
             thresholds: 3,
             rare: 0.1,
             layers: vec![6000; 6],
@@ -142,7 +145,7 @@ impl Preset {
         };
         match self {
             Preset::Quick => base,
-            Preset::MnistSmall => Settings { layers: vec![8000; 6], steps: 30_000, eval_every: 2500, ..base },
+            Preset::MnistSmall => Settings { layers: vec![8000; 6], shift: 1, steps: 30_000, eval_every: 3000, ..base },
             Preset::MnistLarge => {
                 Settings { layers: vec![64_000; 6], tau: 30.0, steps: 100_000, eval_every: 2000, ..base }
             }
@@ -190,6 +193,9 @@ pub struct Overrides {
     /// Fraction of the training samples held out for validation
     #[arg(long, value_name = "FRACTION")]
     pub validation: Option<f64>,
+    /// Augmentation: move each training image by up to this many pixels each way, afresh every time
+    #[arg(long, value_name = "PIXELS")]
+    pub shift: Option<u32>,
     /// Thermometer thresholds a channel
     #[arg(long, value_name = "T")]
     pub thresholds: Option<usize>,
@@ -290,6 +296,7 @@ impl Overrides {
         over!(
             data,
             validation,
+            shift,
             thresholds,
             rare,
             wiring,
@@ -370,6 +377,7 @@ impl Settings {
             data: Some(self.data.clone()),
             data_dir: None,
             validation: Some(self.validation),
+            shift: Some(self.shift),
             thresholds: Some(self.thresholds),
             rare: Some(self.rare),
             layers: Some(layers.join(",")),
@@ -444,6 +452,9 @@ impl Settings {
         }
         if !(0.0..=0.9).contains(&self.validation) {
             return Err(Error::usage(format!("--validation must be from 0 to 0.9, not {}", self.validation)));
+        }
+        if self.shift > 64 {
+            return Err(Error::usage(format!("--shift takes 0 to 64 pixels, not {}", self.shift)));
         }
         if !(0.0..=0.5).contains(&self.rare) {
             return Err(Error::usage(format!("--rare must be from 0 to 0.5, not {}", self.rare)));

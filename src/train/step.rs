@@ -4,7 +4,7 @@ use super::parameters::Parameters;
 use super::samples::Samples;
 use super::settings::Settings;
 use super::tuning::Tuning;
-use super::workspace::{EncoderTable, Gradients, Workspace};
+use super::workspace::{Augmented, EncoderTable, Gradients, Workspace};
 use crate::gpu::shader::{GradientFormat, Variant};
 use crate::gpu::{Gpu, Kernel, Pass};
 use crate::network::Model;
@@ -61,7 +61,7 @@ impl<'a> PassMaker<'a> {
         [items.div_ceil(per_workgroup).clamp(1, self.tuning.most_workgroups.max(fewest).min(MOST_GROUPS)), 1]
     }
 
-    /// Pixels of the batch to input bits: `select_batch`, `encode`.
+    /// Pixels of the batch to input bits: `select_batch`, `augment` where asked for, `encode`.
     pub fn encode(
         &mut self,
         w: &Workspace,
@@ -69,26 +69,28 @@ impl<'a> PassMaker<'a> {
         encoder: &EncoderTable,
         step: &wgpu::Buffer,
         training: bool,
+        augmented: Option<&Augmented>,
     ) -> Vec<Pass> {
         let select = Variant { training, ..Variant::of("select_batch") };
-        let mut select_buffers = vec![(0, &w.batch_uniform), (2, &w.chosen)];
-        select_buffers.push((1, step));
-        let shards = samples.pixels.len() > 1;
-        let mut buffers = vec![
-            (0, &w.batch_uniform),
-            (1, &w.chosen),
-            (2, &samples.pixels[0]),
-            (3, &encoder.offsets),
-            (4, &encoder.features),
-            (5, &w.bits),
-        ];
-        buffers.extend(samples.pixels.iter().skip(1).enumerate().map(|(i, shard)| (6 + i as u32, shard)));
-        let groups =
-            self.groups(samples.row_words * w.words, 64, 33 + 33 * w.batch.features.div_ceil(samples.row_words));
-        vec![
-            self.pass(select, "select_batch".into(), &select_buffers, [w.words.div_ceil(2), 1]),
-            self.pass(Variant { shards, ..Variant::of("encode") }, "encode".into(), &buffers, groups),
-        ]
+        let select_buffers = [(0, &w.batch_uniform), (1, step), (2, &w.chosen)];
+        let mut passes = vec![self.pass(select, "select_batch".into(), &select_buffers, [w.words.div_ceil(2), 1])];
+        let shards: Vec<_> = samples.pixels.iter().skip(1).enumerate().map(|(i, s)| (6 + i as u32, s)).collect();
+        let sharded = !shards.is_empty();
+        let mut pixels = vec![(0, &w.batch_uniform), (1, &w.chosen), (2, &samples.pixels[0])];
+        pixels.extend(shards);
+        if let Some(augmented) = augmented {
+            let buffers = [pixels, vec![(3, step), (4, &augmented.pixels)]].concat();
+            let groups = self.groups(samples.row_words * w.words * 32, 64, 16);
+            let variant = Variant { shards: sharded, ..Variant::of("augment") };
+            passes.push(self.pass(variant, "augment".into(), &buffers, groups));
+            pixels = vec![(0, &w.batch_uniform), (1, &augmented.places), (2, &augmented.pixels)];
+        }
+        let variant = Variant { shards: sharded && augmented.is_none(), ..Variant::of("encode") };
+        let buffers = [pixels, vec![(3, &encoder.offsets), (4, &encoder.features), (5, &w.bits)]].concat();
+        let turns = 33 + 33 * w.batch.features.div_ceil(samples.row_words);
+        let groups = self.groups(samples.row_words * w.words, 64, turns);
+        passes.push(self.pass(variant, "encode".into(), &buffers, groups));
+        passes
     }
 
     /// Logits to hard tables, with confidences: a `tabulate` a layer.

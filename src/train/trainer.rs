@@ -7,7 +7,7 @@ use super::samples::Samples;
 use super::settings::{Schedule, Settings};
 use super::step::{MOST_PARTIALS, PassMaker, StepBuffers};
 use super::tuning::Tuning;
-use super::workspace::{EncoderTable, Gradients, Workspace};
+use super::workspace::{Augmented, EncoderTable, Gradients, Workspace};
 use crate::data::{Dataset, ImageShape, Split};
 use crate::gpu::shader::HISTORY;
 use crate::gpu::{Gpu, Pass, structs};
@@ -97,8 +97,11 @@ impl<'a> Trainer<'a> {
         let samples = Samples::upload(gpu, train, model.image)?;
         let parameters = Parameters::upload(gpu, &model);
         let encoder = EncoderTable::upload(gpu, &model.encoder, samples.row_words);
-        let workspace =
+        let mut workspace =
             Workspace::new(gpu, &model, &parameters, &samples, settings.batch, settings.seed, MOST_PARTIALS);
+        workspace.batch.shift = settings.shift;
+        gpu.write(&workspace.batch_uniform, &[workspace.batch]);
+        let augmented = (settings.shift > 0).then(|| Augmented::new(gpu, &workspace));
         let gradients = Gradients::new(gpu, &model, workspace.words, settings.gradients);
         let constants = constants(settings, &model, samples.count);
         let state = structs::Step {
@@ -123,7 +126,7 @@ impl<'a> Trainer<'a> {
         };
         let mut make = PassMaker::new(gpu, tuning);
         let tabulate = make.tabulate(&model, &parameters, &workspace, &buffers.partials);
-        let mut step = make.encode(&workspace, &samples, &encoder, &buffers.step, true);
+        let mut step = make.encode(&workspace, &samples, &encoder, &buffers.step, true, augmented.as_ref());
         step.extend(make.tabulate(&model, &parameters, &workspace, &buffers.partials));
         step.push(make.advance(&buffers));
         step.extend(make.forward_hard(&parameters, &workspace));

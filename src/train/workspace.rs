@@ -57,6 +57,25 @@ pub struct Workspace {
     pub votes: wgpu::Buffer,
 }
 
+/// What augmentation needs: the batch's images, moved, and their places in order.
+pub struct Augmented {
+    /// `[words · 32][row_words]` u32.
+    pub pixels: wgpu::Buffer,
+    /// `[words · 32]` u32: 0, 1, 2, …
+    pub places: wgpu::Buffer,
+}
+
+impl Augmented {
+    /// Make them for a workspace.
+    pub fn new(gpu: &Gpu, w: &Workspace) -> Self {
+        let places: Vec<u32> = (0..w.words * 32).collect();
+        Augmented {
+            pixels: gpu.storage("augmented pixels", places.len() as u64 * u64::from(w.batch.row_words) * 4),
+            places: gpu.storage_of("places", &places),
+        }
+    }
+}
+
 /// What only training needs: gradient rows in chunks of 8 samples.
 pub struct Gradients {
     /// `[classes]` rows, as `loss` leaves them: f32 where planes are sliced.
@@ -93,7 +112,10 @@ impl Workspace {
             key1,
             classes,
             shard: samples.shard,
-            pad: [0; 2],
+            width: model.image.width as u32,
+            height: model.image.height as u32,
+            shift: 0,
+            pad: [0; 3],
         };
         let layers = parameters.layers.iter().enumerate().map(|(i, layer)| {
             let shape = structs::Layer {

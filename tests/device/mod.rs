@@ -195,7 +195,10 @@ pub fn batch(samples: usize, size: usize, classes: usize) -> structs::Batch {
         key1: 0,
         classes: classes as u32,
         shard: samples as u32,
-        pad: [0; 2],
+        width: 1,
+        height: 1,
+        shift: 0,
+        pad: [0; 3],
     }
 }
 
