@@ -6,7 +6,7 @@ use crate::random::{Philox, key};
 /// How far batch place `place` moves at a step: (dx, dy), each uniform in −shift..shift.
 pub fn movement(seed: u64, step: u32, place: u32, shift: u32) -> (i64, i64) {
     let draws = Philox::block(key(seed), [place, step, 0, 3]);
-    let along = |draw: u32| (u64::from(draw) * u64::from(2 * shift + 1) >> 32) as i64 - i64::from(shift);
+    let along = |draw: u32| ((u64::from(draw) * u64::from(2 * shift + 1)) >> 32) as i64 - i64::from(shift);
     (along(draws[0]), along(draws[1]))
 }
 
