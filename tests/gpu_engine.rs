@@ -6,7 +6,7 @@ use common::{MNIST, Shape, random_model, random_netlist, random_pixels};
 use gatewright::circuit::{Engine, GpuEngine, Lut, Netlist, Vote, simplify};
 use gatewright::data;
 use gatewright::gpu::Gpu;
-use gatewright::train::Tuning;
+use gatewright::train::{Preset, Settings, Trainer, Tuning};
 
 fn devices() -> [Gpu; 2] {
     [Gpu::open(None).unwrap(), Gpu::open_plain().unwrap()]
@@ -70,6 +70,23 @@ fn extremes_give_the_cpu_engines_counts() {
         let counts = GpuEngine::new(gpu, &netlist).unwrap().counts(&pixels).unwrap();
         assert!(counts.chunks_exact(4).all(|c| (c[0], c[1], c[3]) == (3, 7, 5)));
         assert_equal(gpu, &simplify(&netlist).0, &pixels, "simplified extremes");
+    }
+}
+
+/// A network trained for a few steps, as it is and simplified, on all test images.
+#[test]
+fn a_trained_network_gives_the_cpu_engines_counts() {
+    let mnist = data::open("mnist", None).unwrap();
+    let settings = Settings { layers: vec![1000, 1000], batch: 128, ..Preset::Quick.settings() };
+    let gpu = Gpu::open(None).unwrap();
+    let mut trainer = Trainer::new(&gpu, &settings, &mnist).unwrap();
+    trainer.submit(60).unwrap();
+    let netlist = Netlist::from_model(trainer.download().unwrap()).unwrap();
+    let (simple, _) = simplify(&netlist);
+    assert!(simple.luts.len() < netlist.luts.len());
+    for gpu in [&gpu, &Gpu::open_plain().unwrap()] {
+        assert_equal(gpu, &netlist, &mnist.test.pixels, "trained");
+        assert_equal(gpu, &simple, &mnist.test.pixels, "trained and simplified");
     }
 }
 
