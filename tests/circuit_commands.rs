@@ -68,6 +68,31 @@ fn json_is_all_that_is_printed() {
         json(&["bench", "infer", "--layers", "2x100", "--inputs", "50", "--samples", "600", "--rounds", "2", "--json"]);
     assert_eq!(report["gates_evaluated"], 200);
     assert!(report["ns_per_sample"].as_f64().unwrap() > 0.0);
+    let bench = ["bench", "infer", "--engine", "gpu", "--layers", "2x100", "--inputs", "50"];
+    let report = json(&[&bench[..], &["--samples", "600", "--rounds", "2", "--json"]].concat());
+    assert_eq!(report["gates_evaluated"], 200);
+    assert!(report["adapter"].is_string() && report["peak_bytes"].as_u64().unwrap() > 0);
+    assert!(report["ns_per_sample"].as_f64().unwrap() > 0.0);
+    let evaluated = ["cpu", "gpu"].map(|engine| json(&["eval", model.to_str().unwrap(), "--engine", engine, "--json"]));
+    assert_eq!(evaluated[0]["confusion"], evaluated[1]["confusion"]);
+    assert_eq!(evaluated[1]["engine"], "gpu");
+    assert!(evaluated[0]["adapter"].is_null() && evaluated[1]["adapter"].is_string());
+}
+
+#[test]
+fn options_of_the_other_engine_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path(), |_| ());
+    let model = model.to_str().unwrap();
+    for (arguments, expected) in [
+        (vec!["eval", model, "--adapter", "0"], "--adapter is for --engine gpu"),
+        (vec!["eval", model, "--engine", "gpu", "--single"], "--single is for --engine cpu"),
+        (vec!["bench", "infer", "--engine", "gpu", "--threads", "2"], "--threads and --simd are for --engine cpu"),
+    ] {
+        let (code, told) = refused(&arguments);
+        assert_eq!(code, 2);
+        assert!(told.contains(expected), "{told}");
+    }
 }
 
 #[test]

@@ -1,19 +1,21 @@
-//! `gatewright bench infer`: how fast the CPU engine runs a random circuit.
+//! `gatewright bench infer`: how fast an engine runs a random circuit.
 
 use std::time::Instant;
 
 use serde_json::json;
 
-use crate::circuit::{Engine, Netlist, Simd};
+use super::EngineKind;
+use crate::circuit::{Engine, GpuEngine, Netlist, Simd};
 use crate::data::ImageShape;
+use crate::gpu::Gpu;
 use crate::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Wiring};
 use crate::random::Philox;
 use crate::{Error, Result};
 
-/// Time the CPU engine on a random dense circuit in which nothing is simplified away.
+/// Time an engine on a random dense circuit in which nothing is simplified away.
 ///
-/// Samples go in as bytes of 0 or 1 and class counts come out. Every round times three things in turn: bytes to counts,
-/// bits packed before to counts, bytes to bits.
+/// Samples go in as bytes of 0 or 1 and class counts come out. On the CPU every round times three things in turn: bytes
+/// to counts, bits packed before to counts, bytes to bits. On a GPU it times bytes to counts, transfers included.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Layers and gates per layer.
@@ -34,6 +36,12 @@ pub struct Args {
     /// Rounds; the least and the median time are told.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Where the circuit runs.
+    #[arg(long, value_enum, default_value = "cpu")]
+    engine: EngineKind,
+    /// Adapter of --engine gpu, by number or name.
+    #[arg(long)]
+    adapter: Option<String>,
     /// Threads, 0 for one a core.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -64,19 +72,92 @@ struct Times {
 
 /// Run the benchmark and print what it found.
 pub fn run(args: Args) -> Result<()> {
+    args.engine.check_adapter(&args.adapter)?;
     let netlist = Netlist::from_model(&random_model(&args)?).map_err(Error::Run)?;
+    match args.engine {
+        EngineKind::Cpu => run_cpu(&args, &netlist),
+        EngineKind::Gpu => run_gpu(&args, &netlist),
+    }
+}
+
+/// `[sample][input]` bytes of 0 or 1.
+fn random_bytes(args: &Args) -> Vec<u8> {
+    let mut rng = Philox::new(args.seed, u32::MAX);
+    (0..args.samples as usize * args.inputs as usize).map(|_| (rng.next_u32() >> 31) as u8).collect()
+}
+
+fn run_gpu(args: &Args, netlist: &Netlist) -> Result<()> {
+    if args.threads != 1 || args.simd != Instructions::Best {
+        return Err(Error::usage("--threads and --simd are for --engine cpu"));
+    }
+    let gpu = Gpu::open(args.adapter.as_deref())?;
+    let started = Instant::now();
+    let engine = GpuEngine::new(&gpu, netlist)?;
+    let schedule_ms = started.elapsed().as_secs_f64() * 1e3;
+    let bytes = random_bytes(args);
+    let mut sink = engine.counts(&bytes)?[0];
+    let mut whole = Vec::new();
+    for _ in 0..args.rounds {
+        let started = Instant::now();
+        sink ^= engine.counts(&bytes)?[0];
+        whole.push(started.elapsed().as_secs_f64());
+    }
+    let whole = Times::of(whole);
+    let samples = args.samples as usize;
+    let ns = |seconds: f64| seconds / samples as f64 * 1e9;
+    let rate = engine.gates() as f64 * samples as f64 / whole.least;
+    if args.json {
+        let report = json!({
+            "engine": "gpu",
+            "adapter": gpu.adapter.name,
+            "backend": gpu.adapter.backend,
+            "adapter_kind": gpu.adapter.kind,
+            "layers": args.layers.0,
+            "gates_per_layer": args.layers.1,
+            "arity": args.arity,
+            "inputs": args.inputs,
+            "samples": samples,
+            "samples_a_batch": engine.batch(),
+            "rounds": args.rounds,
+            "gates_evaluated": engine.gates(),
+            "schedule_ms": round(schedule_ms),
+            "ns_per_sample": round(ns(whole.least)),
+            "ns_per_sample_median": round(ns(whole.median)),
+            "gate_samples_per_s": rate.round(),
+            "peak_bytes": gpu.allocated_bytes(),
+            "checksum": sink,
+        });
+        println!("{report}");
+        return Ok(());
+    }
+    println!(
+        "{} gates of {} inputs in {} layers, {} input bits, {} ({})",
+        engine.gates(),
+        args.arity,
+        args.layers.0,
+        args.inputs,
+        gpu.adapter.name,
+        gpu.adapter.kind
+    );
+    let mib = gpu.allocated_bytes() as f64 / f64::from(1 << 20);
+    println!("laid out in {schedule_ms:.1} ms, {mib:.1} MiB on the device, {} samples a batch", engine.batch());
+    let (least, median) = (ns(whole.least), ns(whole.median));
+    println!("bytes to counts: {least:.1} ns a sample at least, {median:.1} in the median, {rate:.3e} gate samples/s");
+    Ok(())
+}
+
+fn run_cpu(args: &Args, netlist: &Netlist) -> Result<()> {
     let simd = choose(args.simd)?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(args.threads)
         .build()
         .map_err(|e| Error::Run(format!("cannot start {} threads: {e}", args.threads)))?;
     let started = Instant::now();
-    let engine = Engine::with_simd(&netlist, simd);
+    let engine = Engine::with_simd(netlist, simd);
     let schedule_ms = started.elapsed().as_secs_f64() * 1e3;
 
-    let (samples, inputs) = (args.samples as usize, args.inputs as usize);
-    let mut rng = Philox::new(args.seed, u32::MAX);
-    let bytes: Vec<u8> = (0..samples * inputs).map(|_| (rng.next_u32() >> 31) as u8).collect();
+    let samples = args.samples as usize;
+    let bytes = random_bytes(args);
     let packed = engine.encode(&bytes);
     let mut counts = vec![0; samples * engine.classes()];
     let mut sink = 0;

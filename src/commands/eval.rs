@@ -1,12 +1,14 @@
-//! `eval`: a saved circuit on a data set, on the CPU.
+//! `eval`: a saved circuit on a data set, on the CPU or a GPU.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::json;
 
-use crate::circuit::Engine;
-use crate::{Result, data};
+use super::EngineKind;
+use crate::circuit::{Engine, GpuEngine, reference};
+use crate::gpu::Gpu;
+use crate::{Error, Result, data};
 
 /// Evaluate a saved network on a test set: accuracy, confusion matrix, images a second
 #[derive(Debug, clap::Args)]
@@ -22,6 +24,12 @@ pub struct Args {
     /// Evaluate on the training samples instead of the test samples
     #[arg(long)]
     train: bool,
+    /// Where the circuit runs
+    #[arg(long, value_enum, default_value = "cpu")]
+    engine: EngineKind,
+    /// Adapter of --engine gpu, by number or name (see `devices`)
+    #[arg(long)]
+    adapter: Option<String>,
     /// Use one core only
     #[arg(long)]
     single: bool,
@@ -32,15 +40,32 @@ pub struct Args {
 
 /// Print accuracy, per-class accuracy and the confusion matrix.
 pub fn run(args: Args) -> Result<()> {
+    args.engine.check_adapter(&args.adapter)?;
+    if args.engine == EngineKind::Gpu && args.single {
+        return Err(Error::usage("--single is for --engine cpu"));
+    }
     let (model, netlist) = super::load_circuit(&args.model)?;
     let data = data::open(args.data.as_deref().unwrap_or(&model.dataset), args.data_dir.as_deref())?;
     super::check_shape(&args.model, &model, &data)?;
     let split = if args.train { &data.train } else { &data.test };
-    let engine = Engine::new(&netlist);
-    let started = Instant::now();
-    let predicted = engine.classify(&split.pixels, !args.single);
-    let seconds = started.elapsed().as_secs_f64();
     let classes = model.classes.len();
+    let (predicted, seconds, place) = match args.engine {
+        EngineKind::Cpu => {
+            let engine = Engine::new(&netlist);
+            let started = Instant::now();
+            let predicted = engine.classify(&split.pixels, !args.single);
+            let cores = if args.single { "one core" } else { "all cores" };
+            (predicted, started.elapsed().as_secs_f64(), cores.to_string())
+        }
+        EngineKind::Gpu => {
+            let gpu = Gpu::open(args.adapter.as_deref())?;
+            let engine = GpuEngine::new(&gpu, &netlist)?;
+            let started = Instant::now();
+            let counts = engine.counts(&split.pixels)?;
+            let predicted = counts.chunks_exact(classes).map(reference::argmax).collect();
+            (predicted, started.elapsed().as_secs_f64(), gpu.adapter.name.clone())
+        }
+    };
     // Row: what it is; column: what it is taken for.
     let mut confusion = vec![vec![0usize; classes]; classes];
     for (&label, &class) in split.labels.iter().zip(&predicted) {
@@ -52,15 +77,14 @@ pub fn run(args: Args) -> Result<()> {
     if args.json {
         let report = json!({
             "model": args.model, "data": data.name, "samples": split.len(), "gates": model.gates(),
-            "accuracy": accuracy, "right": right, "images_per_second": images_per_second,
+            "engine": args.engine.name(), "adapter": (args.engine == EngineKind::Gpu).then_some(&place), "accuracy": accuracy, "right": right, "images_per_second": images_per_second,
             "classes": model.classes, "confusion": confusion,
         });
         println!("{report:#}");
         return Ok(());
     }
     println!("{}: {right} of {} right, {:.2} % ({} gates)", data.name, split.len(), accuracy * 100.0, model.gates());
-    let cores = if args.single { "one core" } else { "all cores" };
-    println!("{images_per_second:.0} images/s on {cores}, encoding included\n");
+    println!("{images_per_second:.0} images/s on {place}, encoding included\n");
     print_confusion(&model.classes, &confusion);
     Ok(())
 }

@@ -18,6 +18,33 @@ pub mod simplify;
 pub mod train;
 pub mod verify;
 
+/// What runs a circuit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineKind {
+    /// Vector instructions of this machine
+    Cpu,
+    /// Compute shaders
+    Gpu,
+}
+
+impl EngineKind {
+    /// Its name in reports.
+    fn name(self) -> &'static str {
+        match self {
+            EngineKind::Cpu => "cpu",
+            EngineKind::Gpu => "gpu",
+        }
+    }
+
+    /// Refuse an adapter where none is used.
+    fn check_adapter(self, adapter: &Option<String>) -> Result<()> {
+        if self == EngineKind::Cpu && adapter.is_some() {
+            return Err(Error::usage("--adapter is for --engine gpu"));
+        }
+        Ok(())
+    }
+}
+
 /// A saved network and its circuit, gate for gate.
 fn load_circuit(path: &Path) -> Result<(Model, Netlist)> {
     let model = Model::load(path)?;

@@ -16,8 +16,10 @@ const FILES: &[(&str, &str)] = files![
     "augment.wgsl",
     "backward_hard.wgsl",
     "backward_sliced.wgsl",
+    "count_votes.wgsl",
     "encode.wgsl",
     "evaluate.wgsl",
+    "evaluate_level.wgsl",
     "forward_hard.wgsl",
     "forward_soft.wgsl",
     "group_sum.wgsl",
@@ -90,7 +92,7 @@ pub struct Variant {
     pub workgroup: u32,
     /// Words a lane takes at once on the packed forward pass: 1 or 4.
     pub bits_words: u32,
-    /// Lanes that share a gate in the backward pass.
+    /// Lanes that share a gate in the backward pass, or a class in `count_votes`.
     pub lanes: u32,
     /// Samples a lane of the backward pass takes at once: 8, 16 or 32.
     pub span: u32,
@@ -222,7 +224,7 @@ impl Variant {
         }
     }
 
-    /// Every kernel in every form that a training run can ask for; what the shader tests translate.
+    /// Every kernel in every form that training or the circuit can ask for; what the shader tests translate.
     pub fn all() -> Vec<Variant> {
         use GradientFormat::{Bf16, F32, Int8, Int12, Int16};
         use Parametrization::{IwpSigmoid, IwpSin, Op};
@@ -241,6 +243,9 @@ impl Variant {
         }
         for (workgroup, planes) in [(8, 11), (64, 13)] {
             all.push(Variant { workgroup, planes, ..Variant::of("group_sum") });
+        }
+        for (workgroup, lanes) in [(64, 1), (256, 16)] {
+            all.push(Variant { workgroup, lanes, planes: 11, ..Variant::of("count_votes") });
         }
         for arity in 1..=6 {
             for bits_words in [1, 4] {
@@ -261,6 +266,9 @@ impl Variant {
             all.push(Variant { arity, consumers: false, ..Variant::of("backward_hard") });
             // The largest workgroups that a tuning asks for: 256 lanes, shared sums of 16 KiB.
             all.push(Variant { arity, workgroup: 256, bits_words: 4, ..Variant::of("forward_hard") });
+            for workgroup in [64, 256] {
+                all.push(Variant { arity, workgroup, bits_words: 4, ..Variant::of("evaluate_level") });
+            }
             let workgroup = 256.min(4096 >> arity);
             all.push(Variant { arity, workgroup, lanes: 16, span: 8, ..Variant::of("backward_hard") });
         }

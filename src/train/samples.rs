@@ -1,5 +1,7 @@
 //! A split on the GPU: pixels as bytes, labels, uploaded once.
 
+use std::borrow::Cow;
+
 use crate::data::{ImageShape, Split};
 use crate::gpu::Gpu;
 use crate::{Error, Result};
@@ -45,14 +47,7 @@ impl Samples {
             .map(|i| {
                 let (first, last) = ((i * shard).min(split.len()), ((i + 1) * shard).min(split.len()));
                 let rows = &split.pixels[first * image.pixels()..last * image.pixels()];
-                if row_bytes == image.pixels() {
-                    return gpu.storage_of("pixels", rows);
-                }
-                let mut padded = vec![0u8; (last - first) * row_bytes];
-                for (to, from) in padded.chunks_exact_mut(row_bytes).zip(rows.chunks_exact(image.pixels())) {
-                    to[..from.len()].copy_from_slice(from);
-                }
-                gpu.storage_of("pixels", &padded)
+                gpu.storage_of("pixels", &padded_rows(rows, image.pixels()))
             })
             .collect();
         let labels: Vec<u32> = split.labels.iter().map(|&l| u32::from(l)).collect();
@@ -64,4 +59,17 @@ impl Samples {
             labels: gpu.storage_of("labels", &labels),
         })
     }
+}
+
+/// `[samples][pixels]` bytes with every row padded to whole words of four bytes.
+pub fn padded_rows(rows: &[u8], pixels: usize) -> Cow<'_, [u8]> {
+    let row_bytes = pixels.next_multiple_of(4);
+    if row_bytes == pixels {
+        return Cow::Borrowed(rows);
+    }
+    let mut padded = vec![0u8; rows.len() / pixels * row_bytes];
+    for (to, from) in padded.chunks_exact_mut(row_bytes).zip(rows.chunks_exact(pixels)) {
+        to[..pixels].copy_from_slice(from);
+    }
+    Cow::Owned(padded)
 }

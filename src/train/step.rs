@@ -45,7 +45,8 @@ impl<'a> PassMaker<'a> {
         PassMaker { gpu, tuning, kernels: Vec::new() }
     }
 
-    fn pass(&mut self, variant: Variant, label: String, buffers: &[(u32, &wgpu::Buffer)], grid: [u32; 2]) -> Pass {
+    /// `variant`, bound to `buffers` by binding number, to be run on `grid` workgroups.
+    pub fn pass(&mut self, variant: Variant, label: String, buffers: &[(u32, &wgpu::Buffer)], grid: [u32; 2]) -> Pass {
         let at = self.kernels.iter().position(|k| *k.variant() == variant).unwrap_or_else(|| {
             self.kernels.push(Kernel::new(self.gpu, variant));
             self.kernels.len() - 1
@@ -55,7 +56,7 @@ impl<'a> PassMaker<'a> {
 
     /// Workgroups for `items` at `per_workgroup` items a round, an item taking at most about `turns` turns of loops: as
     /// few as the tuning says, but enough for [`MOST_TURNS`].
-    fn groups(&self, items: u32, per_workgroup: u32, turns: u32) -> [u32; 2] {
+    pub fn groups(&self, items: u32, per_workgroup: u32, turns: u32) -> [u32; 2] {
         let rounds = (MOST_TURNS / turns.max(1)).max(1);
         let fewest = items.div_ceil(per_workgroup.saturating_mul(rounds));
         [items.div_ceil(per_workgroup).clamp(1, self.tuning.most_workgroups.max(fewest).min(MOST_GROUPS)), 1]
