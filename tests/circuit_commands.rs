@@ -76,6 +76,7 @@ fn json_is_all_that_is_printed() {
     let evaluated = ["cpu", "gpu"].map(|engine| json(&["eval", model.to_str().unwrap(), "--engine", engine, "--json"]));
     assert_eq!(evaluated[0]["confusion"], evaluated[1]["confusion"]);
     assert_eq!(evaluated[1]["engine"], "gpu");
+    assert!(evaluated[0]["adapter"].is_null() && evaluated[1]["adapter"].is_string());
 }
 
 #[test]

@@ -91,7 +91,8 @@ pub fn run(args: Args) -> Result<()> {
     if args.json {
         let report = json!({
             "model": args.model, "data": data.name, "samples": split.len(), "gates": model.gates(),
-            "engine": args.engine.name(), "place": place, "accuracy": accuracy, "right": right, "images_per_second": images_per_second,
+            "engine": args.engine.name(), "adapter": (args.engine == EngineKind::Gpu).then_some(&place),
+            "accuracy": accuracy, "right": right, "images_per_second": images_per_second,
             "classes": model.classes, "confusion": confusion,
         });
         println!("{report:#}");
