@@ -35,6 +35,15 @@ enum Bench {
 }
 
 fn main() -> ExitCode {
+    // A reader that has seen enough (`gatewright eval … | head`) is no failure, but println! panics for want of it.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let broken_pipe = panic.payload().downcast_ref::<String>().is_some_and(|m| m.contains("Broken pipe"));
+        if broken_pipe {
+            std::process::exit(0);
+        }
+        report(panic);
+    }));
     let result = match Cli::parse().command {
         Command::Train(args) => commands::train::run(*args),
         Command::Eval(args) => commands::eval::run(args),

@@ -145,7 +145,9 @@ impl Preset {
         };
         match self {
             Preset::Quick => base,
-            Preset::MnistSmall => Settings { layers: vec![8000; 6], shift: 1, steps: 30_000, eval_every: 3000, ..base },
+            Preset::MnistSmall => {
+                Settings { layers: vec![8000; 6], shift: 1, validation: 0.02, steps: 30_000, eval_every: 3000, ..base }
+            }
             Preset::MnistLarge => {
                 Settings { layers: vec![64_000; 6], tau: 30.0, steps: 100_000, eval_every: 2000, ..base }
             }
