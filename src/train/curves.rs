@@ -39,6 +39,7 @@ fn panel(area: &plot::Canvas, title: &str, metrics: &[Metrics], curves: &[Curve]
     let last = metrics.last().map_or(1, |m| m.step).max(1);
     let mut chart = ChartBuilder::on(area)
         .margin(12)
+        .margin_right(36)
         .caption(title, plot::text(17))
         .x_label_area_size(26)
         .y_label_area_size(52)
