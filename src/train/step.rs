@@ -88,7 +88,7 @@ impl<'a> PassMaker<'a> {
         }
         let variant = Variant { shards: sharded && augmented.is_none(), ..Variant::of("encode") };
         let buffers = [pixels, vec![(3, &encoder.offsets), (4, &encoder.features), (5, &w.bits)]].concat();
-        let turns = 33 + 33 * w.batch.features.div_ceil(samples.row_words);
+        let turns = 33 + 33 * encoder.most_features;
         let groups = self.groups(samples.row_words * w.words, 64, turns);
         passes.push(self.pass(variant, "encode".into(), &buffers, groups));
         passes

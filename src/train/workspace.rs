@@ -12,6 +12,8 @@ pub struct EncoderTable {
     pub offsets: wgpu::Buffer,
     /// `[features]` of (feature, byte in word << 8 | threshold) u32.
     pub features: wgpu::Buffer,
+    /// Most features that look at one word of pixels.
+    pub most_features: u32,
 }
 
 impl EncoderTable {
@@ -33,6 +35,7 @@ impl EncoderTable {
         EncoderTable {
             offsets: gpu.storage_of("encoder offsets", &offsets),
             features: gpu.storage_of("encoder features", &features),
+            most_features: offsets.windows(2).map(|o| o[1] - o[0]).max().unwrap_or(0),
         }
     }
 }
