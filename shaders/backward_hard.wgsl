@@ -3,7 +3,7 @@
 //   g[gate][s]  = sum over consumers of derivative * g[consumer][s]            (the straight-through input gradient)
 //   S[gate][c]  = sum over the samples whose input code is c of g[gate][s]     (the table gradient)
 // Gradient rows are [row][words * 4 chunks] of 8 samples (shared/gradient.wgsl). The last layer's gradient is its class's
-// row (OWN_CLASS); the layer before it finds its consumers' rows by class (CONSUMER_CLASS). The first layer's gradient
+// row (no CONSUMERS); the layer before it finds its consumers' rows by class (CONSUMER_CLASS). The first layer's gradient
 // is summed but not kept (KEEP false).
 //
 // LANES lanes share a gate; each takes SPAN samples at a time, so that an edge is looked up once for all of them.
@@ -53,7 +53,7 @@ fn signed(g: vec4<f32>, chosen: u32, negative: u32, first: u32) -> vec4<f32> {
 
 #if CONSUMERS
 // Add to g what one consumer sends to the gate, for the SPAN samples from chunk `chunk` on.
-fn add_consumer(edge: u32, gate: u32, chunk: u32, g: ptr<function, array<Chunk, CHUNKS>>) {
+fn add_consumer(edge: u32, chunk: u32, g: ptr<function, array<Chunk, CHUNKS>>) {
     let code = edges[edge];
     let consumer = code >> 3u;
     let pin = code & 7u;
@@ -111,7 +111,7 @@ fn main(
                 var g: array<Chunk, CHUNKS>;
 #if CONSUMERS
                 for (var edge = edges[gate]; edge < edges[gate + 1u]; edge += CONSUMER_ARITY) {
-                    add_consumer(edge, gate, chunk, &g);
+                    add_consumer(edge, chunk, &g);
                 }
 #else
                 for (var q = 0u; q < CHUNKS; q++) {

@@ -33,6 +33,14 @@ impl Parametrization {
         }
     }
 
+    /// Selections a gate makes: one for each table entry (input-wise), or one of a whole function (OP).
+    pub fn selections(self, arity: usize) -> usize {
+        match self {
+            Parametrization::IwpSin | Parametrization::IwpSigmoid => 1 << arity,
+            Parametrization::Op => 1,
+        }
+    }
+
     /// Choices per selection, CAGE's K: 2 for an input-wise table entry, 16 for OP (k = 2).
     pub fn choices(self, arity: usize) -> usize {
         match self {

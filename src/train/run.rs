@@ -24,7 +24,7 @@ pub trait Reporter {
     fn begin(&mut self, run: &Beginning);
     /// Once, after the first steps: the estimated whole time.
     fn estimate(&mut self, seconds: f64);
-    /// Often: steps done, their loss since the last evaluation if known.
+    /// Often: steps submitted so far.
     fn step(&mut self, step: u32);
     /// After every evaluation.
     fn evaluated(&mut self, metrics: &Metrics);

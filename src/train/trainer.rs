@@ -97,10 +97,8 @@ impl<'a> Trainer<'a> {
         let samples = Samples::upload(gpu, train, model.image)?;
         let parameters = Parameters::upload(gpu, &model);
         let encoder = EncoderTable::upload(gpu, &model.encoder, samples.row_words);
-        let mut workspace =
-            Workspace::new(gpu, &model, &parameters, &samples, settings.batch, settings.seed, MOST_PARTIALS);
-        workspace.batch.shift = settings.shift;
-        gpu.write(&workspace.batch_uniform, &[workspace.batch]);
+        let (batch, seed, shift) = (settings.batch, settings.seed, settings.shift);
+        let workspace = Workspace::new(gpu, &model, &parameters, &samples, batch, seed, shift);
         let augmented = (settings.shift > 0).then(|| Augmented::new(gpu, &workspace));
         let gradients = Gradients::new(gpu, &model, workspace.words, settings.gradients);
         let constants = constants(settings, &model, samples.count);
@@ -250,9 +248,7 @@ impl<'a> Trainer<'a> {
 
 /// The run's constants as the shaders read them.
 fn constants(settings: &Settings, model: &Model, samples: u32) -> structs::Training {
-    let choices_a_gate = |l: &Layer| l.parametrization.logits(l.arity) / (l.parametrization.choices(l.arity) / 2);
-    let per_gate = |l: &Layer| if l.parametrization.choices(l.arity) == 2 { choices_a_gate(l) } else { 1 };
-    let selections: usize = model.layers.iter().map(|l| l.gates() * per_gate(l)).sum();
+    let selections: usize = model.layers.iter().map(|l| l.gates() * l.parametrization.selections(l.arity)).sum();
     let choices = model.layers[0].parametrization.choices(model.layers[0].arity);
     let cage = settings.cage;
     structs::Training {

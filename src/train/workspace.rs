@@ -2,6 +2,7 @@
 
 use super::parameters::Parameters;
 use super::samples::Samples;
+use super::step::MOST_PARTIALS;
 use crate::gpu::shader::GradientFormat;
 use crate::gpu::{Gpu, structs};
 use crate::network::{Encoder, Model};
@@ -90,7 +91,7 @@ pub struct Gradients {
 }
 
 impl Workspace {
-    /// Make buffers for batches of `size` samples of `samples`, `partials` confidence sums a layer at most.
+    /// Make buffers for batches of `size` samples of `samples`, whose images `augment` may move by `shift` pixels.
     pub fn new(
         gpu: &Gpu,
         model: &Model,
@@ -98,7 +99,7 @@ impl Workspace {
         samples: &Samples,
         size: u32,
         seed: u64,
-        partials: u32,
+        shift: u32,
     ) -> Self {
         let words = size.div_ceil(32);
         let features = model.encoder.features() as u32;
@@ -117,7 +118,7 @@ impl Workspace {
             shard: samples.shard,
             width: model.image.width as u32,
             height: model.image.height as u32,
-            shift: 0,
+            shift,
             pad: [0; 3],
         };
         let layers = parameters.layers.iter().enumerate().map(|(i, layer)| {
@@ -126,7 +127,7 @@ impl Workspace {
                 inputs: layer.inputs,
                 words,
                 group: model.group() as u32,
-                first_partial: i as u32 * partials,
+                first_partial: i as u32 * MOST_PARTIALS,
                 pad: [0; 3],
             };
             (gpu.uniform("layer", &shape), shape)
