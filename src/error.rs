@@ -26,12 +26,18 @@ pub enum Error {
         /// The system's own reason.
         source: std::io::Error,
     },
-    /// No adapter, a lost device, a rejected kernel, memory that ran out.
+    /// No adapter, a rejected kernel, memory that ran out.
     #[error("{0}")]
     Gpu(String),
+    /// The device went away or stopped answering; a new one may do.
+    #[error("{0}")]
+    DeviceLost(String),
     /// The run itself failed: a loss that is not finite, a mismatch between GPU and CPU.
     #[error("{0}")]
     Run(String),
+    /// The user stopped the run.
+    #[error("{0}")]
+    Stopped(String),
 }
 
 impl Error {
@@ -50,14 +56,28 @@ impl Error {
         Error::Io { action, path: path.as_ref().display().to_string(), source }
     }
 
-    /// 2 for bad usage or input, 1 for a failure while running.
+    /// The same failure with `advice` after its sentence, where it is one of a run; others are told as they are.
+    pub fn with_advice(self, advice: &str) -> Self {
+        match self {
+            Error::Gpu(message) => Error::Gpu(format!("{message}; {advice}")),
+            Error::DeviceLost(message) => Error::DeviceLost(format!("{message}; {advice}")),
+            Error::Run(message) => Error::Run(format!("{message}; {advice}")),
+            Error::Io { action, path, source } => {
+                Error::Io { action, path, source: std::io::Error::new(source.kind(), format!("{source}; {advice}")) }
+            }
+            other => other,
+        }
+    }
+
+    /// 2 for bad usage or input, 1 for a failure while running, 130 (a shell's number for Ctrl-C) for a stopped run.
     ///
     /// Reading a file that does not exist or may not be read is bad input; failing to write is a failure.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) | Error::Input { .. } => 2,
             Error::Io { action: "read", .. } => 2,
-            Error::Io { .. } | Error::Gpu(_) | Error::Run(_) => 1,
+            Error::Io { .. } | Error::Gpu(_) | Error::DeviceLost(_) | Error::Run(_) => 1,
+            Error::Stopped(_) => 130,
         }
     }
 }

@@ -59,7 +59,8 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            let is_failure = !matches!(error, gatewright::Error::Stopped(_));
+            eprintln!("{}{error}", if is_failure { "error: " } else { "" });
             ExitCode::from(error.exit_code())
         }
     }

@@ -2,12 +2,14 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::gpu::Gpu;
-use crate::train::{Beginning, Metrics, Overrides, Reporter};
-use crate::{Result, data};
+use crate::train::{Beginning, Cadence, Metrics, Options, Overrides, Place, Reporter, config_of};
+use crate::{Error, Result, data};
 
 /// Train a logic gate network and save it as a Boolean circuit
 #[derive(Debug, clap::Args)]
@@ -20,6 +22,14 @@ pub struct Args {
     /// Run folder to make [default: runs/<data>-<n>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Go on with the run in this folder, or from this checkpoint of it, instead of beginning one
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    resume: Option<PathBuf>,
+    #[command(flatten)]
+    cadence: Cadence,
+    /// If the GPU is lost, open it anew and go on from the last checkpoint, up to N times
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retry_lost_device: u32,
     /// Adapter, by number or name (see `devices`)
     #[arg(long)]
     adapter: Option<String>,
@@ -30,13 +40,19 @@ pub struct Args {
 
 /// Train, then print the summary.
 pub fn run(args: Args) -> Result<()> {
-    let settings = args.settings.resolve(args.config.as_deref())?;
+    let place = args.resume.map_or(Place::New(args.out), Place::Resume);
+    // A resumed run's settings are its own; what is said beside is compared with them.
+    let own = matches!(place, Place::Resume(_)).then(|| place.folder()).flatten().map(|folder| config_of(&folder));
+    let settings = args.settings.resolve(args.config.or(own).as_deref())?;
     let data = data::open(&settings.data, args.settings.data_dir.as_deref())?;
     settings.check_classes(data.classes.len())?;
-    let gpu = Gpu::open(args.adapter.as_deref())?;
-    let mut console = Console { bar: ProgressBar::hidden(), steps: settings.steps };
-    let summary = crate::train::run(&gpu, &settings, data, args.out, &mut console)?;
+    let options =
+        Options { place, cadence: args.cadence, retry_lost_device: args.retry_lost_device, stop: stop_on_signal()? };
+    let mut console = Console { bar: ProgressBar::hidden(), steps: settings.steps, since: (0, 0.0) };
+    let open = || Gpu::open(args.adapter.as_deref());
+    let trained = crate::train::run(&open, &settings, data, &options, &mut console);
     console.bar.finish_and_clear();
+    let summary = trained?;
     if args.json {
         println!("{summary:#}");
         return Ok(());
@@ -59,10 +75,26 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// A flag that Ctrl-C, SIGTERM or a closed terminal set; a second of these ends the program at once.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    let set = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step; once more stops at once");
+    });
+    set.map_err(|e| Error::Run(format!("cannot wait for Ctrl-C: {e}")))?;
+    Ok(stop)
+}
+
 /// A progress bar in a terminal, plain lines in a pipe; on stderr.
 struct Console {
     bar: ProgressBar,
     steps: u32,
+    /// Steps and seconds of the run when this sitting began.
+    since: (u32, f64),
 }
 
 impl Reporter for Console {
@@ -79,6 +111,10 @@ impl Reporter for Console {
             run.gpu_bytes as f64 / 1048576.0
         );
         eprintln!("run folder {}", run.folder.display());
+        if run.done > 0 {
+            eprintln!("going on after step {}", run.done);
+        }
+        self.since = (run.done, run.seconds);
         if std::io::stderr().is_terminal() {
             self.bar = ProgressBar::new(u64::from(run.steps));
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {per_sec}  {eta} left  {msg}");
@@ -97,7 +133,8 @@ impl Reporter for Console {
 
     fn evaluated(&mut self, m: &Metrics) {
         self.bar.set_message(format!("loss {:.4}  hard accuracy {:.2} %", m.train_loss, m.accuracy * 100.0));
-        let left = m.seconds / f64::from(m.step) * f64::from(self.steps - m.step);
+        let (step, seconds) = self.since;
+        let left = (m.seconds - seconds) / f64::from(m.step - step).max(1.0) * f64::from(self.steps - m.step);
         self.say(format!(
             "step {:>6}/{}  {:>6.1} s, {left:.0} s left  {:>6.0} samples/s  loss {:.4}  held-out: hard {:.2} %, soft {:.2} %, relaxed {:.2} %  tau_b {:.2}",
             m.step,
@@ -110,6 +147,10 @@ impl Reporter for Console {
             m.accuracy_relaxed * 100.0,
             m.temperature
         ));
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.say(format!("warning: {message}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Adapters, the chosen device, and what can go wrong with it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -106,9 +107,31 @@ pub struct Gpu {
     pub adapter: AdapterSummary,
     /// Bytes of the buffers made so far.
     allocated: std::sync::atomic::AtomicU64,
-    trouble: Arc<Mutex<Option<String>>>,
+    trouble: Trouble,
     checked: bool,
 }
+
+/// The first error that the driver reported by a callback and nobody has been told of yet.
+#[derive(Clone, Default)]
+struct Trouble(Arc<Mutex<Option<Error>>>);
+
+impl Trouble {
+    fn note(&self, error: Error) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// A lost device explains every error after it.
+    fn note_loss(&self, error: Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    fn take(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// How long the host waits for a submission before it holds the device for lost. Submissions are made to last 50 ms.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Gpu {
     /// Open the adapter numbered or named `choice` (a part of its name, any case), or the best.
@@ -163,26 +186,22 @@ impl Gpu {
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|e| Error::Gpu(format!("cannot open {}: {e}", adapter.get_info().name)))?;
-        let trouble = Arc::new(Mutex::new(None));
-        let remember = |trouble: &Arc<Mutex<Option<String>>>, message: String| {
-            let mut slot = trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            slot.get_or_insert(message);
-        };
+        let trouble = Trouble::default();
         let errors = trouble.clone();
         device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
-            let message = match e {
+            errors.note(Error::Gpu(match e {
                 wgpu::Error::OutOfMemory { .. } => {
                     "the GPU is out of memory; use a smaller --batch or fewer gates".to_string()
                 }
                 e => format!("the GPU refused a command: {e}"),
-            };
-            remember(&errors, message);
+            }));
         }));
         let losses = trouble.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                remember(&losses, format!("the GPU was lost ({message}); check its driver and start again"));
-            }
+        device.set_device_lost_callback(move |_, message| {
+            let message = message.trim().trim_end_matches('.');
+            losses.note_loss(Error::DeviceLost(format!(
+                "the GPU was lost ({message}); check its driver and start again"
+            )));
         });
         let adapter = AdapterSummary::of(adapter);
         Ok(Gpu { device, queue, adapter, allocated: Default::default(), trouble, checked: plain })
@@ -190,10 +209,7 @@ impl Gpu {
 
     /// The first error that the driver has reported, if any.
     pub fn check(&self) -> Result<()> {
-        match self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            None => Ok(()),
-            Some(message) => Err(Error::Gpu(message)),
-        }
+        self.trouble.take().map_or(Ok(()), Err)
     }
 
     /// Compile a module; checked accesses only where asked for.
@@ -282,8 +298,15 @@ impl Gpu {
 
     /// Wait for a submission, or for all.
     pub fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let polled = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
+        let polled = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) });
         self.check()?;
-        polled.map(|_| ()).map_err(|e| Error::Gpu(format!("waiting for the GPU failed: {e}")))
+        match polled {
+            Ok(_) => Ok(()),
+            Err(wgpu::PollError::Timeout) => Err(Error::DeviceLost(format!(
+                "the GPU has not answered for {} minutes; check its driver and start again",
+                PATIENCE.as_secs() / 60
+            ))),
+            Err(e) => Err(Error::Gpu(format!("waiting for the GPU failed: {e}"))),
+        }
     }
 }

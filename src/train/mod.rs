@@ -3,7 +3,10 @@
 //! A batch goes `Samples` (bytes) → `Workspace::chosen` → bits → each layer's outputs → votes → class gradients → each
 //! layer's gradients and table gradients → logits; `step.rs` lists these passes in order.
 
+mod checkpoint;
+mod checkpoints;
 mod curves;
+mod differences;
 mod evaluation;
 mod parameters;
 mod run;
@@ -11,13 +14,17 @@ mod run_folder;
 mod samples;
 mod settings;
 mod step;
+mod stepping;
 mod trainer;
 mod tuning;
 mod workspace;
 
+pub use checkpoint::{Checkpoint, State};
+pub use checkpoints::Cadence;
+pub use differences::{Difference, differences};
 pub use evaluation::{Evaluation, Evaluator, Mode};
-pub use run::{Beginning, Reporter, run};
-pub use run_folder::{Metrics, RunFolder};
+pub use run::{Beginning, Options, Place, Reporter, run};
+pub use run_folder::{Metrics, RunFolder, config_of};
 pub(crate) use samples::padded_rows;
 pub use settings::{Cage, Method, Overrides, Preset, Schedule, Settings, parse_layers};
 pub(crate) use step::PassMaker;

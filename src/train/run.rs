@@ -1,13 +1,18 @@
 //! A whole run: data to device, steps and evaluations, the discretized network checked without the GPU, the run folder.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 
+use super::checkpoint::{Checkpoint, Identity};
+use super::checkpoints::{self, Cadence};
+use super::differences::essential_differences;
 use super::evaluation::{Evaluation, Evaluator, Mode};
 use super::run_folder::{Metrics, RunFolder};
 use super::settings::Settings;
+use super::stepping::{Stepping, Time};
 use super::trainer::Trainer;
 use crate::circuit::{Engine, Netlist};
 use crate::data::{Dataset, Split};
@@ -15,19 +20,56 @@ use crate::gpu::Gpu;
 use crate::network::Model;
 use crate::{Error, Result};
 
-/// Time one submission should take: long enough to hide the host, far below a GPU watchdog's patience.
-const SUBMISSION: Duration = Duration::from_millis(50);
+/// How a run is kept; nothing here changes its result.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Its folder, or the run to go on with.
+    pub place: Place,
+    /// When checkpoints are written.
+    pub cadence: Cadence,
+    /// How often a lost device may be replaced.
+    pub retry_lost_device: u32,
+    /// Set to have the run stop after the steps that are under way, with a checkpoint.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Where a run begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// At its first step, in this folder, or in the next free one.
+    New(Option<PathBuf>),
+    /// Where the newest checkpoint of this run folder, or this checkpoint file, left it.
+    Resume(PathBuf),
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Place::New(None)
+    }
+}
+
+impl Place {
+    /// The run folder, if it is known before the run begins.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match self {
+            Place::New(out) => out.clone(),
+            Place::Resume(path) => Some(checkpoints::run_of(path).unwrap_or_else(|| path.clone())),
+        }
+    }
+}
 
 /// What a run tells while it goes.
 pub trait Reporter {
-    /// Once, before the first step: what will be trained, where.
+    /// Before the first step on a device: what will be trained, where.
     fn begin(&mut self, run: &Beginning);
-    /// Once, after the first steps: the estimated whole time.
+    /// After the first of these steps: the estimated time of the whole run.
     fn estimate(&mut self, seconds: f64);
     /// Often: steps submitted so far.
     fn step(&mut self, step: u32);
     /// After every evaluation.
     fn evaluated(&mut self, metrics: &Metrics);
+    /// Something failed that the run survives.
+    fn warn(&mut self, message: &str);
 }
 
 /// What will be trained, where.
@@ -49,27 +91,128 @@ pub struct Beginning<'a> {
     pub parameters: usize,
     /// Steps.
     pub steps: u32,
+    /// Steps done already, where the run is resumed.
+    pub done: u32,
+    /// Seconds that these took.
+    pub seconds: f64,
     /// Bytes of GPU buffers.
     pub gpu_bytes: u64,
     /// The run folder.
     pub folder: PathBuf,
 }
 
-/// Train as `settings` say and leave a run folder; returns the summary that it wrote.
+/// Train as `settings` say on a device that `open` gives and leave a run folder; returns the summary that it wrote.
+///
+/// # Errors
+/// [`Error::Usage`] for settings that do not fit the data or the resumed run, [`Error::Input`] for a folder or checkpoint
+/// that cannot be used, [`Error::Stopped`] if the user stopped it, [`Error::Gpu`], [`Error::DeviceLost`] and
+/// [`Error::Run`] for what failed under way, with the last checkpoint's path.
 pub fn run(
-    gpu: &Gpu,
+    open: &dyn Fn() -> Result<Gpu>,
     settings: &Settings,
     data: Dataset,
-    out: Option<PathBuf>,
+    options: &Options,
     report: &mut dyn Reporter,
 ) -> Result<serde_json::Value> {
     settings.check_classes(data.classes.len())?;
+    let (mut folder, mut from) = match &options.place {
+        Place::New(_) => (None, None),
+        Place::Resume(path) => {
+            let (folder, from) = reopen(path, settings)?;
+            if let Some(summary) = folder.summary()?
+                && from.as_ref().is_some_and(|c| c.header.settings == settings.spelled_out())
+            {
+                return Ok(summary);
+            }
+            (Some(folder), from)
+        }
+    };
     let (data, validation) = data.hold_out(settings.validation, settings.seed)?;
-    let mut trainer = Trainer::new(gpu, settings, &data)?;
+    let mut replacements = options.retry_lost_device;
+    loop {
+        let gpu = open()?;
+        let trained = on_device(&gpu, settings, &data, &validation, (&mut folder, from.take()), options, report);
+        let last = folder.as_ref().and_then(|f| f.last_checkpoint.clone());
+        match trained {
+            Err(Error::DeviceLost(message)) if replacements > 0 => {
+                replacements -= 1;
+                let place = last.as_ref().map_or("the beginning".into(), |path| path.display().to_string());
+                report.warn(&format!("{message}; opening the device anew and going on from {place}"));
+                from = last.map(|path| Checkpoint::load(&path)).transpose()?;
+            }
+            Err(error) => {
+                return Err(match last {
+                    Some(path) => error.with_advice(&format!("the last checkpoint is {}", path.display())),
+                    None => error,
+                });
+            }
+            Ok(summary) => return Ok(summary),
+        }
+    }
+}
+
+/// Open the run folder of `path`, and read the checkpoint to go on from, if there is one already.
+fn reopen(path: &Path, settings: &Settings) -> Result<(RunFolder, Option<Checkpoint>)> {
+    let run = checkpoints::run_of(path).unwrap_or_else(|| path.to_path_buf());
+    let mut folder = RunFolder::reopen(&run)?;
+    let chosen = if run == path { checkpoints::newest(&run)? } else { Some(Checkpoint::load(path)?) };
+    if let Some(checkpoint) = &chosen {
+        let step = checkpoint.header.step;
+        let began = checkpoint.header.settings.resolve(None)?;
+        let differ = essential_differences(&began, settings);
+        if !differ.is_empty() {
+            let told: Vec<_> = differ.iter().map(|d| format!("{} was {}, now {}", d.name, d.first, d.second)).collect();
+            return Err(Error::usage(format!(
+                "{} cannot go on with other settings: {}; begin a new run with these",
+                run.display(),
+                told.join(", ")
+            )));
+        }
+        if settings.steps < step {
+            return Err(Error::usage(format!(
+                "{} has done {step} steps already, so it cannot end after {}; --steps may only grow",
+                run.display(),
+                settings.steps
+            )));
+        }
+        folder.last_checkpoint = Some(checkpoints::path(&run, step));
+    }
+    Ok((folder, chosen))
+}
+
+/// Train on one device from a checkpoint or from the first step, to the end.
+fn on_device(
+    gpu: &Gpu,
+    settings: &Settings,
+    data: &Dataset,
+    validation: &Split,
+    (folder, from): (&mut Option<RunFolder>, Option<Checkpoint>),
+    options: &Options,
+    report: &mut dyn Reporter,
+) -> Result<serde_json::Value> {
+    let mut trainer = Trainer::new(gpu, settings, data)?;
     // Without a validation split, the training samples themselves are watched; the test set is for the end.
-    let watched = if validation.is_empty() { &data.train } else { &validation };
+    let is_held_out = !validation.is_empty();
+    let watched = if is_held_out { validation } else { &data.train };
     let evaluator = Evaluator::new(&trainer, watched)?;
-    let mut folder = RunFolder::create(out.as_deref(), &data.name, settings)?;
+    let identity = Identity::of(trainer.model(), &data.train);
+    let folder = match folder {
+        Some(folder) => folder,
+        none => none.insert(RunFolder::create(options.place.folder().as_deref(), &data.name)?),
+    };
+    if let Some(checkpoint) = &from {
+        let header = &checkpoint.header;
+        let unusable = |problem: String| Error::input(folder.path(), format!("it cannot go on: {problem}"));
+        header.identity.check(&identity).map_err(unusable)?;
+        trainer.restore(&checkpoint.state).map_err(unusable)?;
+        if header.adapter != gpu.adapter.name {
+            report.warn(&format!(
+                "this run began on {} and goes on on {}: it will not be the same to the last bit",
+                header.adapter, gpu.adapter.name
+            ));
+        }
+    }
+    folder.go_on(settings, from.as_ref().map_or_else(Vec::new, |c| c.header.metrics.clone()))?;
     let model = trainer.model();
     report.begin(&Beginning {
         adapter: &gpu.adapter.name,
@@ -80,71 +223,38 @@ pub fn run(
         features: model.encoder.features(),
         parameters: model.parameters(),
         steps: settings.steps,
+        done: trainer.steps(),
+        seconds: from.as_ref().map_or(0.0, |c| c.header.seconds),
         gpu_bytes: gpu.allocated_bytes(),
         folder: folder.path().to_path_buf(),
     });
-    let started = Instant::now();
-    let stepping = train(&mut trainer, &evaluator, &mut folder, started, report)?;
-    let seconds = started.elapsed().as_secs_f64();
+    let mut stepping = Stepping {
+        trainer: &mut trainer,
+        evaluator: &evaluator,
+        is_held_out,
+        folder,
+        options,
+        report,
+        identity,
+        time: Time::from(from.as_ref().map(|c| &c.header)),
+    };
+    stepping.run()?;
+    let time = stepping.time;
+    let seconds = time.seconds();
     let test = TestResult::of(&mut trainer, &data.test)?;
     let model = trainer.download()?.clone();
     test.check_on_cpu(&model, &data.test)?;
-    let summary = summary(gpu, settings, &data, &model, &test, seconds, stepping);
+    let summary = summary(gpu, settings, data, &model, &test, seconds, time.stepping);
     folder.finish(&model, &summary)?;
     Ok(summary)
 }
 
-/// Run all steps with their evaluations; returns the seconds spent stepping, without evaluations.
-fn train(
-    trainer: &mut Trainer,
-    evaluator: &Evaluator,
-    folder: &mut RunFolder,
-    started: Instant,
-    report: &mut dyn Reporter,
-) -> Result<f64> {
-    let (steps, every, batch) = (trainer.settings().steps, trainer.settings().eval_every, trainer.settings().batch);
-    let mut chunk = 1u32;
-    let mut stepping = 0.0;
-    let mut estimated = false;
-    while trainer.steps() < steps {
-        let first = trainer.steps();
-        let until = (first / every + 1).saturating_mul(every).min(steps);
-        let from = Instant::now();
-        while trainer.steps() < until {
-            let (at, before) = (Instant::now(), trainer.steps());
-            trainer.submit(chunk.min(until - before))?;
-            if chunk == 1 || !estimated {
-                trainer.finish()?;
-            }
-            report.step(trainer.steps());
-            let per_step = at.elapsed().as_secs_f64() / f64::from(trainer.steps() - before);
-            chunk = chunk_for(per_step);
-            if !estimated && trainer.steps() >= 20.min(steps) {
-                estimated = true;
-                report.estimate(per_step * f64::from(steps) * 1.05);
-            }
-        }
-        trainer.finish()?;
-        let spent = from.elapsed().as_secs_f64();
-        stepping += spent;
-        let metrics =
-            evaluate(trainer, evaluator, first, started, f64::from(until - first) * f64::from(batch) / spent)?;
-        folder.record(&metrics)?;
-        report.evaluated(&metrics);
-    }
-    Ok(stepping)
-}
-
-/// Steps a submission, for a step of `seconds`.
-fn chunk_for(seconds: f64) -> u32 {
-    ((SUBMISSION.as_secs_f64() / seconds.max(1e-6)) as u32).clamp(1, 256)
-}
-
-fn evaluate(
+/// Evaluate the network as it is, `seconds` into the run; training figures are of the steps since `since`.
+pub(super) fn evaluate(
     trainer: &mut Trainer,
     evaluator: &Evaluator,
     since: u32,
-    started: Instant,
+    seconds: f64,
     samples_per_second: f64,
 ) -> Result<Metrics> {
     let progress = trainer.progress(since)?;
@@ -153,7 +263,7 @@ fn evaluate(
     let relaxed = evaluator.run(trainer, Mode::Relaxed)?;
     Ok(Metrics {
         step: progress.step,
-        seconds: started.elapsed().as_secs_f64(),
+        seconds,
         train_loss: progress.loss,
         train_accuracy: progress.accuracy,
         loss: hard.loss,

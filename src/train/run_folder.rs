@@ -1,26 +1,34 @@
 //! What a run leaves behind: `config.toml`, `metrics.jsonl`, `summary.json`, `curves.png`,
-//! `model.safetensors`.
+//! `model.safetensors`, `checkpoints`.
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::checkpoints;
 use super::curves::curves;
 use super::settings::Settings;
 use crate::network::Model;
 use crate::{Error, Result, files};
 
-/// An open run folder.
+/// Locked while a process works in the folder; a lock ends with its process, the file stays.
+const LOCK: &str = "run.lock";
+
+/// An open run folder, closed to other processes until it is dropped.
 pub struct RunFolder {
     path: PathBuf,
-    metrics: File,
+    /// `metrics.jsonl`, if it holds exactly `recorded`.
+    lines: Option<File>,
     recorded: Vec<Metrics>,
+    /// The last checkpoint that this process wrote there or read from there.
+    pub(super) last_checkpoint: Option<PathBuf>,
+    _lock: File,
 }
 
 /// A line of `metrics.jsonl`: the state after `step` steps. The keys are described in docs/RUN_FOLDER.md.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Steps done.
     pub step: u32,
@@ -50,37 +58,52 @@ pub struct Metrics {
     pub samples_per_second: f64,
 }
 
+/// The evaluation with the best held-out accuracy of the hard network, the first among equals.
+pub(super) fn best(metrics: &[Metrics]) -> Option<&Metrics> {
+    metrics.iter().reduce(|best, m| if m.accuracy > best.accuracy { m } else { best })
+}
+
 impl RunFolder {
-    /// Make `out`, or the first free `runs/<name>-<n>`, and write `config.toml` into it.
+    /// Make `out`, or the first free `runs/<name>-<n>`.
     ///
     /// # Errors
-    /// [`Error::Usage`] if `out` holds something already, [`Error::Io`] if it cannot be written.
-    pub fn create(out: Option<&Path>, name: &str, settings: &Settings) -> Result<Self> {
+    /// [`Error::Usage`] if `out` holds something already, [`Error::Input`] if another process works there,
+    /// [`Error::Io`] if it cannot be written.
+    pub fn create(out: Option<&Path>, name: &str) -> Result<Self> {
         let path = match out {
             Some(out) => {
                 std::fs::create_dir_all(out).map_err(|e| Error::io("create", out, e))?;
-                let mut entries = std::fs::read_dir(out).map_err(|e| Error::io("read", out, e))?;
-                if entries.next().is_some() {
-                    return Err(Error::usage(format!(
-                        "{} is not empty; name another folder by --out, or remove it",
-                        out.display()
-                    )));
-                }
                 out.to_path_buf()
             }
             None => first_free(name)?,
         };
-        let config = toml::to_string(&settings.spelled_out())
-            .map_err(|e| Error::Run(format!("cannot write the configuration: {e}")))?;
-        let version = env!("CARGO_PKG_VERSION");
-        let config = format!(
-            "# gatewright {version}; repeat this run by: gatewright train --config {}\n{config}",
-            path.join("config.toml").display()
-        );
-        files::write_whole(&path.join("config.toml"), config.as_bytes())?;
-        let metrics_path = path.join("metrics.jsonl");
-        let metrics = File::create(&metrics_path).map_err(|e| Error::io("create", &metrics_path, e))?;
-        Ok(RunFolder { path, metrics, recorded: Vec::new() })
+        // Looked at before the lock, so that nothing is made in a folder that is not ours, and again behind it.
+        refuse_used(&path)?;
+        let lock = lock(&path)?;
+        refuse_used(&path)?;
+        files::remove_unfinished(&path)?;
+        Ok(RunFolder { path, lines: None, recorded: Vec::new(), last_checkpoint: None, _lock: lock })
+    }
+
+    /// Open the folder of a run that was interrupted or is to be extended, and clear away what a killed process left.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it is no run folder or another process works there, [`Error::Io`] if it cannot be written.
+    pub fn reopen(path: &Path) -> Result<Self> {
+        let config = config_of(path);
+        if !config.is_file() {
+            return Err(Error::input(path, "it is no run folder, for it has no config.toml; begin a run by --out"));
+        }
+        let lock = lock(path)?;
+        files::remove_unfinished(path)?;
+        checkpoints::remove_unfinished(path)?;
+        Ok(RunFolder {
+            path: path.to_path_buf(),
+            lines: None,
+            recorded: Vec::new(),
+            last_checkpoint: None,
+            _lock: lock,
+        })
     }
 
     /// Where it is.
@@ -88,12 +111,71 @@ impl RunFolder {
         &self.path
     }
 
+    /// Every evaluation so far.
+    pub fn recorded(&self) -> &[Metrics] {
+        &self.recorded
+    }
+
+    /// The summary of a run that has ended.
+    pub fn summary(&self) -> Result<Option<serde_json::Value>> {
+        let path = self.path.join("summary.json");
+        match std::fs::read_to_string(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("read", path, e)),
+            Ok(text) => serde_json::from_str(&text)
+                .map(Some)
+                .map_err(|e| Error::input(path, format!("it is no summary of a run ({e}); remove it"))),
+        }
+    }
+
+    /// Begin or go on, having made these evaluations: the run has not ended.
+    pub fn go_on(&mut self, settings: &Settings, recorded: Vec<Metrics>) -> Result<()> {
+        let summary = self.path.join("summary.json");
+        match std::fs::remove_file(&summary) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", summary, e)),
+            _ => self.recorded = recorded,
+        }
+        self.write_config(settings)?;
+        self.write_lines()
+    }
+
     /// Append a line to `metrics.jsonl` and draw `curves.png` anew.
     pub fn record(&mut self, metrics: &Metrics) -> Result<()> {
         self.recorded.push(metrics.clone());
-        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded)?)?;
-        let line = serde_json::to_string(metrics).map_err(|e| Error::Run(format!("cannot write metrics: {e}")))?;
-        writeln!(self.metrics, "{line}").map_err(|e| Error::io("write", self.path.join("metrics.jsonl"), e))
+        let appended = match &mut self.lines {
+            None => self.write_lines(),
+            Some(lines) => lines
+                .write_all(line(metrics)?.as_bytes())
+                .map_err(|e| Error::io("write", self.path.join("metrics.jsonl"), e)),
+        };
+        if appended.is_err() {
+            // A part of the line may have been written; the next evaluation writes the file whole.
+            self.lines = None;
+        }
+        appended?;
+        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded)?)
+    }
+
+    /// Write `config.toml`.
+    fn write_config(&self, settings: &Settings) -> Result<()> {
+        let config = toml::to_string(&settings.spelled_out())
+            .map_err(|e| Error::Run(format!("cannot write the configuration: {e}")))?;
+        let (version, path) = (env!("CARGO_PKG_VERSION"), config_of(&self.path));
+        let config = format!(
+            "# gatewright {version}; repeat this run by: gatewright train --config {}\n{config}",
+            path.display()
+        );
+        files::write_whole(&path, config.as_bytes())
+    }
+
+    /// Write `metrics.jsonl` whole.
+    fn write_lines(&mut self) -> Result<()> {
+        let path = self.path.join("metrics.jsonl");
+        self.lines = None;
+        let whole = self.recorded.iter().map(line).collect::<Result<String>>()?;
+        files::write_whole(&path, whole.as_bytes())?;
+        self.lines = Some(OpenOptions::new().append(true).open(&path).map_err(|e| Error::io("open", &path, e))?);
+        Ok(())
     }
 
     /// Write the model and the summary.
@@ -101,6 +183,45 @@ impl RunFolder {
         model.save(&self.path.join("model.safetensors"))?;
         let summary = format!("{summary:#}\n");
         files::write_whole(&self.path.join("summary.json"), summary.as_bytes())
+    }
+}
+
+/// The configuration of the run folder at `path`.
+pub fn config_of(path: &Path) -> PathBuf {
+    path.join("config.toml")
+}
+
+/// Refuse a folder that holds more than what a process that was killed just as it began leaves.
+fn refuse_used(path: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(path).map_err(|e| Error::io("read", path, e))? {
+        let entry = entry.map_err(|e| Error::io("read", path, e))?.path();
+        if entry.file_name() != Some(LOCK.as_ref()) && !files::is_unfinished(&entry) {
+            return Err(Error::usage(format!(
+                "{} is not empty; name another folder by --out, remove it, or go on with its run by --resume",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn line(metrics: &Metrics) -> Result<String> {
+    let line = serde_json::to_string(metrics).map_err(|e| Error::Run(format!("cannot write metrics: {e}")))?;
+    Ok(line + "\n")
+}
+
+/// Lock the folder at `path` for as long as the file lives.
+fn lock(path: &Path) -> Result<File> {
+    let at = path.join(LOCK);
+    let file = File::create(&at).map_err(|e| Error::io("create", &at, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::input(path, "another process is training in this folder; wait for it or stop it"))
+        }
+        // Some network file systems have no locks; there the user must take care.
+        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock", at, e)),
     }
 }
 

@@ -179,7 +179,7 @@ impl Preset {
 }
 
 /// What a user may say: each field as a flag and as a key of a `--config` file.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, clap::Args)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[command(allow_negative_numbers = true)]
 pub struct Overrides {

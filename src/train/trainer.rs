@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::checkpoint::{State, Tensor};
 use super::parameters::Parameters;
 use super::samples::Samples;
 use super::settings::{Schedule, Settings};
@@ -225,6 +226,45 @@ impl<'a> Trainer<'a> {
             confidence_mean: state.confidence_mean,
             learning_rate: state.learning_rate,
         })
+    }
+
+    /// Every buffer that a step changes and a later step, or a report of one, reads: name, buffer, bytes.
+    fn state_buffers(&self) -> Vec<(String, &wgpu::Buffer, u64)> {
+        let mut buffers = vec![
+            ("step".to_string(), &self.buffers.step, size_of::<structs::Step>() as u64),
+            ("history".to_string(), &self.buffers.history, u64::from(HISTORY) * 8),
+        ];
+        for (i, (layer, of)) in self.parameters.layers.iter().zip(&self.model.layers).enumerate() {
+            let logits = (of.gates() * of.parametrization.logits(of.arity) * 4) as u64;
+            buffers.push((format!("layers.{i}.logits"), &layer.logits, logits));
+            buffers.push((format!("layers.{i}.moments"), &layer.moments, 2 * logits));
+        }
+        buffers
+    }
+
+    /// Wait for all steps, then bring back what the next ones need.
+    pub fn state(&mut self) -> Result<State> {
+        self.finish()?;
+        let tensors = self.state_buffers().into_iter().map(|(name, buffer, bytes)| {
+            self.gpu.read::<u8>(buffer, bytes as usize).map(|bytes| Tensor { name, bytes })
+        });
+        Ok(State { tensors: tensors.collect::<Result<_>>()? })
+    }
+
+    /// Go on from `state` as the trainer that it was taken from would have.
+    ///
+    /// # Errors
+    /// A sentence, if it is no state of a network like this one; nothing is changed then.
+    pub fn restore(&mut self, state: &State) -> std::result::Result<(), String> {
+        let buffers = self.state_buffers();
+        let contents: Vec<&[u8]> =
+            buffers.iter().map(|(name, _, bytes)| state.tensor(name, *bytes)).collect::<std::result::Result<_, _>>()?;
+        let step: structs::Step = bytemuck::pod_read_unaligned(contents[0]);
+        for ((_, buffer, _), content) in buffers.iter().zip(&contents) {
+            self.gpu.write(buffer, content);
+        }
+        self.submitted = step.step;
+        Ok(())
     }
 
     /// Make the tables of the logits as they are now; a step uses those of its beginning.

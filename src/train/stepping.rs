@@ -1,0 +1,186 @@
+//! The loop: steps, evaluations and checkpoints until the last step or a stop.
+
+use std::time::{Duration, Instant};
+
+use super::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Identity};
+use super::checkpoints::{self, Clock};
+use super::evaluation::Evaluator;
+use super::run::{Options, Reporter, evaluate};
+use super::run_folder::{RunFolder, best};
+use super::trainer::Trainer;
+use crate::{Error, Result};
+
+/// Time one submission should take: long enough to hide the host, far below a GPU watchdog's patience.
+const SUBMISSION: Duration = Duration::from_millis(50);
+
+/// A run between its first step and its last, in one sitting on one device.
+pub struct Stepping<'a, 'g> {
+    /// What is trained.
+    pub trainer: &'a mut Trainer<'g>,
+    /// What it is judged by.
+    pub evaluator: &'a Evaluator,
+    /// Whether that is held out, and no part of what is trained on.
+    pub is_held_out: bool,
+    /// Where all is recorded.
+    pub folder: &'a mut RunFolder,
+    /// How it is kept.
+    pub options: &'a Options,
+    /// Whom it is told.
+    pub report: &'a mut dyn Reporter,
+    /// What checkpoints are of.
+    pub identity: Identity,
+    /// Time spent.
+    pub time: Time,
+}
+
+/// Time that a run has taken, over all its sittings.
+#[derive(Debug, Clone, Copy)]
+pub struct Time {
+    /// Seconds before this sitting.
+    before: f64,
+    /// When this sitting began.
+    began: Instant,
+    /// Seconds in steps, without evaluations, over all sittings.
+    pub stepping: f64,
+}
+
+impl Time {
+    /// Go on from what a checkpoint tells, or begin.
+    pub fn from(header: Option<&Header>) -> Self {
+        Time {
+            before: header.map_or(0.0, |h| h.seconds),
+            began: Instant::now(),
+            stepping: header.map_or(0.0, |h| h.stepping_seconds),
+        }
+    }
+
+    /// Seconds since the first step, without breaks between sittings.
+    pub fn seconds(&self) -> f64 {
+        self.before + self.began.elapsed().as_secs_f64()
+    }
+}
+
+impl Stepping<'_, '_> {
+    /// Run all steps that are left, with their evaluations and checkpoints.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if the user stopped it, with a checkpoint written.
+    pub fn run(&mut self) -> Result<()> {
+        let (steps, every, batch) =
+            (self.trainer.settings().steps, self.trainer.settings().eval_every, self.trainer.settings().batch);
+        let mut clock = Clock::new(self.options.cadence, self.trainer.steps());
+        let mut pace = Pace { chunk: 1, steps_to_wait: 20, estimated: false };
+        loop {
+            let evaluated = self.folder.recorded().last().map_or(0, |m| m.step);
+            if evaluated >= steps {
+                return Ok(());
+            }
+            let (first, from) = (self.trainer.steps(), Instant::now());
+            let until = u64::from(first.max(evaluated + 1)).next_multiple_of(every.into()).min(steps.into()) as u32;
+            self.step_until(until, &mut clock, &mut pace)?;
+            self.trainer.finish()?;
+            let spent = from.elapsed().as_secs_f64();
+            self.time.stepping += spent;
+            let rate = f64::from(until - first) * f64::from(batch) / spent;
+            let metrics = evaluate(self.trainer, self.evaluator, evaluated, self.time.seconds(), rate)?;
+            if let Err(e) = self.folder.record(&metrics) {
+                self.report.warn(&format!("{e}; training goes on"));
+            }
+            self.report.evaluated(&metrics);
+            let is_best = self.is_held_out && best(self.folder.recorded()).is_some_and(|m| m.step == until);
+            if is_best || clock.is_due(until) || until == steps {
+                self.checkpoint(&mut clock, self.time.stepping)?;
+            }
+        }
+    }
+
+    /// Submit steps until `until` are done, with the checkpoints that fall due before.
+    fn step_until(&mut self, until: u32, clock: &mut Clock, pace: &mut Pace) -> Result<()> {
+        let began = Instant::now();
+        while self.trainer.steps() < until {
+            let (at, before) = (Instant::now(), self.trainer.steps());
+            let next = until.min(clock.next_step().max(before + 1));
+            self.trainer.submit(pace.chunk.min(next - before))?;
+            if pace.chunk == 1 || !pace.estimated {
+                self.trainer.finish()?;
+            }
+            let done = self.trainer.steps();
+            self.report.step(done);
+            let per_step = at.elapsed().as_secs_f64() / f64::from(done - before);
+            pace.chunk = chunk_for(per_step);
+            pace.steps_to_wait = pace.steps_to_wait.saturating_sub(done - before);
+            let left = self.trainer.settings().steps - done;
+            if !pace.estimated && (pace.steps_to_wait == 0 || left == 0) {
+                pace.estimated = true;
+                self.report.estimate(self.time.seconds() + per_step * f64::from(left) * 1.05);
+            }
+            let is_stopped = self.options.stop.load(std::sync::atomic::Ordering::Relaxed);
+            if is_stopped || (done < until && clock.is_due(done)) {
+                self.trainer.finish()?;
+                let stepping = self.time.stepping + began.elapsed().as_secs_f64();
+                let is_written = self.checkpoint(clock, stepping)?;
+                if is_stopped {
+                    return Err(self.stopped(done, is_written));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Write a checkpoint, or tell why it could not be written and go on; returns whether it was.
+    fn checkpoint(&mut self, clock: &mut Clock, stepping_seconds: f64) -> Result<bool> {
+        let state = self.trainer.state()?;
+        let checkpoint = Checkpoint {
+            header: Header {
+                format_version: FORMAT_VERSION,
+                program: env!("CARGO_PKG_VERSION").into(),
+                adapter: self.trainer.gpu().adapter.name.clone(),
+                settings: self.trainer.settings().spelled_out(),
+                identity: self.identity.clone(),
+                step: self.trainer.steps(),
+                seconds: self.time.seconds(),
+                stepping_seconds,
+                metrics: self.folder.recorded().to_vec(),
+            },
+            state,
+        };
+        let written = checkpoints::write(
+            self.folder.path(),
+            &checkpoint,
+            self.options.cadence.keep_checkpoints,
+            self.is_held_out,
+        );
+        clock.tried(checkpoint.header.step, written.is_ok());
+        match written {
+            Ok(path) => self.folder.last_checkpoint = Some(path),
+            Err(e) => {
+                let last = match &self.folder.last_checkpoint {
+                    Some(path) => format!("the checkpoint before it, {}, is whole", path.display()),
+                    None => "there is no checkpoint yet".into(),
+                };
+                self.report.warn(&format!("{e}; {last}, training goes on, and a checkpoint is tried again soon"));
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn stopped(&self, step: u32, is_written: bool) -> Error {
+        let loss = if is_written { "" } else { ", but no checkpoint could be written of that step" };
+        let folder = self.folder.path().display();
+        Error::Stopped(format!("stopped after step {step}{loss}; go on by: gatewright train --resume {folder}"))
+    }
+}
+
+/// How many steps go into a submission, found out by the first ones.
+struct Pace {
+    chunk: u32,
+    /// Steps until the time that a run takes can be estimated.
+    steps_to_wait: u32,
+    estimated: bool,
+}
+
+/// Steps a submission, for a step of `seconds`.
+fn chunk_for(seconds: f64) -> u32 {
+    ((SUBMISSION.as_secs_f64() / seconds.max(1e-6)) as u32).clamp(1, 256)
+}

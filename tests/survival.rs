@@ -1,0 +1,392 @@
+//! Runs that are stopped, killed, starved of disk or robbed of their device, and go on to the same bytes.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use gatewright::Error;
+use gatewright::data::{Dataset, ImageShape, Split};
+use gatewright::gpu::Gpu;
+use gatewright::gpu::shader::GradientFormat;
+use gatewright::network::Parametrization;
+use gatewright::random::Philox;
+use gatewright::train::{
+    Beginning, Cadence, Checkpoint, Metrics, Options, Place, Preset, Reporter, Schedule, Settings, Trainer,
+};
+
+const STEPS: u32 = 600;
+
+fn gatewright(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gatewright")).args(args).output().unwrap()
+}
+
+/// A small real run on MNIST: constant rate, so that it may be extended.
+fn begin<'a>(out: &'a Path, steps: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["train", "--layers", "200,100", "--eval-every", "150", "--batch", "40"];
+    args.extend(["--schedule", "constant", "--steps", steps, "--out", out.to_str().unwrap()]);
+    args.extend(more);
+    args
+}
+
+fn resume<'a>(place: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec!["train", "--resume", place.to_str().unwrap()];
+    args.extend(more);
+    args
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[track_caller]
+fn assert_done(output: &Output) {
+    assert!(output.status.success(), "{}", stderr(output));
+}
+
+fn model(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("model.safetensors")).unwrap()
+}
+
+/// What an evaluation tells of the network, leaving out times.
+fn evaluations(run: &Path) -> Vec<Metrics> {
+    let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    lines
+        .lines()
+        .map(|line| Metrics { seconds: 0.0, samples_per_second: 0.0, ..serde_json::from_str(line).unwrap() })
+        .collect()
+}
+
+fn checkpoints(run: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<_> =
+        std::fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    found
+}
+
+/// Every file of the run folder, none half written.
+#[track_caller]
+fn assert_tidy(run: &Path) {
+    let mut names: Vec<String> =
+        std::fs::read_dir(run).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let expected =
+        ["checkpoints", "config.toml", "curves.png", "metrics.jsonl", "model.safetensors", "run.lock", "summary.json"];
+    assert_eq!(names, expected);
+    for path in checkpoints(run) {
+        Checkpoint::load(&path).unwrap();
+    }
+}
+
+fn spawn(args: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_gatewright"))
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Wait until a line of the run's stderr holds `text`, then keep reading in the background; returns all that it says.
+fn wait_for(child: &mut Child, text: &str) -> std::thread::JoinHandle<String> {
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut said = String::new();
+    for line in lines.by_ref() {
+        said.push_str(&line);
+        said.push('\n');
+        if line.contains(text) {
+            return std::thread::spawn(move || said + &lines.collect::<Vec<_>>().join("\n"));
+        }
+    }
+    panic!("the run ended without saying `{text}`:\n{said}");
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// A run killed at random moments, then resumed until it ends; the folder and the model are those of a run left alone.
+#[test]
+fn a_run_killed_at_random_moments_ends_in_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    let steps = STEPS.to_string();
+    assert_done(&gatewright(&begin(&whole, &steps, &[])));
+    // Seeded by the clock: each run of the test tries other moments.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let mut rng = Philox::new(now.as_nanos() as u64, 0);
+    for kill in 0..6 {
+        let args = if killed.join("config.toml").exists() {
+            resume(&killed, &["--checkpoint-minutes", "0.001"])
+        } else {
+            begin(&killed, &steps, &["--checkpoint-minutes", "0.001"])
+        };
+        let mut child = spawn(&args);
+        std::thread::sleep(Duration::from_millis(300 + u64::from(rng.below(1500))));
+        child.kill().unwrap();
+        let status = child.wait().unwrap();
+        println!("kill {kill}: {status}");
+    }
+    let args = if killed.join("config.toml").exists() { resume(&killed, &[]) } else { begin(&killed, &steps, &[]) };
+    assert_done(&gatewright(&args));
+    assert_eq!(model(&whole), model(&killed));
+    assert_eq!(evaluations(&whole), evaluations(&killed));
+    assert_tidy(&killed);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stopped_run_leaves_a_checkpoint_and_another_process_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, stopped) = (dir.path().join("whole"), dir.path().join("stopped"));
+    assert_done(&gatewright(&begin(&whole, "600", &[])));
+    // Long enough that it cannot end before it is stopped.
+    let mut child = spawn(&begin(&stopped, "1000000", &[]));
+    let said = wait_for(&mut child, "step    150");
+    let second = gatewright(&resume(&stopped, &[]));
+    assert_eq!(second.status.code(), Some(2));
+    assert!(stderr(&second).contains("another process is training in this folder"), "{}", stderr(&second));
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let said = said.join().unwrap();
+    assert!(said.contains("stopped after step") && said.contains("train --resume"), "{said}");
+    assert!(!said.contains("error:"), "{said}");
+
+    let at = Checkpoint::load(checkpoints(&stopped).last().unwrap()).unwrap().header.step;
+    assert!(said.contains(&format!("stopped after step {at};")), "{said}");
+    if at < 600 {
+        let shortened = gatewright(&resume(&stopped, &["--steps", "600"]));
+        assert_done(&shortened);
+        assert_eq!(model(&whole), model(&stopped));
+        assert_eq!(evaluations(&whole), evaluations(&stopped));
+    }
+}
+
+#[test]
+fn a_finished_run_may_be_extended_and_nothing_else_may_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let (long, short) = (dir.path().join("long"), dir.path().join("short"));
+    assert_done(&gatewright(&begin(&long, "400", &[])));
+    assert_done(&gatewright(&begin(&short, "200", &["--checkpoint-steps", "60"])));
+    // Steps 60, 120 and 180, the evaluations at 150 and 200: the last two, and the best of these.
+    assert!((2..=3).contains(&checkpoints(&short).len()), "{:?}", checkpoints(&short));
+    let first = model(&short);
+
+    let again = gatewright(&resume(&short, &["--json"]));
+    assert_done(&again);
+    let summary = std::fs::read_to_string(short.join("summary.json")).unwrap();
+    assert_eq!(String::from_utf8_lossy(&again.stdout), summary, "a finished run is told of, not made again");
+    for (more, told) in [
+        (["--batch", "41"], "batch was 40, now 41"),
+        (["--lr", "0.5"], "lr was 0.1, now 0.5"),
+        (["--seed", "1"], "seed was 0, now 1"),
+        (["--layers", "300,100"], "layers was 200,100, now 300,100"),
+        (["--steps", "199"], "--steps may only grow"),
+    ] {
+        let refused = gatewright(&resume(&short, &more));
+        assert_eq!(refused.status.code(), Some(2), "{more:?}: {}", stderr(&refused));
+        assert!(stderr(&refused).contains(told), "{more:?}: {}", stderr(&refused));
+        assert_eq!(model(&short), first);
+    }
+    assert_done(&gatewright(&resume(&short, &["--steps", "400", "--eval-every", "150"])));
+    assert_eq!(model(&long), model(&short));
+    // The short run looked at its own last step too.
+    let steps = |run: &Path| evaluations(run).iter().map(|m| m.step).collect::<Vec<_>>();
+    assert_eq!((steps(&long), steps(&short)), (vec![150, 300, 400], vec![150, 200, 300, 400]));
+    assert_tidy(&short);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_and_the_one_before_offered() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    assert_done(&gatewright(&begin(&run, "200", &["--validation", "0", "--checkpoint-steps", "60"])));
+    let whole = model(&run);
+    let [before, last] = &checkpoints(&run)[..] else { panic!("{:?}", checkpoints(&run)) };
+    assert!(before.ends_with("step-0000000180.ckpt") && last.ends_with("step-0000000200.ckpt"));
+    let bytes = std::fs::read(last).unwrap();
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2] ^= 8;
+    for damaged in [&bytes[..bytes.len() - 1], &bytes[..bytes.len() / 2], &bytes[..40], b"", b"MZ\0\0", &flipped] {
+        std::fs::write(last, damaged).unwrap();
+        let refused = gatewright(&resume(&run, &["--steps", "300"]));
+        assert_eq!(refused.status.code(), Some(2));
+        let told = stderr(&refused);
+        assert!(told.contains(last.to_str().unwrap()), "{told}");
+        assert!(told.contains(&format!("--resume {}", before.display())), "{told}");
+    }
+    std::fs::remove_file(run.join("summary.json")).unwrap();
+    assert_done(&gatewright(&resume(before, &[])));
+    assert_eq!(model(&run), whole);
+
+    for path in checkpoints(&run) {
+        std::fs::write(path, "").unwrap();
+    }
+    let refused = gatewright(&resume(&run, &["--steps", "300"]));
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("must begin anew"), "{}", stderr(&refused));
+    let nothing = gatewright(&resume(dir.path(), &[]));
+    assert_eq!(nothing.status.code(), Some(2));
+}
+
+/// Files may grow to 44 KiB, so that no checkpoint fits (its history alone takes 32 KiB) but a model does.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_costs_a_checkpoint_and_not_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, starved) = (dir.path().join("whole"), dir.path().join("starved"));
+    assert_done(&gatewright(&begin(&whole, "300", &["--validation", "0"])));
+    let mut child = spawn(&begin(&starved, "1000000", &["--validation", "0", "--checkpoint-steps", "40"]));
+    let said = wait_for(&mut child, "step    150");
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    drop(said);
+    let before = checkpoints(&starved);
+    let first = before.first().unwrap();
+    let bytes = std::fs::read(first).unwrap();
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 88; exec '{}' train --resume '{}' --steps 300 --checkpoint-steps 40",
+        env!("CARGO_BIN_EXE_gatewright"),
+        first.display()
+    );
+    let output = Command::new("sh").args(["-c", &limited]).output().unwrap();
+    assert_done(&output);
+    let told = stderr(&output);
+    assert!(told.contains("warning: cannot write") && told.contains("training goes on"), "{told}");
+    assert!(told.contains(&format!("{}, is whole", first.display())), "{told}");
+    assert_eq!(std::fs::read(first).unwrap(), bytes);
+    assert_eq!(checkpoints(&starved), before, "nothing is removed for what could not be written");
+    assert_eq!(model(&whole), model(&starved));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_before_training() {
+    for out in ["/proc/self/run", "/dev/null/run"] {
+        let output = gatewright(&begin(Path::new(out), "100", &[]));
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(&format!("cannot create {out}")), "{}", stderr(&output));
+    }
+}
+
+fn toy() -> Dataset {
+    let mut rng = Philox::new(2, 0);
+    let split = |rng: &mut Philox, samples: usize| Split {
+        pixels: (0..samples * 20).map(|_| rng.below(256) as u8).collect(),
+        labels: (0..samples).map(|_| rng.below(5) as u8).collect(),
+    };
+    Dataset {
+        name: "toy".into(),
+        classes: (0..5).map(|c| c.to_string()).collect(),
+        image: ImageShape { channels: 1, height: 1, width: 20 },
+        train: split(&mut rng, 150),
+        test: split(&mut rng, 40),
+    }
+}
+
+fn toy_settings() -> Settings {
+    Settings {
+        layers: vec![100, 90, 50],
+        batch: 33,
+        steps: 90,
+        eval_every: 30,
+        validation: 0.2,
+        rare: 0.0,
+        ..Preset::Quick.settings()
+    }
+}
+
+/// Through a file into a new trainer on a new device, in the middle of an epoch and of a warm-up.
+#[test]
+fn a_restored_trainer_takes_the_same_steps() {
+    for gradients in [GradientFormat::F32, GradientFormat::Int8] {
+        for parametrization in [Parametrization::IwpSin, Parametrization::IwpSigmoid, Parametrization::Op] {
+            let settings = Settings {
+                parametrization,
+                gradients,
+                schedule: Schedule::Cosine,
+                steps: 40,
+                warmup: 20,
+                weight_decay: 0.01,
+                shift: 0,
+                ..toy_settings()
+            };
+            let first = Gpu::open(None).unwrap();
+            let mut whole = Trainer::new(&first, &settings, &toy()).unwrap();
+            whole.submit(17).unwrap();
+            let state = whole.state().unwrap();
+            whole.submit(13).unwrap();
+            let second = Gpu::open(None).unwrap();
+            let mut restored = Trainer::new(&second, &settings, &toy()).unwrap();
+            restored.restore(&state).unwrap();
+            assert_eq!(restored.steps(), 17);
+            restored.submit(13).unwrap();
+            assert_eq!(restored.state().unwrap(), whole.state().unwrap(), "{parametrization:?}, {gradients:?}");
+            assert_eq!(restored.progress(0).unwrap(), whole.progress(0).unwrap());
+            assert_eq!(restored.download().unwrap(), whole.download().unwrap());
+
+            let wider = Settings { layers: vec![100, 95, 50], ..settings };
+            let mut other = Trainer::new(&first, &wider, &toy()).unwrap();
+            assert!(other.restore(&state).unwrap_err().contains("layers.1.logits"));
+        }
+    }
+}
+
+/// Takes the device away after the `at`-th evaluation, as a driver does, and hears what the run says.
+struct Thief<'a> {
+    devices: &'a Mutex<Vec<wgpu::Device>>,
+    at: Vec<usize>,
+    evaluations: usize,
+    warnings: Vec<String>,
+}
+
+impl Reporter for Thief<'_> {
+    fn begin(&mut self, _: &Beginning) {}
+    fn estimate(&mut self, _: f64) {}
+    fn step(&mut self, _: u32) {}
+    fn evaluated(&mut self, _: &Metrics) {
+        self.evaluations += 1;
+        if self.at.contains(&self.evaluations) {
+            self.devices.lock().unwrap().last().unwrap().destroy();
+        }
+    }
+    fn warn(&mut self, message: &str) {
+        self.warnings.push(message.to_string());
+    }
+}
+
+#[test]
+fn a_lost_device_is_replaced_as_often_as_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let devices = Mutex::new(Vec::new());
+    let open = || {
+        let gpu = Gpu::open(None)?;
+        devices.lock().unwrap().push(gpu.device.clone());
+        Ok(gpu)
+    };
+    let train = |name: &str, at: Vec<usize>, retries: u32| {
+        let mut thief = Thief { devices: &devices, at, evaluations: 0, warnings: Vec::new() };
+        let options = Options {
+            place: Place::New(Some(dir.path().join(name))),
+            retry_lost_device: retries,
+            cadence: Cadence { checkpoint_steps: Some(10), ..Cadence::default() },
+            ..Options::default()
+        };
+        let ended = gatewright::train::run(&open, &toy_settings(), toy(), &options, &mut thief);
+        (ended, thief.warnings)
+    };
+    train("whole", vec![], 0).0.unwrap();
+    let (ended, warnings) = train("robbed", vec![1, 3], 2);
+    ended.unwrap();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("the GPU was lost") && warnings[0].contains("checkpoints/step-"), "{warnings:?}");
+    assert_eq!(model(&dir.path().join("whole")), model(&dir.path().join("robbed")));
+    assert_tidy(&dir.path().join("robbed"));
+
+    let (ended, _) = train("given up", vec![2], 0);
+    let error = ended.unwrap_err();
+    assert!(matches!(error, Error::DeviceLost(_)), "{error}");
+    assert!(error.to_string().contains("the last checkpoint is"), "{error}");
+    assert_eq!(error.exit_code(), 1);
+}
