@@ -32,9 +32,12 @@ pub enum Error {
     /// The device went away or stopped answering; a new one may do.
     #[error("{0}")]
     DeviceLost(String),
-    /// The run itself failed: a loss that is not finite, a mismatch between GPU and CPU.
+    /// The run itself failed, as by a mismatch between GPU and CPU.
     #[error("{0}")]
     Run(String),
+    /// Training left the finite numbers.
+    #[error("{0}")]
+    Diverged(String),
     /// The user stopped the run.
     #[error("{0}")]
     Stopped(String),
@@ -76,7 +79,7 @@ impl Error {
         match self {
             Error::Usage(_) | Error::Input { .. } => 2,
             Error::Io { action: "read", .. } => 2,
-            Error::Io { .. } | Error::Gpu(_) | Error::DeviceLost(_) | Error::Run(_) => 1,
+            Error::Io { .. } | Error::Gpu(_) | Error::DeviceLost(_) | Error::Run(_) | Error::Diverged(_) => 1,
             Error::Stopped(_) => 130,
         }
     }

@@ -1,6 +1,6 @@
 //! gatewright trains differentiable logic gate networks in WGSL compute shaders and runs them as Boolean circuits.
 //!
-//! Data flows one way: [`data`] → [`network`] → [`train`] (through [`gpu`]) → [`circuit`].
+//! Data flows one way: [`data`] → [`network`] → [`train`] (through [`gpu`]) → [`circuit`] → [`record`].
 //! Nothing to the left imports from its right; see `docs/ARCHITECTURE.md`.
 
 pub mod circuit;
@@ -12,6 +12,7 @@ pub mod gpu;
 pub mod network;
 pub mod plot;
 pub mod random;
+pub mod record;
 pub mod reference;
 pub mod train;
 

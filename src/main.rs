@@ -22,6 +22,8 @@ enum Command {
     Simplify(commands::simplify::Args),
     Export(commands::export::Args),
     Verify(commands::verify::Args),
+    Runs(commands::runs::Args),
+    Report(commands::report::Args),
     Devices(commands::devices::Args),
     /// Measure speed
     #[command(subcommand)]
@@ -52,6 +54,8 @@ fn main() -> ExitCode {
         Command::Simplify(args) => commands::simplify::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Verify(args) => commands::verify::run(args),
+        Command::Runs(args) => commands::runs::run(args),
+        Command::Report(args) => commands::report::run(args),
         Command::Devices(args) => commands::devices::run(args),
         Command::Bench(Bench::Infer(args)) => commands::bench_infer::run(args),
         Command::Bench(Bench::Step(args)) => commands::bench_step::run(args),

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use plotters::coord::Shift;
-use plotters::prelude::{BitMapBackend, DrawingArea, IntoDrawingArea};
+use plotters::prelude::*;
 use plotters::style::{FontStyle, TextStyle, register_font as register};
 
 pub use plotters::style::RGBColor as Rgb;
@@ -20,6 +20,8 @@ pub const PALE: Rgb = Rgb(221, 222, 228);
 pub const BLUE: Rgb = Rgb(31, 98, 168);
 /// Colour of what stands out.
 pub const ORANGE: Rgb = Rgb(232, 119, 34);
+/// A third colour, for curves.
+pub const GREEN: Rgb = Rgb(46, 139, 87);
 
 /// A drawing in RGB.
 pub type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
@@ -52,4 +54,55 @@ pub fn png(width: u32, height: u32, draw: impl FnOnce(&Canvas) -> Drawn) -> Resu
     image::ImageEncoder::write_image(encoder, &pixels, width, height, image::ExtendedColorType::Rgb8)
         .map_err(|e| Error::Run(format!("cannot encode a PNG: {e}")))?;
     Ok(bytes)
+}
+
+/// One curve over steps.
+pub struct Line<'a> {
+    /// What the legend says; nothing where it is empty.
+    pub name: &'a str,
+    /// Its colour.
+    pub colour: Rgb,
+    /// (step, value), by step, values finite.
+    pub points: Vec<(u32, f64)>,
+}
+
+/// Draw curves over steps into `area`.
+pub fn lines(area: &Canvas, title: &str, lines: &[Line]) -> Drawn {
+    let points = || lines.iter().flat_map(|line| &line.points);
+    let (low, high) = points().fold((f64::MAX, f64::MIN), |(low, high), p| (low.min(p.1), high.max(p.1)));
+    let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
+    let margin = ((high - low) * 0.08).max(1e-3);
+    let last = points().map(|p| p.0).max().unwrap_or(1).max(1);
+    // The legend has a fifth of the width to itself, so that it hides no curve's end.
+    let width = last.saturating_add(last / 4);
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .margin_right(36)
+        .caption(title, text(17))
+        .x_label_area_size(26)
+        .y_label_area_size(52)
+        .build_cartesian_2d(0..width, low - margin..high + margin)?;
+    chart
+        .configure_mesh()
+        .label_style(text(13))
+        .axis_style(INK)
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(PALE)
+        .x_label_formatter(&|step| format!("{step} steps"))
+        .draw()?;
+    for Line { name, colour, points } in lines {
+        let series = chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
+        if !name.is_empty() {
+            let colour = *colour;
+            series.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+        }
+    }
+    chart
+        .configure_series_labels()
+        .label_font(text(13))
+        .background_style(WHITE.mix(0.8))
+        .border_style(PALE)
+        .position(SeriesLabelPosition::UpperRight)
+        .draw()?;
+    Ok(())
 }

@@ -13,7 +13,7 @@ use gatewright::gpu::shader::GradientFormat;
 use gatewright::network::Parametrization;
 use gatewright::random::Philox;
 use gatewright::train::{
-    Beginning, Cadence, Checkpoint, Metrics, Options, Place, Preset, Reporter, Schedule, Settings, Trainer,
+    Beginning, Cadence, Checkpoint, Metrics, Options, Place, Preset, Reporter, Schedule, Select, Settings, Trainer,
 };
 
 const STEPS: u32 = 600;
@@ -331,6 +331,69 @@ fn a_restored_trainer_takes_the_same_steps() {
             assert!(other.restore(&state).unwrap_err().contains("layers.1.logits"));
         }
     }
+}
+
+/// Hears nothing but warnings.
+#[derive(Default)]
+struct Listener(Vec<String>);
+
+impl Reporter for Listener {
+    fn begin(&mut self, _: &Beginning) {}
+    fn estimate(&mut self, _: f64) {}
+    fn step(&mut self, _: u32) {}
+    fn evaluated(&mut self, _: &Metrics) {}
+    fn warn(&mut self, message: &str) {
+        self.0.push(message.to_string());
+    }
+}
+
+fn train_toy(run: &Path, settings: &Settings) -> gatewright::Result<serde_json::Value> {
+    let options = Options { place: Place::New(Some(run.into())), ..Options::default() };
+    gatewright::train::run(&|| Gpu::open(None), settings, toy(), &options, &mut Listener::default())
+}
+
+/// The model of a patient run is that of a run that ends at its best evaluation.
+#[test]
+fn patience_ends_a_run_and_selects_its_best_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = |name: &str| dir.path().join(name);
+    let patient = Settings {
+        steps: 1000,
+        eval_every: 5,
+        patience: Some(3),
+        select: Select::Best,
+        schedule: Schedule::Constant,
+        ..toy_settings()
+    };
+    let summary = train_toy(&folder("patient"), &patient).unwrap();
+    let seen = evaluations(&folder("patient"));
+    let best = seen.iter().map(|m| m.accuracy).fold(0.0, f64::max);
+    let first = seen.iter().position(|m| m.accuracy == best).unwrap();
+    assert_eq!(seen.len(), first + 4, "three evaluations that were no better, then the end: {seen:?}");
+    assert!(seen.last().unwrap().step < 1000);
+    let at = seen[first].step;
+    assert_eq!(summary["best_step"], at);
+    assert_eq!(summary["model_step"], at);
+    assert_eq!(summary["best_accuracy"], best);
+    let short = Settings { steps: at, patience: None, select: Select::Last, ..patient.clone() };
+    let short_summary = train_toy(&folder("short"), &short).unwrap();
+    assert_eq!(model(&folder("patient")), model(&folder("short")));
+    assert_eq!(summary["test_accuracy"], short_summary["test_accuracy"]);
+    assert!(seen.iter().all(|m| m.gradient_norms.len() == 3 && m.gradient_norms.iter().all(|n| n.is_finite())));
+}
+
+/// A rate of 3e38 takes logits beyond f32's 3.4e38 within a few steps of about that size.
+#[test]
+fn numbers_that_are_no_longer_finite_end_a_run_with_step_and_layer() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { lr: 3e38, schedule: Schedule::Constant, ..toy_settings() };
+    let error = train_toy(&dir.path().join("run"), &settings).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    let told = error.to_string();
+    println!("{told}");
+    let step = told.split("at step ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    assert!((1..=settings.eval_every).contains(&step.parse().unwrap()), "{told}");
+    assert!(told.contains("of layer") && told.contains("--lr"), "{told}");
 }
 
 /// Takes the device away after the `at`-th evaluation, as a driver does, and hears what the run says.

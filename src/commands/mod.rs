@@ -14,6 +14,8 @@ pub mod eval;
 pub mod export;
 pub mod inspect;
 pub mod predict;
+pub mod report;
+pub mod runs;
 pub mod simplify;
 pub mod train;
 pub mod verify;

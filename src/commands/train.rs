@@ -30,6 +30,9 @@ pub struct Args {
     /// If the GPU is lost, open it anew and go on from the last checkpoint, up to N times
     #[arg(long, value_name = "N", default_value_t = 0)]
     retry_lost_device: u32,
+    /// Also write TensorBoard's event files into the run folder
+    #[arg(long)]
+    tensorboard: bool,
     /// Adapter, by number or name (see `devices`)
     #[arg(long)]
     adapter: Option<String>,
@@ -46,8 +49,13 @@ pub fn run(args: Args) -> Result<()> {
     let settings = args.settings.resolve(args.config.or(own).as_deref())?;
     let data = data::open(&settings.data, args.settings.data_dir.as_deref())?;
     settings.check_classes(data.classes.len())?;
-    let options =
-        Options { place, cadence: args.cadence, retry_lost_device: args.retry_lost_device, stop: stop_on_signal()? };
+    let options = Options {
+        place,
+        cadence: args.cadence,
+        retry_lost_device: args.retry_lost_device,
+        tensorboard: args.tensorboard,
+        stop: stop_on_signal()?,
+    };
     let mut console = Console { bar: ProgressBar::hidden(), steps: settings.steps, since: (0, 0.0) };
     let open = || Gpu::open(args.adapter.as_deref());
     let trained = crate::train::run(&open, &settings, data, &options, &mut console);

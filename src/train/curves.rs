@@ -1,70 +1,66 @@
-//! A run's curves as a PNG: loss, accuracy and backward temperature over the steps.
-
-use plotters::prelude::*;
+//! A run's curves as a PNG: accuracy, loss, gap, backward temperature and gradient norms over the steps.
 
 use super::run_folder::Metrics;
 use crate::Result;
-use crate::plot::{self, BLUE, Drawn, INK, ORANGE, PALE, Rgb};
-
-/// Colour of the third curve.
-const GREEN: Rgb = Rgb(46, 139, 87);
+use crate::plot::{self, BLUE, Drawn, GREEN, ORANGE, Rgb};
 
 /// One curve: its name, its colour, and what it takes from a line of metrics.
-type Curve = (&'static str, Rgb, fn(&Metrics) -> f64);
+type Curve<'a> = (String, Rgb, Box<dyn Fn(&Metrics) -> f64 + 'a>);
 
 /// Draw the metrics of a run of at least one evaluation.
 pub fn curves(metrics: &[Metrics]) -> Result<Vec<u8>> {
-    plot::png(900, 760, |canvas| {
-        let panels = canvas.split_evenly((3, 1));
-        let percent: [Curve; 3] = [
-            ("hard, held out", BLUE, |m| m.accuracy * 100.0),
-            ("training batches", ORANGE, |m| m.train_accuracy * 100.0),
-            ("relaxed, held out", GREEN, |m| m.accuracy_relaxed * 100.0),
+    plot::png(900, 1240, |canvas| {
+        let panels = canvas.split_evenly((5, 1));
+        let accuracy = [
+            curve("hard, held out", BLUE, |m| m.accuracy * 100.0),
+            curve("soft, held out", GREEN, |m| m.accuracy_soft * 100.0),
+            curve("training batches", ORANGE, |m| m.train_accuracy * 100.0),
         ];
-        panel(&panels[0], "accuracy, %", metrics, &percent)?;
-        let loss: [Curve; 2] = [("held out", BLUE, |m| m.loss), ("training batches", ORANGE, |m| m.train_loss)];
+        panel(&panels[0], "accuracy, %", metrics, &accuracy)?;
+        let loss = [curve("held out", BLUE, |m| m.loss), curve("training batches", ORANGE, |m| m.train_loss)];
         panel(&panels[1], "cross-entropy", metrics, &loss)?;
-        let temperature: [Curve; 2] = [
-            ("backward temperature", BLUE, |m| f64::from(m.temperature)),
-            ("mean confidence", ORANGE, |m| f64::from(m.confidence_mean)),
+        let gap = [
+            curve("relaxed - hard, held out", BLUE, |m| (m.accuracy_relaxed - m.accuracy) * 100.0),
+            curve("soft - hard, held out", GREEN, |m| (m.accuracy_soft - m.accuracy) * 100.0),
         ];
-        panel(&panels[2], "selection", metrics, &temperature)
+        panel(&panels[2], "gap, points", metrics, &gap)?;
+        let temperature = [
+            curve("backward temperature", BLUE, |m| f64::from(m.temperature)),
+            curve("mean confidence", ORANGE, |m| f64::from(m.confidence_mean)),
+        ];
+        panel(&panels[3], "selection", metrics, &temperature)?;
+        panel(&panels[4], "gradient norm of a layer, log10", metrics, &gradient_norms(metrics))
     })
 }
 
+fn curve<'a>(name: &str, colour: Rgb, of: impl Fn(&Metrics) -> f64 + 'a) -> Curve<'a> {
+    (name.to_string(), colour, Box::new(of))
+}
+
+/// A curve a layer, from blue (first) to orange (last); only these two are named.
+fn gradient_norms(metrics: &[Metrics]) -> Vec<Curve<'static>> {
+    let layers = metrics.last().map_or(0, |m| m.gradient_norms.len());
+    let between = |a: u8, b: u8, i: usize| (f64::from(a) + (f64::from(b) - f64::from(a)) * share(i, layers)) as u8;
+    (0..layers)
+        .map(|i| {
+            let colour = Rgb(between(BLUE.0, ORANGE.0, i), between(BLUE.1, ORANGE.1, i), between(BLUE.2, ORANGE.2, i));
+            let is_named = i == 0 || i + 1 == layers;
+            let name = if is_named { format!("layer {i}") } else { String::new() };
+            curve(&name, colour, move |m| m.gradient_norms.get(i).map_or(f64::NAN, |norm| norm.log10()))
+        })
+        .collect()
+}
+
+/// Where item `i` lies among `count`, 0 to 1.
+fn share(i: usize, count: usize) -> f64 {
+    i as f64 / count.saturating_sub(1).max(1) as f64
+}
+
 fn panel(area: &plot::Canvas, title: &str, metrics: &[Metrics], curves: &[Curve]) -> Drawn {
-    let values = || metrics.iter().flat_map(|m| curves.iter().map(|(_, _, of)| of(m))).filter(|v| v.is_finite());
-    let (low, high) = values().fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
-    let margin = ((high - low) * 0.08).max(1e-3);
-    let last = metrics.last().map_or(1, |m| m.step).max(1);
-    let mut chart = ChartBuilder::on(area)
-        .margin(12)
-        .margin_right(36)
-        .caption(title, plot::text(17))
-        .x_label_area_size(26)
-        .y_label_area_size(52)
-        .build_cartesian_2d(0..last, low - margin..high + margin)?;
-    chart
-        .configure_mesh()
-        .label_style(plot::text(13))
-        .axis_style(INK)
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(PALE)
-        .x_label_formatter(&|step| format!("{step} steps"))
-        .draw()?;
-    for &(name, colour, of) in curves {
-        let points = metrics.iter().map(|m| (m.step, of(m))).filter(|p| p.1.is_finite());
-        chart
-            .draw_series(LineSeries::new(points, colour.stroke_width(2)))?
-            .label(name)
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
-    }
-    chart
-        .configure_series_labels()
-        .label_font(plot::text(13))
-        .background_style(WHITE.mix(0.8))
-        .border_style(PALE)
-        .position(SeriesLabelPosition::MiddleRight)
-        .draw()?;
-    Ok(())
+    let points = |of: &dyn Fn(&Metrics) -> f64| -> Vec<(u32, f64)> {
+        metrics.iter().map(|m| (m.step, of(m))).filter(|p| p.1.is_finite()).collect()
+    };
+    let lines: Vec<plot::Line> =
+        curves.iter().map(|(name, colour, of)| plot::Line { name, colour: *colour, points: points(of) }).collect();
+    plot::lines(area, title, &lines)
 }

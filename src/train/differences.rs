@@ -15,8 +15,8 @@ pub struct Difference {
     pub second: String,
 }
 
-/// Settings that may change when a run is resumed: they say how far it goes and when it is looked at.
-const FREE: [&str; 2] = ["steps", "eval-every"];
+/// Settings that may change when a run is resumed: they say how far it goes, when it is looked at and what is kept.
+const FREE: [&str; 4] = ["steps", "eval-every", "patience", "select"];
 
 /// Every setting in which two runs differ, by name.
 pub fn differences(first: &Settings, second: &Settings) -> Vec<Difference> {
@@ -24,7 +24,7 @@ pub fn differences(first: &Settings, second: &Settings) -> Vec<Difference> {
     let mut names: Vec<&String> = first.keys().chain(second.keys()).collect();
     names.sort();
     names.dedup();
-    let text = |value: Option<&String>| value.map_or("none".to_string(), |v| v.trim_matches('"').to_string());
+    let text = |value: Option<&String>| value.cloned().unwrap_or("none".into());
     names
         .into_iter()
         .filter(|name| first.get(*name) != second.get(*name))
@@ -37,11 +37,11 @@ pub fn essential_differences(first: &Settings, second: &Settings) -> Vec<Differe
     differences(first, second).into_iter().filter(|d| !FREE.contains(&&*d.name)).collect()
 }
 
-/// Settings that apply, by name, with their values as `config.toml` has them.
-fn table(settings: &Settings) -> BTreeMap<String, String> {
+/// Settings that apply, by name, with their values as `config.toml` has them, without quotes.
+pub fn table(settings: &Settings) -> BTreeMap<String, String> {
     let text = toml::to_string(&settings.spelled_out()).unwrap_or_default();
     let settings = text.lines().filter_map(|line| line.split_once(" = "));
-    settings.map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    settings.map(|(name, value)| (name.to_string(), value.trim_matches('"').to_string())).collect()
 }
 
 #[cfg(test)]

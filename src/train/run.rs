@@ -10,8 +10,9 @@ use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints::{self, Cadence};
 use super::differences::essential_differences;
 use super::evaluation::{Evaluation, Evaluator, Mode};
-use super::run_folder::{Metrics, RunFolder};
-use super::settings::Settings;
+use super::health::diagnose;
+use super::run_folder::{Metrics, RunFolder, best};
+use super::settings::{Select, Settings};
 use super::stepping::{Stepping, Time};
 use super::trainer::Trainer;
 use crate::circuit::{Engine, Netlist};
@@ -29,6 +30,8 @@ pub struct Options {
     pub cadence: Cadence,
     /// How often a lost device may be replaced.
     pub retry_lost_device: u32,
+    /// Whether to write TensorBoard's event files too.
+    pub tensorboard: bool,
     /// Set to have the run stop after the steps that are under way, with a checkpoint.
     pub stop: Arc<AtomicBool>,
 }
@@ -141,6 +144,15 @@ pub fn run(
                 from = last.map(|path| Checkpoint::load(&path)).transpose()?;
             }
             Err(error) => {
+                let error = match error {
+                    Error::Diverged(message) => {
+                        report.warn(&format!("{message}; repeating the last steps to find where it began"));
+                        let from = last.as_ref().map(|path| Checkpoint::load(path)).transpose()?;
+                        let sound = folder.as_ref().and_then(|f| f.recorded().last()).map_or(0, |m| m.step);
+                        diagnose(&gpu, settings, &data, from.as_ref(), sound)?
+                    }
+                    error => error,
+                };
                 return Err(match last {
                     Some(path) => error.with_advice(&format!("the last checkpoint is {}", path.display())),
                     None => error,
@@ -212,7 +224,8 @@ fn on_device(
             ));
         }
     }
-    folder.go_on(settings, from.as_ref().map_or_else(Vec::new, |c| c.header.metrics.clone()))?;
+    let recorded = from.as_ref().map_or_else(Vec::new, |c| c.header.metrics.clone());
+    folder.go_on(settings, recorded, options.tensorboard)?;
     let model = trainer.model();
     report.begin(&Beginning {
         adapter: &gpu.adapter.name,
@@ -239,14 +252,36 @@ fn on_device(
         time: Time::from(from.as_ref().map(|c| &c.header)),
     };
     stepping.run()?;
-    let time = stepping.time;
+    let (time, done) = (stepping.time, trainer.steps());
     let seconds = time.seconds();
+    if settings.select == Select::Best {
+        restore_best(&mut trainer, folder)?;
+    }
     let test = TestResult::of(&mut trainer, &data.test)?;
     let model = trainer.download()?.clone();
     test.check_on_cpu(&model, &data.test)?;
-    let summary = summary(gpu, settings, data, &model, &test, seconds, time.stepping);
+    let mut summary = summary(gpu, settings, data, &model, &test, seconds, (done, time.stepping));
+    if let Some(best) = best(folder.recorded()).filter(|_| is_held_out) {
+        summary["best_step"] = json!(best.step);
+        summary["best_accuracy"] = json!(best.accuracy);
+    }
+    summary["model_step"] = json!(trainer.steps());
     folder.finish(&model, &summary)?;
     Ok(summary)
+}
+
+/// Go back to the network that was best on the held-out samples.
+fn restore_best(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
+    let Some(best) = best(folder.recorded()).filter(|best| best.step != trainer.steps()) else { return Ok(()) };
+    let path = checkpoints::path(folder.path(), best.step);
+    Checkpoint::load(&path)
+        .and_then(|checkpoint| trainer.restore(&checkpoint.state).map_err(|problem| Error::input(&path, problem)))
+        .map_err(|e| {
+            Error::Run(format!(
+                "the best network, of step {}, is lost: {e}; go on with the last by --select last",
+                best.step
+            ))
+        })
 }
 
 /// Evaluate the network as it is, `seconds` into the run; training figures are of the steps since `since`.
@@ -258,6 +293,7 @@ pub(super) fn evaluate(
     samples_per_second: f64,
 ) -> Result<Metrics> {
     let progress = trainer.progress(since)?;
+    let gradient_norms = trainer.gradient_norms()?;
     let hard = evaluator.run(trainer, Mode::Hard)?;
     let soft = evaluator.run(trainer, Mode::SelectedSoft)?;
     let relaxed = evaluator.run(trainer, Mode::Relaxed)?;
@@ -274,6 +310,7 @@ pub(super) fn evaluate(
         confidence: progress.confidence,
         confidence_mean: progress.confidence_mean,
         learning_rate: progress.learning_rate,
+        gradient_norms,
         samples_per_second,
     })
 }
@@ -324,7 +361,7 @@ fn summary(
     model: &Model,
     test: &TestResult,
     seconds: f64,
-    stepping: f64,
+    (done, stepping): (u32, f64),
 ) -> serde_json::Value {
     let training_mode = test.hard.accuracy;
     json!({
@@ -341,11 +378,11 @@ fn summary(
         "parametrization": settings.parametrization,
         "cage": settings.cage.is_some(),
         "seed": settings.seed,
-        "steps": settings.steps,
+        "steps": done,
         "batch": settings.batch,
         "seconds": seconds,
-        "step_ms": stepping * 1e3 / f64::from(settings.steps),
-        "samples_per_second": f64::from(settings.steps) * f64::from(settings.batch) / stepping,
+        "step_ms": stepping * 1e3 / f64::from(done),
+        "samples_per_second": f64::from(done) * f64::from(settings.batch) / stepping,
         "gpu_bytes": gpu.allocated_bytes(),
         "test_loss": test.hard.loss,
         "test_accuracy": test.hard.accuracy,

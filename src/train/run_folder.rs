@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoints;
 use super::curves::curves;
 use super::settings::Settings;
+use super::tensorboard::EventFile;
 use crate::network::Model;
 use crate::{Error, Result, files};
 
@@ -22,6 +23,10 @@ pub struct RunFolder {
     /// `metrics.jsonl`, if it holds exactly `recorded`.
     lines: Option<File>,
     recorded: Vec<Metrics>,
+    /// Whether TensorBoard's record is asked for.
+    has_events: bool,
+    /// It, if it holds exactly `recorded`.
+    events: Option<EventFile>,
     /// The last checkpoint that this process wrote there or read from there.
     pub(super) last_checkpoint: Option<PathBuf>,
     _lock: File,
@@ -54,12 +59,14 @@ pub struct Metrics {
     pub confidence_mean: f32,
     /// Learning rate of the last step.
     pub learning_rate: f32,
+    /// Norm of the loss's gradient by each layer's tables at the last step, first layer to last.
+    pub gradient_norms: Vec<f64>,
     /// Training samples a second since the line before, evaluations excluded.
     pub samples_per_second: f64,
 }
 
 /// The evaluation with the best held-out accuracy of the hard network, the first among equals.
-pub(super) fn best(metrics: &[Metrics]) -> Option<&Metrics> {
+pub fn best(metrics: &[Metrics]) -> Option<&Metrics> {
     metrics.iter().reduce(|best, m| if m.accuracy > best.accuracy { m } else { best })
 }
 
@@ -82,7 +89,15 @@ impl RunFolder {
         let lock = lock(&path)?;
         refuse_used(&path)?;
         files::remove_unfinished(&path)?;
-        Ok(RunFolder { path, lines: None, recorded: Vec::new(), last_checkpoint: None, _lock: lock })
+        Ok(RunFolder {
+            path,
+            lines: None,
+            recorded: Vec::new(),
+            has_events: false,
+            events: None,
+            last_checkpoint: None,
+            _lock: lock,
+        })
     }
 
     /// Open the folder of a run that was interrupted or is to be extended, and clear away what a killed process left.
@@ -101,6 +116,8 @@ impl RunFolder {
             path: path.to_path_buf(),
             lines: None,
             recorded: Vec::new(),
+            has_events: false,
+            events: None,
             last_checkpoint: None,
             _lock: lock,
         })
@@ -129,30 +146,42 @@ impl RunFolder {
     }
 
     /// Begin or go on, having made these evaluations: the run has not ended.
-    pub fn go_on(&mut self, settings: &Settings, recorded: Vec<Metrics>) -> Result<()> {
+    pub fn go_on(&mut self, settings: &Settings, recorded: Vec<Metrics>, tensorboard: bool) -> Result<()> {
         let summary = self.path.join("summary.json");
         match std::fs::remove_file(&summary) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", summary, e)),
             _ => self.recorded = recorded,
         }
         self.write_config(settings)?;
-        self.write_lines()
+        self.write_lines()?;
+        self.has_events = tensorboard;
+        if tensorboard {
+            self.events = Some(EventFile::create(&self.path, &self.recorded)?);
+        }
+        Ok(())
     }
 
-    /// Append a line to `metrics.jsonl` and draw `curves.png` anew.
+    /// Append a line to `metrics.jsonl`, an event where these are asked for, and draw `curves.png` anew.
     pub fn record(&mut self, metrics: &Metrics) -> Result<()> {
         self.recorded.push(metrics.clone());
-        let appended = match &mut self.lines {
-            None => self.write_lines(),
-            Some(lines) => lines
-                .write_all(line(metrics)?.as_bytes())
-                .map_err(|e| Error::io("write", self.path.join("metrics.jsonl"), e)),
-        };
-        if appended.is_err() {
-            // A part of the line may have been written; the next evaluation writes the file whole.
-            self.lines = None;
+        // Where appending fails, a part may have been written: the next evaluation writes that file whole.
+        match self.lines.take() {
+            None => self.write_lines()?,
+            Some(mut lines) => {
+                let written = lines.write_all(line(metrics)?.as_bytes());
+                written.map_err(|e| Error::io("write", self.path.join("metrics.jsonl"), e))?;
+                self.lines = Some(lines);
+            }
         }
-        appended?;
+        if self.has_events {
+            self.events = match self.events.take() {
+                None => Some(EventFile::create(&self.path, &self.recorded)?),
+                Some(mut events) => {
+                    events.append(metrics)?;
+                    Some(events)
+                }
+            };
+        }
         files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded)?)
     }
 

@@ -26,6 +26,16 @@ pub enum Schedule {
     Cosine,
 }
 
+/// Which network of a run becomes its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Select {
+    /// That of the last step.
+    Last,
+    /// That of the evaluation with the best held-out accuracy of the hard network.
+    Best,
+}
+
 /// Ready sets of settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -110,6 +120,10 @@ pub struct Settings {
     pub seed: u64,
     /// Steps between evaluations.
     pub eval_every: u32,
+    /// Evaluations without a better held-out accuracy after which training stops.
+    pub patience: Option<u32>,
+    /// Which network becomes the model.
+    pub select: Select,
 }
 
 impl Preset {
@@ -142,6 +156,8 @@ impl Preset {
             gradients: GradientFormat::Int8,
             seed: 0,
             eval_every: 1000,
+            patience: None,
+            select: Select::Last,
         };
         match self {
             Preset::Quick => base,
@@ -280,6 +296,12 @@ pub struct Overrides {
     /// Steps between evaluations
     #[arg(long, value_name = "STEPS")]
     pub eval_every: Option<u32>,
+    /// Stop after this many evaluations without a better held-out accuracy, and select the best network
+    #[arg(long, value_name = "EVALUATIONS")]
+    pub patience: Option<u32>,
+    /// Which network becomes the model [default: last, with --patience best]
+    #[arg(long, value_enum)]
+    pub select: Option<Select>,
 }
 
 impl Overrides {
@@ -321,6 +343,11 @@ impl Overrides {
             seed,
             eval_every,
         );
+        if self.patience.is_some() {
+            settings.patience = self.patience;
+            settings.select = Select::Best;
+        }
+        settings.select = self.select.unwrap_or(settings.select);
         if let Some(layers) = &self.layers {
             settings.layers = parse_layers(layers)?;
         }
@@ -407,6 +434,8 @@ impl Settings {
             gradients: Some(self.gradients),
             seed: Some(self.seed),
             eval_every: Some(self.eval_every),
+            patience: self.patience,
+            select: Some(self.select),
         }
     }
 
@@ -448,6 +477,12 @@ impl Settings {
         }
         if self.steps == 0 || self.eval_every == 0 {
             return Err(Error::usage("--steps and --eval-every must be at least 1"));
+        }
+        if self.patience == Some(0) {
+            return Err(Error::usage("--patience takes 1 evaluation or more; leave it out to train to the last step"));
+        }
+        if self.validation == 0.0 && (self.patience.is_some() || self.select == Select::Best) {
+            return Err(Error::usage("--patience and --select best judge by held-out samples; add --validation 0.1"));
         }
         if !(1..=255).contains(&self.thresholds) {
             return Err(Error::usage(format!("--thresholds takes 1 to 255, not {}", self.thresholds)));
@@ -501,6 +536,8 @@ mod tests {
         std::fs::write(&path, "preset = \"mnist-small\"\nlr = 0.5\nbatch = 7\ncage = false\n").unwrap();
         let flags = Overrides { batch: Some(9), ..Default::default() };
         let settings = flags.resolve(Some(&path)).unwrap();
+        let patient = Overrides { patience: Some(3), ..Default::default() }.resolve(None).unwrap();
+        assert_eq!((patient.patience, patient.select), (Some(3), Select::Best));
         assert_eq!((settings.layers.len(), settings.lr, settings.batch, settings.cage), (6, 0.5, 9, None));
     }
 
@@ -508,7 +545,14 @@ mod tests {
     fn what_a_run_writes_can_be_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
-        let odd = Settings { cage: None, temperature: 0.3, layers: vec![30, 20], seed: 9, ..Preset::Quick.settings() };
+        let odd = Settings {
+            cage: None,
+            temperature: 0.3,
+            layers: vec![30, 20],
+            seed: 9,
+            patience: Some(4),
+            ..Preset::Quick.settings()
+        };
         for settings in [Preset::Quick.settings(), Preset::Cifar10Medium.settings(), odd] {
             std::fs::write(&path, toml::to_string(&settings.spelled_out()).unwrap()).unwrap();
             assert_eq!(Overrides::default().resolve(Some(&path)).unwrap(), settings);
@@ -531,5 +575,7 @@ mod tests {
         assert!(refused.to_string().contains("8000 can"), "{refused}");
         let both = Overrides { temperature: Some(0.3), ..Default::default() };
         assert!(both.resolve(None).unwrap_err().to_string().contains("--no-cage"));
+        assert!(told(&|s| (s.validation, s.select) = (0.0, Select::Best)).contains("--validation"));
+        assert!(told(&|s| s.patience = Some(0)).contains("--patience"));
     }
 }

@@ -72,7 +72,7 @@ impl Stepping<'_, '_> {
         let mut pace = Pace { chunk: 1, steps_to_wait: 20, estimated: false };
         loop {
             let evaluated = self.folder.recorded().last().map_or(0, |m| m.step);
-            if evaluated >= steps {
+            if evaluated >= steps || (evaluated == self.trainer.steps() && self.is_patience_over()) {
                 return Ok(());
             }
             let (first, from) = (self.trainer.steps(), Instant::now());
@@ -88,10 +88,17 @@ impl Stepping<'_, '_> {
             }
             self.report.evaluated(&metrics);
             let is_best = self.is_held_out && best(self.folder.recorded()).is_some_and(|m| m.step == until);
-            if is_best || clock.is_due(until) || until == steps {
+            if is_best || clock.is_due(until) || until == steps || self.is_patience_over() {
                 self.checkpoint(&mut clock, self.time.stepping)?;
             }
         }
+    }
+
+    /// Whether the last evaluations, as many as the settings allow, have all been no better than one before them.
+    fn is_patience_over(&self) -> bool {
+        let recorded = self.folder.recorded();
+        let Some((patience, best)) = self.trainer.settings().patience.zip(best(recorded)) else { return false };
+        recorded.iter().filter(|m| m.step > best.step).count() >= patience as usize
     }
 
     /// Submit steps until `until` are done, with the checkpoints that fall due before.

@@ -203,7 +203,7 @@ impl<'a> Trainer<'a> {
     /// Wait for all steps, then tell of those since step `since` (the last 4,096 at most).
     ///
     /// # Errors
-    /// [`Error::Run`] if the loss is not finite, naming the first such step.
+    /// [`Error::Diverged`] if the loss or the network's confidence is not finite.
     pub fn progress(&mut self, since: u32) -> Result<Progress> {
         self.finish()?;
         let state: Vec<structs::Step> = self.gpu.read(&self.buffers.step, 1)?;
@@ -211,10 +211,8 @@ impl<'a> Trainer<'a> {
         let state = state[0];
         let first = since.max(state.step.saturating_sub(HISTORY));
         let steps: Vec<_> = (first..state.step).map(|s| (s, history[(s % HISTORY) as usize])).collect();
-        if let Some((step, _)) = steps.iter().find(|(_, h)| !h[0].is_finite()) {
-            return Err(Error::Run(format!(
-                "the loss stopped being finite at step {step}; lower --lr or raise --tau, or raise --epsilon"
-            )));
+        if !state.confidence_mean.is_finite() || steps.iter().any(|(_, h)| !h[0].is_finite()) {
+            return Err(Error::Diverged(format!("training stopped being finite by step {}", state.step)));
         }
         let mean = |i: usize| steps.iter().map(|(_, h)| f64::from(h[i])).sum::<f64>() / steps.len().max(1) as f64;
         Ok(Progress {

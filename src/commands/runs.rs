@@ -1,0 +1,135 @@
+//! `runs`: run folders as a table, or beside each other.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::record::{RunRecord, overlay, varying};
+use crate::{Error, Result, files};
+
+/// List runs, or compare some of them
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    /// Folder of run folders
+    #[arg(default_value = "runs")]
+    folder: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print in what runs differ and draw their curves in one picture
+    Compare {
+        /// Two or more run folders
+        #[arg(required = true, num_args = 2..)]
+        runs: Vec<PathBuf>,
+        /// Picture to write
+        #[arg(long, value_name = "FILE", default_value = "compare.png")]
+        out: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Print what was asked for.
+pub fn run(args: Args) -> Result<()> {
+    match args.command {
+        None => list(&args.folder, args.json),
+        Some(Command::Compare { runs, out, json }) => {
+            let runs = runs.iter().map(|path| RunRecord::load(path)).collect::<Result<Vec<_>>>()?;
+            files::write_whole(&out, &overlay(&runs)?)?;
+            tell(&runs, json);
+            eprintln!("wrote {}", out.display());
+            Ok(())
+        }
+    }
+}
+
+fn list(folder: &Path, json: bool) -> Result<()> {
+    let mut runs = Vec::new();
+    for path in RunRecord::all_in(folder)? {
+        match RunRecord::load(&path) {
+            Ok(run) => runs.push(run),
+            Err(e) => eprintln!("warning: {e}"),
+        }
+    }
+    if runs.is_empty() {
+        return Err(Error::input(folder, "it holds no run folders; `gatewright train` makes one"));
+    }
+    tell(&runs, json);
+    Ok(())
+}
+
+/// A line a run, then the settings in which they differ, a line a setting.
+fn tell(runs: &[RunRecord], json: bool) {
+    let varying = varying(runs);
+    if json {
+        let runs: Vec<_> = runs
+            .iter()
+            .enumerate()
+            .map(|(i, run)| {
+                let settings: serde_json::Map<_, _> =
+                    varying.iter().map(|(name, values)| (name.clone(), json!(values[i]))).collect();
+                json!({
+                    "run": run.path,
+                    "ended": run.summary.is_some(),
+                    "steps": run.steps(),
+                    "seconds": run.seconds(),
+                    "gates": run.settings.layers.iter().sum::<usize>(),
+                    "best_accuracy": run.best().map(|b| b.0),
+                    "best_step": run.best().map(|b| b.1),
+                    "test_accuracy": run.summary.as_ref().map(|s| s["test_accuracy"].clone()),
+                    "varying": settings,
+                })
+            })
+            .collect();
+        println!("{:#}", json!({ "runs": runs }));
+        return;
+    }
+    let percent = |x: Option<f64>| x.map_or("–".to_string(), |x| format!("{:.2} %", x * 100.0));
+    let mut rows = vec![["run", "best held out", "test", "gates", "steps", "time", ""].map(String::from)];
+    rows.extend(runs.iter().map(|run| {
+        [
+            run.name(),
+            percent(run.best().map(|b| b.0)),
+            percent(run.summary.as_ref().and_then(|s| s["test_accuracy"].as_f64())),
+            run.settings.layers.iter().sum::<usize>().to_string(),
+            run.steps().to_string(),
+            duration(run.seconds()),
+            if run.summary.is_some() { String::new() } else { format!("of {}, not ended", run.settings.steps) },
+        ]
+    }));
+    print_table(&rows);
+    if !varying.is_empty() {
+        println!();
+        let head = [vec!["differs in".to_string()], runs.iter().map(RunRecord::name).collect()].concat();
+        let lines = varying.into_iter().map(|(name, values)| [vec![name], values].concat());
+        print_table(&[vec![head], lines.collect()].concat());
+    }
+}
+
+/// Columns as wide as they need, the first to the left, others to the right.
+fn print_table<R: AsRef<[String]>>(rows: &[R]) {
+    let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().map(|row| row.as_ref()[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let cells = row.as_ref().iter().zip(&widths).enumerate();
+        let cells = cells.map(|(i, (cell, &w))| if i == 0 { format!("{cell:w$}") } else { format!("{cell:>w$}") });
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 100.0 => format!("{s:.1} s"),
+        s if s < 6000.0 => format!("{:.1} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}

@@ -1,0 +1,187 @@
+//! A run as one HTML page that needs nothing else: no script, no other file, no network.
+
+use std::fmt::Write;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use super::RunRecord;
+use crate::circuit::{Census, Engine, Netlist, draw, reference};
+use crate::data::{ImageShape, Split};
+use crate::network::Model;
+use crate::train::curves;
+use crate::{Error, Result};
+
+/// Sample pictures shown of each kind, at most.
+const SAMPLES: usize = 24;
+
+/// Rows of the summary: key, what it is called, and how its number reads.
+const FACTS: [(&str, &str, Form); 12] = [
+    ("test_accuracy", "hard test accuracy", Form::Percent),
+    ("best_accuracy", "best held-out accuracy", Form::Percent),
+    ("selection_gap", "selection gap", Form::Points),
+    ("computation_gap", "computation gap", Form::Points),
+    ("gates", "gates", Form::Plain),
+    ("parameters", "parameters", Form::Plain),
+    ("data", "data", Form::Plain),
+    ("train_samples", "training samples", Form::Plain),
+    ("steps", "steps", Form::Plain),
+    ("seconds", "time", Form::Seconds),
+    ("samples_per_second", "samples a second", Form::Whole),
+    ("adapter", "adapter", Form::Plain),
+];
+
+/// How a number of the summary is written.
+#[derive(Clone, Copy)]
+enum Form {
+    Percent,
+    Points,
+    Seconds,
+    Whole,
+    Plain,
+}
+
+/// The page of a run that trained `model`, judged on `test`.
+///
+/// # Errors
+/// [`Error::Run`] if something cannot be drawn.
+pub fn report(run: &RunRecord, model: &Model, test: &Split) -> Result<String> {
+    let netlist = Netlist::from_model(model).map_err(Error::Run)?;
+    let votes = Engine::new(&netlist).counts(&test.pixels, true);
+    let predicted: Vec<usize> =
+        votes.chunks_exact(model.classes.len()).map(|votes| reference::argmax(votes) as usize).collect();
+    let mut page = String::new();
+    let name = escaped(&run.name());
+    // Writing to a String cannot fail.
+    let _ = write!(page, "{}<title>{name}</title>\n<h1>{name}</h1>\n", include_str!("report_head.html"));
+    facts(&mut page, run);
+    if !run.metrics.is_empty() {
+        section(&mut page, "Curves", &picture(&curves(&run.metrics)?, "curves", None));
+    }
+    section(&mut page, "Confusion on the test samples", &confusion(model, test, &predicted));
+    let is_right = |&s: &usize| predicted[s] == usize::from(test.labels[s]);
+    let (right, wrong): (Vec<usize>, Vec<usize>) = (0..test.len()).partition(is_right);
+    for (title, samples) in [("Wrong", &wrong), ("Right", &right)] {
+        let title = format!("{title}: {} of {} test samples", samples.len(), test.len());
+        section(&mut page, &title, &pictures(model, test, &predicted, samples)?);
+    }
+    let census = Census::of(&netlist);
+    if census.by_function.iter().any(|&n| n > 0) {
+        section(&mut page, "Gates by function", &picture(&draw::gate_types(&census)?, "gates by function", None));
+    }
+    section(&mut page, "Input use", &picture(&draw::input_use(&netlist)?, "input use", None));
+    let settings: String =
+        crate::train::table(&run.settings).iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+    section(&mut page, "Settings", &format!("<pre>{}</pre>", escaped(&settings)));
+    page.push_str("</html>\n");
+    Ok(page)
+}
+
+fn section(page: &mut String, title: &str, content: &str) {
+    let _ = write!(page, "<section>\n<h2>{}</h2>\n{content}\n</section>\n", escaped(title));
+}
+
+fn facts(page: &mut String, run: &RunRecord) {
+    let Some(summary) = &run.summary else {
+        page.push_str("<p>This run has not ended.</p>\n");
+        return;
+    };
+    page.push_str("<table class=facts>\n");
+    for (key, name, form) in FACTS {
+        let value = match (summary[key].as_f64(), form) {
+            (Some(x), Form::Percent) => format!("{:.2} %", x * 100.0),
+            (Some(x), Form::Points) => format!("{:.2} points", x * 100.0),
+            (Some(x), Form::Seconds) => format!("{x:.1} s"),
+            (Some(x), Form::Whole) => format!("{x:.0}"),
+            (_, Form::Plain) if !summary[key].is_null() => {
+                summary[key].as_str().map_or_else(|| summary[key].to_string(), String::from)
+            }
+            _ => continue,
+        };
+        let _ = writeln!(page, "<tr><th>{name}</th><td>{}</td></tr>", escaped(&value));
+    }
+    page.push_str("</table>\n");
+}
+
+/// A table, row what a sample is, column what it is taken for; shaded by share of the row.
+fn confusion(model: &Model, test: &Split, predicted: &[usize]) -> String {
+    let classes = &model.classes;
+    let mut counts = vec![vec![0usize; classes.len()]; classes.len()];
+    for (&label, &class) in test.labels.iter().zip(predicted) {
+        counts[usize::from(label)][class] += 1;
+    }
+    let mut table = "<table class=confusion>\n<tr><th>is \\ as</th>".to_string();
+    classes.iter().for_each(|class| table.push_str(&format!("<th>{}</th>", escaped(class))));
+    table.push_str("<th>accuracy</th></tr>\n");
+    for (is, row) in counts.iter().enumerate() {
+        let total = row.iter().sum::<usize>().max(1) as f64;
+        let _ = write!(table, "<tr><th>{}</th>", escaped(&classes[is]));
+        for (taken, &count) in row.iter().enumerate() {
+            // Mistakes are rare, so they are shaded by the root of their share.
+            let share = (count as f64 / total).sqrt();
+            let colour = if is == taken { "31,98,168" } else { "232,119,34" };
+            let ink = if is == taken && share > 0.6 { ";color:white" } else { "" };
+            let _ = write!(table, "<td style=\"background:rgba({colour},{share:.2}){ink}\">{count}</td>");
+        }
+        let _ = writeln!(table, "<td>{:.2} %</td></tr>", row[is] as f64 / total * 100.0);
+    }
+    table + "</table>"
+}
+
+/// Pictures of samples spread evenly over `samples`, with what they are and what they are taken for.
+fn pictures(model: &Model, test: &Split, predicted: &[usize], samples: &[usize]) -> Result<String> {
+    let mut figures = "<div class=samples>\n".to_string();
+    for i in 0..samples.len().min(SAMPLES) {
+        let s = samples[i * samples.len() / samples.len().min(SAMPLES)];
+        let pixels = &test.pixels[s * model.image.pixels()..(s + 1) * model.image.pixels()];
+        let (is, taken) = (&model.classes[usize::from(test.labels[s])], &model.classes[predicted[s]]);
+        let caption = if is == taken { is.clone() } else { format!("{is}, taken for {taken}") };
+        figures.push_str(&picture(&png(pixels, model.image)?, &format!("sample {s}"), Some(&caption)));
+    }
+    Ok(figures + "</div>")
+}
+
+/// A picture held in the page itself.
+fn picture(png: &[u8], alt: &str, caption: Option<&str>) -> String {
+    let data = BASE64_STANDARD.encode(png);
+    let caption = caption.map_or(String::new(), |text| format!("<figcaption>{}</figcaption>", escaped(text)));
+    format!("<figure><img alt=\"{}\" src=\"data:image/png;base64,{data}\">{caption}</figure>\n", escaped(alt))
+}
+
+/// A sample, `[channel][row][column]` bytes, as a PNG: colour where it has three channels, else its first in grey.
+fn png(pixels: &[u8], shape: ImageShape) -> Result<Vec<u8>> {
+    let plane = shape.height * shape.width;
+    let (bytes, colour) = if shape.channels == 3 {
+        let interleaved = (0..plane).flat_map(|i| [pixels[i], pixels[plane + i], pixels[2 * plane + i]]);
+        (interleaved.collect(), image::ExtendedColorType::Rgb8)
+    } else {
+        (pixels[..plane].to_vec(), image::ExtendedColorType::L8)
+    };
+    let mut png = Vec::new();
+    let encoder = image::codecs::png::PngEncoder::new(&mut png);
+    image::ImageEncoder::write_image(encoder, &bytes, shape.width as u32, shape.height as u32, colour)
+        .map_err(|e| Error::Run(format!("cannot encode a PNG: {e}")))?;
+    Ok(png)
+}
+
+/// Text that HTML shows as it is.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_break_the_page() {
+        assert_eq!(escaped("<b> & \"x\""), "&lt;b&gt; &amp; &quot;x&quot;");
+    }
+
+    #[test]
+    fn planes_become_colours() {
+        let shape = ImageShape { channels: 3, height: 1, width: 2 };
+        let read = image::load_from_memory(&png(&[1, 2, 3, 4, 5, 6], shape).unwrap()).unwrap().to_rgb8();
+        assert_eq!(read.into_raw(), [1, 3, 5, 2, 4, 6]);
+    }
+}
