@@ -40,6 +40,7 @@ fn options(outputs: Outputs) -> Options {
         outputs,
         inputs: Inputs::Features,
         pipeline: 0,
+        table: None,
     }
 }
 

@@ -280,6 +280,7 @@ fn toy() -> Dataset {
         name: "toy".into(),
         classes: (0..5).map(|c| c.to_string()).collect(),
         image: ImageShape { channels: 1, height: 1, width: 20 },
+        table: None,
         train: split(&mut rng, 150),
         test: split(&mut rng, 40),
     }

@@ -22,7 +22,14 @@ fn small(layers: &[usize], batch: u32) -> Settings {
 
 fn dataset(image: ImageShape, classes: usize, train: Split) -> Dataset {
     let test = Split { pixels: Vec::new(), labels: Vec::new() };
-    Dataset { name: "toy".into(), classes: (0..classes).map(|c| c.to_string()).collect(), image, train, test }
+    Dataset {
+        name: "toy".into(),
+        classes: (0..classes).map(|c| c.to_string()).collect(),
+        image,
+        table: None,
+        train,
+        test,
+    }
 }
 
 /// `samples` random images of `pixels` bytes with random labels.

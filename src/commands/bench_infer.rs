@@ -246,6 +246,7 @@ fn random_model(args: &Args) -> Result<Model> {
     Ok(Model {
         dataset: "a random circuit".into(),
         image: ImageShape { channels: 1, height: 1, width: inputs },
+        table: None,
         classes: (0..args.classes).map(|c| c.to_string()).collect(),
         tau: 1.0,
         encoder: Encoder { pixel: (0..args.inputs).collect(), threshold: vec![0; inputs] },

@@ -123,6 +123,7 @@ fn random_bits(inputs: usize, batch: u32) -> Dataset {
         name: "random bits".into(),
         classes: (0..10).map(|c| c.to_string()).collect(),
         image: ImageShape { channels: 1, height: 1, width: inputs },
+        table: None,
         train: Split { pixels, labels },
         test: Split { pixels: Vec::new(), labels: Vec::new() },
     }

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::EngineKind;
 use crate::circuit::{Engine, GpuEngine, reference};
+use crate::data::{Options, Split};
 use crate::gpu::Gpu;
-use crate::{Error, Result, data};
+use crate::{Error, Result};
 
 /// Evaluate a saved network on a test set: accuracy, confusion matrix, images a second
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,18 @@ pub struct Args {
     /// Evaluate on the training samples instead of the test samples
     #[arg(long)]
     train: bool,
+    /// Evaluate on all samples, of a table on every row
+    #[arg(long, conflicts_with = "train")]
+    all: bool,
+    /// Tables: whether the first line names the columns [default: told from the cells]
+    #[arg(long, value_name = "BOOL")]
+    header: Option<bool>,
+    /// Data without test samples: the fraction of each class to take for them [default: 0.2]
+    #[arg(long, value_name = "FRACTION")]
+    test_fraction: Option<f64>,
+    /// Seed that draws those test samples [default: 0]
+    #[arg(long, value_name = "SEED")]
+    split_seed: Option<u64>,
     /// Where the circuit runs
     #[arg(long, value_enum, default_value = "cpu")]
     engine: EngineKind,
@@ -45,9 +58,26 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::usage("--single is for --engine cpu"));
     }
     let (model, netlist) = super::load_circuit(&args.model)?;
-    let data = data::open(args.data.as_deref().unwrap_or(&model.dataset), args.data_dir.as_deref())?;
-    super::check_shape(&args.model, &model, &data)?;
-    let split = if args.train { &data.train } else { &data.test };
+    let options = Options {
+        header: args.header,
+        test_fraction: args.test_fraction,
+        split_seed: args.split_seed,
+        whole: args.all,
+        ..Options::default()
+    };
+    let data = super::open_for(&args.model, &model, args.data.as_deref(), args.data_dir.as_deref(), &options)?;
+    let all;
+    let split = match (args.train, args.all) {
+        (_, true) => {
+            all = Split {
+                pixels: [&data.train.pixels[..], &data.test.pixels].concat(),
+                labels: [&data.train.labels[..], &data.test.labels].concat(),
+            };
+            &all
+        }
+        (true, _) => &data.train,
+        _ => &data.test,
+    };
     let classes = model.classes.len();
     let (predicted, seconds, place) = match args.engine {
         EngineKind::Cpu => {
@@ -84,7 +114,7 @@ pub fn run(args: Args) -> Result<()> {
         return Ok(());
     }
     println!("{}: {right} of {} right, {:.2} % ({} gates)", data.name, split.len(), accuracy * 100.0, model.gates());
-    println!("{images_per_second:.0} images/s on {place}, encoding included\n");
+    println!("{images_per_second:.0} samples/s on {place}, encoding included\n");
     print_confusion(&model.classes, &confusion);
     Ok(())
 }

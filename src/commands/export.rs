@@ -50,6 +50,7 @@ pub fn run(args: Args) -> Result<()> {
         outputs: args.outputs,
         inputs: args.inputs,
         pipeline: args.pipeline,
+        table: model.table,
     };
     let exported = export(&netlist, args.format, &options)?;
     std::fs::create_dir_all(&args.output).map_err(|e| Error::io("create", &args.output, e))?;

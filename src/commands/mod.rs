@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::circuit::Netlist;
-use crate::data::{Dataset, ImageShape};
+use crate::data::{self, Coding, Dataset, ImageShape, Options};
 use crate::network::Model;
 use crate::{Error, Result};
 
@@ -52,6 +52,44 @@ fn load_circuit(path: &Path) -> Result<(Model, Netlist)> {
     let model = Model::load(path)?;
     let netlist = Netlist::from_model(&model).map_err(|problem| Error::input(path, problem))?;
     Ok((model, netlist))
+}
+
+/// Open the data set `name`, or else the one that `model` was trained on, as the model at `path` takes it.
+fn open_for(
+    path: &Path,
+    model: &Model,
+    name: Option<&str>,
+    data_dir: Option<&Path>,
+    options: &Options,
+) -> Result<Dataset> {
+    let name = match name {
+        Some(name) => name,
+        None if data::is_named(&model.dataset) => &model.dataset,
+        None => {
+            return Err(Error::usage(format!(
+                "{} was trained on \"{}\", which is not known by name; say where it lies by --data",
+                path.display(),
+                model.dataset
+            )));
+        }
+    };
+    let coding = match &model.table {
+        Some(_) if !data::is_table(name) => {
+            return Err(Error::usage(format!("{} takes rows of a table; name one by --data", path.display())));
+        }
+        Some(table) => Coding::Known { table, classes: &model.classes },
+        // Of a table it could not tell the columns; the shape is refused below.
+        None => Coding::Learned { thresholds: 1 },
+    };
+    // Pictures are made as large as the model takes them.
+    let options = Options {
+        size: Some(format!("{}x{}", model.image.width, model.image.height)),
+        channels: Some(model.image.channels),
+        ..options.clone()
+    };
+    let data = data::open_with(name, data_dir, &options, coding)?;
+    check_shape(path, model, &data)?;
+    Ok(data)
 }
 
 /// Refuse a data set of another shape than the model at `path` takes.

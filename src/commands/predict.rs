@@ -1,34 +1,72 @@
-//! `predict`: the class of image files.
+//! `predict`: the class of image files, or of the rows of a table.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::circuit::Engine;
+use crate::circuit::{Engine, reference};
+use crate::network::Model;
 use crate::{Error, Result, data};
 
-/// Classify image files with a saved network, on the CPU
+/// Classify image files, or the rows of a table, with a saved network, on the CPU
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A model.safetensors
     model: PathBuf,
-    /// Image files of any common format, or folders of them; scaled to the model's input
-    #[arg(required = true, value_name = "IMAGE")]
-    images: Vec<PathBuf>,
+    /// Image files of any common format, or folders of them, scaled to the model's input; or tables (.csv, .tsv), whose
+    /// columns are found by name or, without a header, by place
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Invert the images first: MNIST's digits are white on black, most drawings the other way round
     #[arg(long)]
     invert: bool,
-    /// Print a JSON line an image
+    /// Tables: whether the first line names the columns [default: told from the cells]
+    #[arg(long, value_name = "BOOL")]
+    header: Option<bool>,
+    /// Print a JSON line an image or a row
     #[arg(long)]
     json: bool,
 }
 
-/// Print each image's class and votes. Images that cannot be read are told of; the others are classified all the same.
+/// Print classes and votes.
 pub fn run(args: Args) -> Result<()> {
     let (model, netlist) = super::load_circuit(&args.model)?;
     let engine = Engine::new(&netlist);
+    if model.table.is_some() { rows(&args, &model, &engine) } else { images(&args, &model, &engine) }
+}
+
+/// Print the class and votes of each row of each table.
+fn rows(args: &Args, model: &Model, engine: &Engine) -> Result<()> {
+    if args.invert {
+        return Err(Error::usage("--invert is for images, and this network takes rows of a table"));
+    }
+    let Some(table) = &model.table else { return Ok(()) };
+    for path in &args.files {
+        let bytes = data::read_rows(path, args.header, table)?;
+        let votes = engine.counts(&bytes, true);
+        for (row, votes) in votes.chunks_exact(model.classes.len()).enumerate() {
+            let class = reference::argmax(votes) as usize;
+            if args.json {
+                let name = &model.classes[class];
+                println!("{}", json!({ "table": path, "row": row + 1, "class": class, "name": name, "votes": votes }));
+            } else {
+                println!("{} row {}  {}   votes {}", path.display(), row + 1, model.classes[class], told(model, votes));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `name:votes` for every class.
+fn told(model: &Model, votes: &[u32]) -> String {
+    let votes: Vec<_> = model.classes.iter().zip(votes).map(|(c, v)| format!("{c}:{v}")).collect();
+    votes.join(" ")
+}
+
+/// Print each image's class and votes. Images that cannot be read are told of; the others are classified all the same.
+fn images(args: &Args, model: &Model, engine: &Engine) -> Result<()> {
     let mut first_error = None;
-    let paths = files(&args.images)?;
+    let paths = files(&args.files)?;
     let width = paths.iter().map(|p| p.display().to_string().chars().count()).max().unwrap_or(0);
     for path in paths {
         let mut pixels = match data::read_image(&path, model.image) {
@@ -43,12 +81,11 @@ pub fn run(args: Args) -> Result<()> {
             pixels.iter_mut().for_each(|p| *p = 255 - *p);
         }
         let votes = engine.counts(&pixels, false);
-        let class = (1..votes.len()).fold(0, |best, c| if votes[c] > votes[best] { c } else { best });
+        let class = reference::argmax(&votes) as usize;
         if args.json {
             println!("{}", json!({ "image": path, "class": class, "name": model.classes[class], "votes": votes }));
         } else {
-            let votes: Vec<_> = model.classes.iter().zip(&votes).map(|(c, v)| format!("{c}:{v}")).collect();
-            println!("{:width$}  {}   votes {}", path.display(), model.classes[class], votes.join(" "));
+            println!("{:width$}  {}   votes {}", path.display(), model.classes[class], told(model, &votes));
         }
     }
     first_error.map_or(Ok(()), Err)

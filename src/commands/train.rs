@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::gpu::Gpu;
 use crate::train::{Beginning, Cadence, Metrics, Options, Overrides, Place, Reporter, config_of};
-use crate::{Error, Result, data};
+use crate::{Error, Result};
 
 /// Train a logic gate network and save it as a Boolean circuit
 #[derive(Debug, clap::Args)]
@@ -46,8 +46,12 @@ pub fn run(args: Args) -> Result<()> {
     let place = args.resume.map_or(Place::New(args.out), Place::Resume);
     // A resumed run's settings are its own; what is said beside is compared with them.
     let own = matches!(place, Place::Resume(_)).then(|| place.folder()).flatten().map(|folder| config_of(&folder));
-    let settings = args.settings.resolve(args.config.or(own).as_deref())?;
-    let data = data::open(&settings.data, args.settings.data_dir.as_deref())?;
+    let config = args.config.or(own);
+    let mut settings = args.settings.resolve(config.as_deref())?;
+    let data = settings.open_data()?;
+    if !args.settings.says_layers(config.as_deref())? {
+        settings.widen_for(data.classes.len());
+    }
     settings.check_classes(data.classes.len())?;
     let options = Options {
         place,

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use crate::Result;
 use crate::circuit::verify::verify;
+use crate::data::Options;
 use crate::random::Philox;
-use crate::{Result, data};
 
 /// Compare an exported circuit with its model, on test images and on random ones
 ///
@@ -43,9 +44,8 @@ pub fn run(args: Args) -> Result<()> {
     let size = model.image.pixels();
     let mut pixels = Vec::new();
     if args.images > 0 {
-        let name = args.data.as_deref().unwrap_or(&model.dataset);
-        let data = data::open(name, args.data_dir.as_deref())?;
-        super::check_shape(&args.model, &model, &data)?;
+        let (name, folder) = (args.data.as_deref(), args.data_dir.as_deref());
+        let data = super::open_for(&args.model, &model, name, folder, &Options::default())?;
         pixels.extend_from_slice(&data.test.pixels[..data.test.len().min(args.images) * size]);
     }
     let images = pixels.len() / size;

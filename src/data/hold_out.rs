@@ -40,7 +40,7 @@ impl Dataset {
 
 impl Split {
     /// The samples at `indices`, of `pixels` bytes each.
-    fn select(&self, indices: &[usize], pixels: usize) -> Split {
+    pub(super) fn select(&self, indices: &[usize], pixels: usize) -> Split {
         let mut selected = Split {
             pixels: Vec::with_capacity(indices.len() * pixels),
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
@@ -65,6 +65,7 @@ mod tests {
             name: "numbered".into(),
             classes: (0..10).map(|c| c.to_string()).collect(),
             image: ImageShape { channels: 1, height: 1, width: 2 },
+            table: None,
             train: split(samples),
             test: split(10),
         }

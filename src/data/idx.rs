@@ -65,7 +65,7 @@ pub(super) fn decode<R: BufRead>(
         let last = train.labels.iter().chain(&test.labels).max().copied().unwrap_or(0);
         (0..=last).map(|label| label.to_string()).collect()
     });
-    Ok(Dataset { name: name.to_owned(), classes, image, train, test })
+    Ok(Dataset { name: name.to_owned(), classes, image, table: None, train, test })
 }
 
 /// A split whose headers are checked and whose bodies are still to be read.

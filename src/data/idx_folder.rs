@@ -28,6 +28,12 @@ pub(super) fn is_idx(folder: &Path) -> Result<bool> {
 /// Read the data set in `folder` and call it `name`.
 pub(super) fn read(folder: &Path, name: &str) -> Result<Dataset> {
     let mut collections = collections(folder)?;
+    // Of EMNIST's splits in one folder, the name may say which.
+    if let Some(split) = name.strip_prefix("emnist-").map(String::from)
+        && collections.contains_key(&Some(split.clone()))
+    {
+        collections.retain(|found, _| *found == Some(split.clone()));
+    }
     let Some((emnist, parts)) = collections.pop_first() else {
         let problem = format!("it holds no IDX files; expected {}, with or without .gz", MNIST.join(", "));
         return Err(Error::input(folder, problem));

@@ -1,18 +1,29 @@
 //! Data sets: read, check, describe. Nothing here knows of GPUs or networks.
 
+mod arrays;
 mod cifar;
 mod classes;
 mod embedded;
 mod hold_out;
 mod idx;
 mod idx_folder;
+mod image_folder;
+mod libsvm;
+mod npy;
+mod options;
 mod picture;
 mod source;
+mod sources;
+mod stratified;
+mod table;
 
 use std::path::Path;
 
+pub use options::{EncoderKind, Options};
 pub use picture::read_image;
-pub use source::open;
+pub use source::{is_named, is_table, open, open_with};
+pub(crate) use table::normal_quantile;
+pub use table::{Bit, Coding as ColumnCoding, Column, Table, read_rows};
 
 use crate::{Error, Result};
 
@@ -56,18 +67,37 @@ impl Split {
 }
 
 /// A checked data set: both splits have the shape `image` and labels below `classes.len()`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// What it is called in reports: `mnist`, `cifar-10`, or a folder's name.
     pub name: String,
     /// Names of the classes, in label order.
     pub classes: Vec<String>,
-    /// Extent of every image.
+    /// Extent of every image; a row of a table is an image of one row.
     pub image: ImageShape,
+    /// The columns, where samples are rows of a table.
+    pub table: Option<Table>,
     /// Samples to train on.
     pub train: Split,
     /// Samples touched only to report.
     pub test: Split,
+}
+
+/// How the cells of a table become bytes.
+#[derive(Debug, Clone, Copy)]
+pub enum Coding<'a> {
+    /// As the training rows suggest, with so many thresholds a column of numbers.
+    Learned {
+        /// At most 254 are used.
+        thresholds: usize,
+    },
+    /// As a network has learned.
+    Known {
+        /// Its columns.
+        table: &'a Table,
+        /// Its classes.
+        classes: &'a [String],
+    },
 }
 
 /// Names of what lies in `folder`, in order; names that are not Unicode are left out.

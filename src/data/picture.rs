@@ -48,6 +48,15 @@ pub fn read_image(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
     })
 }
 
+/// The extent of the picture at `path` as it is, with 1 channel if it is grey and 3 if not.
+pub(super) fn picture_extent(path: &Path) -> Result<ImageShape> {
+    let reader = ImageReader::open(path).map_err(|e| Error::io("read", path, e))?;
+    let reader = reader.with_guessed_format().map_err(|e| Error::io("read", path, e))?;
+    let picture = decode(reader).map_err(|e| refusal(path, &e))?;
+    let channels = if picture.color().has_color() { 3 } else { 1 };
+    Ok(ImageShape { channels, height: picture.height() as usize, width: picture.width() as usize })
+}
+
 /// The picture, upright, if it keeps to the limits.
 fn decode<R: std::io::BufRead + std::io::Seek>(
     mut reader: ImageReader<R>,

@@ -2,30 +2,76 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Dataset, cifar, embedded, idx_folder};
+use super::{Coding, Dataset, Options, arrays, cifar, embedded, idx_folder, image_folder, libsvm, sources, table};
 use crate::{Error, Result};
 
 /// Environment variable: a folder of data sets, each in a folder of its name.
 const VARIABLE: &str = "GATEWRIGHT_DATA";
 /// Data sets that have a name.
-const NAMED: [&str; 3] = ["mnist", "fashion-mnist", "cifar-10"];
+const NAMED: [&str; 11] = [
+    "mnist",
+    "fashion-mnist",
+    "kmnist",
+    "cifar-10",
+    "cifar-100",
+    "emnist-balanced",
+    "emnist-byclass",
+    "emnist-bymerge",
+    "emnist-digits",
+    "emnist-letters",
+    "emnist-mnist",
+];
 
-/// Open a data set: `mnist`, `fashion-mnist`, `cifar-10`, or the path of a folder of IDX files or CIFAR-10 batches.
+/// File names of tables, by extension.
+const TABLES: [&str; 5] = ["csv", "tsv", "tab", "txt", "data"];
+const LIBSVM: [&str; 3] = ["libsvm", "svm", "svmlight"];
+
+/// [`open_with`] all options left alone; tables get 16 thresholds a column of numbers.
+pub fn open(name_or_path: &str, data_dir: Option<&Path>) -> Result<Dataset> {
+    open_with(name_or_path, data_dir, &Options::default(), Coding::Learned { thresholds: 16 })
+}
+
+/// Whether `name` is a data set known by name.
+pub fn is_named(name: &str) -> bool {
+    NAMED.contains(&name)
+}
+
+/// Whether `name_or_path` is a table, whose rows are no images. An archive of arrays may be either; it is opened to see.
+pub fn is_table(name_or_path: &str) -> bool {
+    let path = Path::new(name_or_path);
+    has_extension(path, &TABLES)
+        || has_extension(path, &LIBSVM)
+        || has_extension(path, &["npy"])
+        || arrays::is_rows(path)
+}
+
+fn has_extension(path: &Path, known: &[&str]) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    path.is_file() && extension.is_some_and(|e| known.contains(&&*e))
+}
+
+/// Open a data set: one that is known by name, or a file or folder whose content decides what it is.
 ///
 /// A named one is looked for as `<data_dir>/<name>`, `$GATEWRIGHT_DATA/<name>` and then
 /// `~/.cache/gatewright-data/<name>`. `mnist` is embedded: it is looked for in the first two, and needs neither.
-pub fn open(name_or_path: &str, data_dir: Option<&Path>) -> Result<Dataset> {
+pub fn open_with(name_or_path: &str, data_dir: Option<&Path>, options: &Options, coding: Coding) -> Result<Dataset> {
     if let Some(folder) = data_dir.filter(|folder| !folder.is_dir()) {
         return Err(Error::input(folder, "the data folder does not exist; create it or name another"));
     }
     let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     let chosen: Vec<PathBuf> = data_dir.map(Path::to_owned).into_iter().chain(variable).collect();
     let cache = std::env::home_dir().map(|home| home.join(".cache").join("gatewright-data"));
-    open_among(name_or_path, &chosen, cache)
+    open_among(name_or_path, &chosen, cache, options, coding)
 }
 
 /// [`open`], with the folders of data sets that the user chose, and the one that is always looked at.
-fn open_among(name_or_path: &str, chosen: &[PathBuf], cache: Option<PathBuf>) -> Result<Dataset> {
+fn open_among(
+    name_or_path: &str,
+    chosen: &[PathBuf],
+    cache: Option<PathBuf>,
+    options: &Options,
+    coding: Coding,
+) -> Result<Dataset> {
     let places = |roots: &mut dyn Iterator<Item = &PathBuf>| roots.map(|root| root.join(name_or_path)).collect();
     match name_or_path {
         "mnist" => {
@@ -35,29 +81,32 @@ fn open_among(name_or_path: &str, chosen: &[PathBuf], cache: Option<PathBuf>) ->
                 None => embedded::mnist(),
             }
         }
-        "fashion-mnist" | "cifar-10" => {
-            let places: Vec<PathBuf> = places(&mut chosen.iter().chain(&cache));
+        name if NAMED.contains(&name) => {
+            let mut places: Vec<PathBuf> = places(&mut chosen.iter().chain(&cache));
+            if name.starts_with("emnist-") {
+                places.extend(chosen.iter().chain(&cache).map(|root| root.join("emnist")));
+            }
             match places.iter().find(|place| place.is_dir()) {
-                Some(place) if name_or_path == "cifar-10" => cifar::read(place, name_or_path),
+                Some(place) if name.starts_with("cifar-") => cifar::read(place, name, options.coarse == Some(true)),
                 Some(place) => idx_folder::read(place, name_or_path),
                 None => Err(not_found(name_or_path, &places)),
             }
         }
-        path => open_folder(Path::new(path)),
+        path => open_path(Path::new(path), options, coding),
     }
 }
 
 fn not_found(name: &str, places: &[PathBuf]) -> Error {
     let looked = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" or ");
-    let files = if name == "cifar-10" { "batches (data_batch_1.bin and the others)" } else { "four IDX files" };
+    let files = if name.starts_with("cifar-") { "binary version" } else { "four IDX files" };
     Error::usage(format!(
         "{name} was not found, there is no folder {looked}; put its {files} into such a folder, set {VARIABLE} to the \
          folder that holds {name}/, or give the path of its own folder"
     ))
 }
 
-/// Open a folder whose content decides what it is; its own name becomes the data set's.
-fn open_folder(path: &Path) -> Result<Dataset> {
+/// Open a file or a folder whose content decides what it is; its own name becomes the data set's.
+fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> {
     if !path.exists() {
         let told = path.display().to_string();
         let meant = resembling(&told).map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
@@ -66,23 +115,61 @@ fn open_folder(path: &Path) -> Result<Dataset> {
             NAMED.join(", ")
         )));
     }
+    let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    if has_extension(path, &TABLES) {
+        return table::open(path, &stem, options, coding);
+    }
+    if has_extension(path, &LIBSVM) {
+        return open_libsvm(path, &stem, options, coding);
+    }
+    if has_extension(path, &["npy"]) {
+        return arrays::open_file(path, &stem, options, coding);
+    }
+    if has_extension(path, &["npz"]) {
+        return arrays::open_archive(path, &stem, options, coding);
+    }
     if !path.is_dir() {
-        return Err(Error::input(path, "it is a file; name the folder that holds all files of the data set"));
+        return Err(Error::input(
+            path,
+            "it is a file of no known kind; name a table (.csv, .tsv, .libsvm), arrays (.npz, .npy) or the folder that \
+             holds all files of the data set",
+        ));
     }
     let whole = path.canonicalize().map_err(|e| Error::io("read", path, e))?;
     let name = whole.file_name().unwrap_or(whole.as_os_str()).to_string_lossy();
-    match (idx_folder::is_idx(path)?, cifar::find(path)?.is_some()) {
-        (true, false) => idx_folder::read(path, &name),
-        (false, true) => cifar::read(path, &name),
-        (true, true) => {
-            Err(Error::input(path, "it holds IDX files and CIFAR-10 batches; put each into a folder of its own"))
-        }
-        (false, false) => Err(Error::input(
+    let kinds = [
+        ("IDX files", idx_folder::is_idx(path)?),
+        ("CIFAR files", cifar::is_cifar(path)?),
+        ("arrays", arrays::is_arrays(path)?),
+        ("folders of pictures", image_folder::is_image_folder(path)?),
+    ];
+    let found: Vec<&str> = kinds.iter().filter(|(_, there)| *there).map(|(kind, _)| *kind).collect();
+    match found[..] {
+        ["IDX files"] => idx_folder::read(path, &name),
+        ["CIFAR files"] => cifar::read(path, &name, options.coarse == Some(true)),
+        ["arrays"] => arrays::open_folder(path, &name, options, coding),
+        ["folders of pictures"] => image_folder::open(path, &name, options, coding),
+        [] => Err(Error::input(
             path,
             "it holds no data set; expected IDX files (train-images-idx3-ubyte and its three companions, with or \
-             without .gz) or CIFAR-10 batches (data_batch_1.bin and the others)",
+             without .gz), CIFAR files (data_batch_1.bin and the others, or train.bin and test.bin), arrays \
+             (x_train.npy and the others), or a folder of pictures for each class",
         )),
+        _ => Err(Error::input(path, format!("it holds {}; put each into a folder of its own", found.join(" and ")))),
     }
+}
+
+fn open_libsvm(path: &Path, name: &str, options: &Options, coding: Coding) -> Result<Dataset> {
+    let width = match coding {
+        Coding::Known { table, .. } => Some(table.width),
+        Coding::Learned { .. } => None,
+    };
+    let train = libsvm::read(path, width)?;
+    let test = match &options.test {
+        Some(path) => Some((path.as_path(), sources::Samples::Rows(libsvm::read(path, Some(train.rows.width()))?))),
+        None => None,
+    };
+    sources::open_samples(path, name, options, coding, sources::Samples::Rows(train), test)
 }
 
 /// The named data set that `told` was likely meant to be: the same but for punctuation, or at most two letters off.
@@ -111,11 +198,15 @@ fn edits(a: &[char], b: &[char]) -> usize {
 mod tests {
     use super::*;
 
+    fn among(name: &str, chosen: &[PathBuf], cache: Option<PathBuf>) -> Result<Dataset> {
+        open_among(name, chosen, cache, &Options::default(), Coding::Learned { thresholds: 3 })
+    }
+
     #[test]
     fn every_place_looked_in_is_told() {
         let chosen = ["/nowhere/a".into(), "/nowhere/b".into()];
         for name in ["fashion-mnist", "cifar-10"] {
-            let message = open_among(name, &chosen, Some("/nowhere/c".into())).unwrap_err().to_string();
+            let message = among(name, &chosen, Some("/nowhere/c".into())).unwrap_err().to_string();
             for root in ["a", "b", "c"] {
                 assert!(message.contains(&format!("/nowhere/{root}/{name}")), "{message}");
             }
@@ -127,9 +218,9 @@ mod tests {
     fn a_chosen_folder_goes_before_the_embedded_mnist_and_the_cache_does_not() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("mnist")).unwrap();
-        let message = open_among("mnist", &[root.path().into()], None).unwrap_err().to_string();
+        let message = among("mnist", &[root.path().into()], None).unwrap_err().to_string();
         assert!(message.contains("no IDX files"), "{message}");
-        assert_eq!(open_among("mnist", &[], Some(root.path().into())).unwrap().train.len(), 60_000);
+        assert_eq!(among("mnist", &[], Some(root.path().into())).unwrap().train.len(), 60_000);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From bytes to bits: which pixel each input bit looks at, and from which value on it is set.
 
-use crate::data::ImageShape;
+use crate::data::{Dataset, EncoderKind, ImageShape, Table, normal_quantile};
 use crate::{Error, Result};
 
 /// Input feature `f` of the network is the bit `byte[pixel[f]] > threshold[f]`.
@@ -26,6 +26,25 @@ impl Encoder {
         let levels = (1..=thresholds).map(|i| (255 * i / (thresholds + 1)) as u8);
         let (pixel, threshold) = (0..image.pixels() as u32).flat_map(|p| levels.clone().map(move |t| (p, t))).unzip();
         Ok(Encoder { pixel, threshold })
+    }
+
+    /// What the training samples of `data` suggest: a table's columns know their bits; images get a thermometer of
+    /// `thresholds` thresholds, the same for all pixels, or with a `kind` other than uniform for all of a channel.
+    pub fn learn(data: &Dataset, kind: Option<EncoderKind>, thresholds: usize) -> Result<Self> {
+        match (&data.table, kind) {
+            (Some(table), _) => Ok(Self::of_table(table)),
+            (None, None | Some(EncoderKind::Uniform)) => Self::thermometer(data.image, thresholds),
+            (None, Some(kind)) => {
+                Self::thermometer(data.image, thresholds)?;
+                channel_thermometers(data, kind, thresholds)
+            }
+        }
+    }
+
+    /// Every bit of a table's columns, in their order.
+    pub fn of_table(table: &Table) -> Self {
+        let (pixel, threshold) = table.bits().iter().map(|bit| (bit.byte, bit.threshold)).unzip();
+        Encoder { pixel, threshold }
     }
 
     /// Without the features that are set, or unset, in less than `fraction` of the samples: a wire to a bit that hardly
@@ -74,9 +93,66 @@ impl Encoder {
     }
 }
 
+/// A thermometer a channel, at the quantiles of its bytes or of a normal distribution of their mean and variance. Equal
+/// thresholds are one, so there may be fewer than `thresholds`.
+fn channel_thermometers(data: &Dataset, kind: EncoderKind, thresholds: usize) -> Result<Encoder> {
+    let plane = data.image.height * data.image.width;
+    let mut counts = vec![[0u64; 256]; data.image.channels];
+    for (i, plane) in data.train.pixels.chunks_exact(plane).enumerate() {
+        let counts = &mut counts[i % data.image.channels];
+        plane.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+    }
+    let mut encoder = Encoder { pixel: Vec::new(), threshold: Vec::new() };
+    for (channel, counts) in counts.iter().enumerate() {
+        let mut levels = match kind {
+            EncoderKind::Distributive => quantiles(counts, thresholds),
+            EncoderKind::Gaussian => normal_levels(counts, thresholds),
+            EncoderKind::Binary => vec![127],
+            EncoderKind::Uniform | EncoderKind::OneHot => {
+                return Err(Error::usage(format!(
+                    "images take a thermometer (uniform, distributive or gaussian) or binary, not {}",
+                    kind.name()
+                )));
+            }
+        };
+        levels.dedup();
+        for pixel in channel * plane..(channel + 1) * plane {
+            encoder.pixel.extend(levels.iter().map(|_| pixel as u32));
+            encoder.threshold.extend(&levels);
+        }
+    }
+    Ok(encoder)
+}
+
+/// The least value that i / (thresholds + 1) of the bytes are not above, for i = 1..thresholds; below 255.
+fn quantiles(counts: &[u64; 256], thresholds: usize) -> Vec<u8> {
+    let total: u64 = counts.iter().sum();
+    let level = |i: usize| {
+        let mut below = 0;
+        let reached = |count: &u64| {
+            below += count;
+            u128::from(below) * (thresholds as u128 + 1) >= u128::from(total) * i as u128
+        };
+        counts.iter().position(reached).filter(|&level| level < 255).map(|level| level as u8)
+    };
+    (1..=thresholds).filter_map(level).collect()
+}
+
+/// `mean + deviation · Φ⁻¹(i / (thresholds + 1))` for i = 1..thresholds, rounded down, from 0 to 254.
+fn normal_levels(counts: &[u64; 256], thresholds: usize) -> Vec<u8> {
+    let total = counts.iter().sum::<u64>() as f64;
+    let moment = |power: i32| {
+        counts.iter().enumerate().map(|(byte, &n)| (byte as f64).powi(power) * n as f64).sum::<f64>() / total
+    };
+    let (mean, deviation) = (moment(1), (moment(2) - moment(1) * moment(1)).max(0.0).sqrt());
+    let level = |i: usize| mean + deviation * normal_quantile(i as f64 / (thresholds + 1) as f64);
+    (1..=thresholds).map(level).filter(|l| (0.0..255.0).contains(l)).map(|l| l as u8).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Split;
 
     #[test]
     fn thermometer_agrees_with_its_real_valued_definition() {
@@ -92,6 +168,36 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Two channels of two pixels: red is 0, 10, 20, 30 over two images, green is 200 everywhere.
+    fn two_channels() -> Dataset {
+        Dataset {
+            name: "made".into(),
+            classes: vec!["a".into()],
+            image: ImageShape { channels: 2, height: 1, width: 2 },
+            table: None,
+            train: Split { pixels: vec![0, 10, 200, 200, 20, 30, 200, 200], labels: vec![0, 0] },
+            test: Split { pixels: Vec::new(), labels: Vec::new() },
+        }
+    }
+
+    #[test]
+    fn channels_get_thresholds_of_their_own_distribution() {
+        let learn = |kind, thresholds| {
+            let encoder = Encoder::learn(&two_channels(), Some(kind), thresholds).unwrap();
+            encoder.pixel.into_iter().zip(encoder.threshold).collect::<Vec<_>>()
+        };
+        // Quartiles of 0, 10, 20, 30 are passed after 0, 10 and 20; all of 200 gives one threshold.
+        let red = |p: u32| [(p, 0), (p, 10), (p, 20)];
+        assert_eq!(learn(EncoderKind::Distributive, 3), [&red(0)[..], &red(1), &[(2, 200), (3, 200)]].concat());
+        // Mean 15, deviation √125; 15 ± 11.18 · 0.6745 = 7.46 and 22.54.
+        let red = |p: u32| [(p, 7), (p, 15), (p, 22)];
+        assert_eq!(learn(EncoderKind::Gaussian, 3), [&red(0)[..], &red(1), &[(2, 200), (3, 200)]].concat());
+        assert_eq!(learn(EncoderKind::Binary, 3), [(0, 127), (1, 127), (2, 127), (3, 127)]);
+        assert_eq!(learn(EncoderKind::Uniform, 1), [(0, 127), (1, 127), (2, 127), (3, 127)]);
+        assert!(Encoder::learn(&two_channels(), Some(EncoderKind::OneHot), 3).is_err());
+        assert!(Encoder::learn(&two_channels(), Some(EncoderKind::Gaussian), 0).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{Encoder, Layer, Parametrization};
-use crate::data::ImageShape;
+use crate::data::{ImageShape, Table};
 use crate::{Error, Result};
 
 /// Version of the file format that this program writes, and the only one it reads.
@@ -24,6 +24,8 @@ pub struct Model {
     pub dataset: String,
     /// Extent of an input image.
     pub image: ImageShape,
+    /// The columns that an image's bytes come from, where it is a row of a table.
+    pub table: Option<Table>,
     /// Names of the classes; the last layer's gates are split evenly over them, in order.
     pub classes: Vec<String>,
     /// Group-sum temperature τ: the score of a class is its count of ones / τ.
@@ -40,6 +42,8 @@ struct Header {
     format_version: u32,
     dataset: String,
     image: ImageShape,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    table: Option<Table>,
     classes: Vec<String>,
     tau: f32,
     layers: Vec<LayerHeader>,
@@ -91,6 +95,7 @@ impl Model {
             format_version: FORMAT_VERSION,
             dataset: self.dataset.clone(),
             image: self.image,
+            table: self.table.clone(),
             classes: self.classes.clone(),
             tau: self.tau,
             layers: self
@@ -153,6 +158,7 @@ impl Model {
         let model = Model {
             dataset: header.dataset,
             image: header.image,
+            table: header.table,
             classes: header.classes,
             tau: header.tau,
             encoder: read_encoder(&tensors)?,
@@ -174,6 +180,12 @@ impl Model {
             .try_fold(1usize, |n, &x| n.checked_mul(x))
             .filter(|n| (1..=1 << 28).contains(n))
             .ok_or("its image shape has no pixels or more than 2^28")?;
+        if let Some(table) = &self.table {
+            table.check()?;
+            if table.bytes() != pixels {
+                return Err(format!("its columns give {} bytes, its image has {pixels}", table.bytes()));
+            }
+        }
         if !(self.tau.is_finite() && self.tau > 0.0) {
             return Err(format!("its group-sum τ is {}, it must be positive", self.tau));
         }
@@ -299,7 +311,15 @@ mod tests {
             seed: 4,
         };
         let layers = vec![Layer::draw(0, 30, 33, arity, draw), Layer::draw(1, 33, 6, arity, draw)];
-        Model { dataset: "toy".into(), image, classes: vec!["no".into(), "yes".into()], tau: 2.5, encoder, layers }
+        Model {
+            dataset: "toy".into(),
+            image,
+            table: None,
+            classes: vec!["no".into(), "yes".into()],
+            tau: 2.5,
+            encoder,
+            layers,
+        }
     }
 
     #[test]

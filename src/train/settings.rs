@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::{self, Coding, Dataset};
 use crate::gpu::shader::GradientFormat;
 use crate::network::{Initialization, Parametrization, Wiring};
 use crate::{Error, Result};
@@ -52,6 +53,8 @@ pub enum Preset {
     Cifar10Small,
     /// CIFAR-10, 4 × 128,000 gates.
     Cifar10Medium,
+    /// Tables of numbers and words; what data of this kind gets by default.
+    Table,
 }
 
 /// CAGE's constants (Align Forward, Adapt Backward).
@@ -70,6 +73,10 @@ pub struct Cage {
 pub struct Settings {
     /// `mnist`, `fashion-mnist`, `cifar-10` or a folder.
     pub data: String,
+    /// Folder in which named data sets lie, beside the usual ones.
+    pub data_dir: Option<PathBuf>,
+    /// How the data set is to be read.
+    pub input: data::Options,
     /// Fraction of the training samples held out for validation, 0 to 0.9.
     pub validation: f64,
     /// Augmentation: pixels a training image may move each way, afresh every time; 0 is none.
@@ -131,6 +138,8 @@ impl Preset {
     pub fn settings(self) -> Settings {
         let base = Settings {
             data: "mnist".into(),
+            data_dir: None,
+            input: data::Options::default(),
             validation: 0.05,
             shift: 0,
             thresholds: 3,
@@ -190,7 +199,21 @@ impl Preset {
                 eval_every: 5000,
                 ..base
             },
+            Preset::Table => Settings {
+                validation: 0.0,
+                thresholds: 16,
+                rare: 0.01,
+                layers: vec![2000; 4],
+                steps: 2000,
+                eval_every: 500,
+                ..base
+            },
         }
+    }
+
+    /// The preset for a data set that none is said for.
+    fn of(data: Option<&str>) -> Preset {
+        if data.is_some_and(data::is_table) { Preset::Table } else { Preset::Quick }
     }
 }
 
@@ -199,10 +222,11 @@ impl Preset {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[command(allow_negative_numbers = true)]
 pub struct Overrides {
-    /// Ready settings to start from [default: quick]
+    /// Ready settings to start from [default: quick, and table for tables]
     #[arg(long, value_enum)]
     pub preset: Option<Preset>,
-    /// Data set: mnist (built in), fashion-mnist, cifar-10, or a folder of IDX or CIFAR files
+    /// Data set: mnist (built in), another known by name, or a file or folder: a table (.csv, .tsv, .libsvm), arrays (.npz,
+    /// .npy), a folder of pictures a class, of IDX or of CIFAR files
     #[arg(long)]
     pub data: Option<String>,
     /// Folder in which named data sets lie (or the environment variable GATEWRIGHT_DATA)
@@ -302,6 +326,10 @@ pub struct Overrides {
     /// Which network becomes the model [default: last, with --patience best]
     #[arg(long, value_enum)]
     pub select: Option<Select>,
+    /// How the data set is to be read
+    #[command(flatten)]
+    #[serde(default)]
+    pub input: data::Options,
 }
 
 impl Overrides {
@@ -309,6 +337,12 @@ impl Overrides {
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
         toml::from_str(&text).map_err(|e| Error::input(path, format!("this configuration cannot be used: {e}")))
+    }
+
+    /// Whether the layers are said here or in the `config` file, not only by a preset.
+    pub fn says_layers(&self, config: Option<&Path>) -> Result<bool> {
+        let from_file = config.map(Overrides::load).transpose()?;
+        Ok(self.layers.is_some() || from_file.is_some_and(|file| file.layers.is_some()))
     }
 
     /// Put what is said here over `settings`.
@@ -351,6 +385,8 @@ impl Overrides {
         if let Some(layers) = &self.layers {
             settings.layers = parse_layers(layers)?;
         }
+        settings.data_dir = self.data_dir.clone().or(settings.data_dir.take());
+        settings.input = self.input.over(&settings.input);
         let mut cage = settings.cage.unwrap_or(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99 });
         let said = [self.cage_tau_min, self.cage_tau_max, self.cage_decay];
         for (slot, value) in [&mut cage.tau_min, &mut cage.tau_max, &mut cage.decay].into_iter().zip(said) {
@@ -370,7 +406,8 @@ impl Overrides {
     /// Preset, then `config` file, then these flags.
     pub fn resolve(&self, config: Option<&Path>) -> Result<Settings> {
         let from_file = config.map(Overrides::load).transpose()?.unwrap_or_default();
-        let preset = self.preset.or(from_file.preset).unwrap_or(Preset::Quick);
+        let data = self.data.as_deref().or(from_file.data.as_deref());
+        let preset = self.preset.or(from_file.preset).unwrap_or_else(|| Preset::of(data));
         let mut settings = preset.settings();
         from_file.apply(&mut settings)?;
         self.apply(&mut settings)?;
@@ -404,7 +441,7 @@ impl Settings {
         Overrides {
             preset: None,
             data: Some(self.data.clone()),
-            data_dir: None,
+            data_dir: self.data_dir.clone(),
             validation: Some(self.validation),
             shift: Some(self.shift),
             thresholds: Some(self.thresholds),
@@ -436,6 +473,7 @@ impl Settings {
             eval_every: Some(self.eval_every),
             patience: self.patience,
             select: Some(self.select),
+            input: self.input.clone(),
         }
     }
 
@@ -500,6 +538,19 @@ impl Settings {
             return Err(Error::usage("a network needs at least one layer"));
         }
         Ok(())
+    }
+
+    /// Open the data set that these settings name.
+    pub fn open_data(&self) -> Result<Dataset> {
+        let coding = Coding::Learned { thresholds: self.thresholds };
+        data::open_with(&self.data, self.data_dir.as_deref(), &self.input, coding)
+    }
+
+    /// Widen the last layer until `classes` classes can share it.
+    pub fn widen_for(&mut self, classes: usize) {
+        if let Some(last) = self.layers.last_mut() {
+            *last = last.next_multiple_of(classes.max(1));
+        }
     }
 
     /// Refuse a last layer that `classes` classes cannot share, naming the nearest that they can.

@@ -81,15 +81,24 @@ pub fn draw_model(
         layers.push(Layer::draw(i, inputs, gates, 2, draw));
         inputs = gates;
     }
-    Ok(Model { dataset: name.into(), image, classes: classes.to_vec(), tau: settings.tau, encoder, layers })
+    Ok(Model {
+        dataset: name.into(),
+        image,
+        table: None,
+        classes: classes.to_vec(),
+        tau: settings.tau,
+        encoder,
+        layers,
+    })
 }
 
 impl<'a> Trainer<'a> {
     /// Draw a network for `data` and put it and the training samples on the device.
     pub fn new(gpu: &'a Gpu, settings: &Settings, data: &Dataset) -> Result<Self> {
-        let encoder = Encoder::thermometer(data.image, settings.thresholds)?;
+        let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
         let encoder = encoder.without_rare(&data.train.pixels, data.image, settings.rare, 2);
-        let model = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
+        let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
+        let model = Model { table: data.table.clone(), ..drawn };
         Self::with_model(gpu, settings, model, &data.train, Tuning::for_adapter(&gpu.adapter))
     }
 

@@ -69,7 +69,7 @@ pub fn random_model(image: ImageShape, thresholds: usize, widths: &[usize], arit
         inputs = gates;
     }
     let classes = (0..10).map(|c| c.to_string()).collect();
-    Model { dataset: "noise".into(), image, classes, tau: 10.0, encoder, layers }
+    Model { dataset: "noise".into(), image, table: None, classes, tau: 10.0, encoder, layers }
 }
 
 /// `[sample][pixel]` uniform bytes.

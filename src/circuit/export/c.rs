@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Options;
+use super::columns;
 use super::expression::{self, Syntax};
 use super::label::Label;
 use super::slots::Slots;
@@ -37,9 +38,12 @@ pub fn header(netlist: &Netlist, options: &Options, label: &Label) -> String {
          /* Votes for one image, pixels in [channel][row][column] order. */\n\
          void {name}_counts(const uint8_t pixels[{upper}_PIXELS], uint32_t counts[{upper}_CLASSES]);\n\n\
          /* Class of one image: the one with the most votes, the first among equals. */\n\
-         uint32_t {name}_class(const uint8_t pixels[{upper}_PIXELS]);\n\n\
-         #ifdef __cplusplus\n}}\n#endif\n\n#endif\n"
+         uint32_t {name}_class(const uint8_t pixels[{upper}_PIXELS]);\n\n"
     );
+    if let Some(table) = &options.table {
+        h.push_str(&columns::c_header(table, name));
+    }
+    h.push_str("#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
     h
 }
 
@@ -69,6 +73,9 @@ pub fn source(netlist: &Netlist, options: &Options, label: &Label) -> String {
             let _ = writeln!(c, "    {output} = {};", expression::lut(lut.table, &operands, SYNTAX));
         }
         c.push_str("}\n\n");
+    }
+    if let Some(table) = &options.table {
+        c.push_str(&columns::c_source(table, name));
     }
     let most = netlist.votes.iter().map(Vec::len).max().unwrap_or(0) as u32;
     let planes = (u32::BITS - most.leading_zeros()).max(1);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Format, Options, Outputs, names};
+use super::{Format, Options, Outputs, columns, names};
 use crate::circuit::Netlist;
 use crate::{Error, Result};
 
@@ -51,7 +51,7 @@ impl Label {
         let classes: Vec<String> =
             netlist.classes.iter().enumerate().map(|(i, name)| format!("{i} {}", names::comment(name))).collect();
         let image = netlist.image;
-        let about = vec![
+        let mut about = vec![
             "A logic gate network, trained and written by gatewright.".to_string(),
             format!("It came from {}.", names::comment(&options.origin)),
             format!(
@@ -65,6 +65,11 @@ impl Label {
             ),
             format!("Classes: {}.", classes.join(", ")),
         ];
+        if let Some(table) = &options.table {
+            let encoder = &netlist.encoder;
+            let features = encoder.pixel.iter().copied().zip(encoder.threshold.iter().copied());
+            about.extend(columns::about(table, features));
+        }
         Label {
             format,
             name: options.name.clone(),

@@ -3,6 +3,7 @@
 mod aiger;
 mod blif;
 mod c;
+mod columns;
 mod dot;
 mod expression;
 mod label;
@@ -13,6 +14,7 @@ mod slots;
 mod verilog;
 
 use super::Netlist;
+use crate::data::Table;
 use crate::{Error, Result};
 
 pub use label::{Inputs, Label};
@@ -51,7 +53,7 @@ pub enum Outputs {
 }
 
 /// How to export.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Name of the module, model or functions; [`identifier`] makes it valid.
     pub name: String,
@@ -63,6 +65,8 @@ pub struct Options {
     pub inputs: Inputs,
     /// Ranks of registers between inputs and outputs; 0 is combinational.
     pub pipeline: u32,
+    /// The columns of the rows that it takes, if it takes rows of a table.
+    pub table: Option<Table>,
 }
 
 /// A file to be written.
@@ -105,7 +109,7 @@ pub fn export(netlist: &Netlist, format: Format, options: &Options) -> Result<Ve
                 File { name: format!("{}.h", options.name), bytes: c::header(netlist, options, &label).into() };
             return Ok(vec![source, header]);
         }
-        Format::Rust => rust::source(netlist, &label).into_bytes(),
+        Format::Rust => rust::source(netlist, options, &label).into_bytes(),
         Format::Blif => blif::model(netlist, options, &label).into_bytes(),
         Format::Aag => aiger::ascii(netlist, options, &label).into_bytes(),
         Format::Aig => aiger::binary(netlist, options, &label),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::Options;
+use super::columns;
 use super::expression::{self, Syntax};
 use super::label::Label;
 use super::slots::Slots;
@@ -12,7 +14,7 @@ const SYNTAX: Syntax = Syntax { not: "!", zero: "0", one: "!0" };
 const GATES_A_FUNCTION: usize = 256;
 
 /// A crate of one file.
-pub fn source(netlist: &Netlist, label: &Label) -> String {
+pub fn source(netlist: &Netlist, options: &Options, label: &Label) -> String {
     let slots = Slots::new(netlist);
     let (features, classes) = (netlist.features(), netlist.classes.len());
     let most = netlist.votes.iter().map(Vec::len).max().unwrap_or(0) as u32;
@@ -48,6 +50,9 @@ pub fn source(netlist: &Netlist, label: &Label) -> String {
             .collect();
         let x = if body.contains("x[") { "x" } else { "_x" };
         let _ = write!(r, "fn gates_{i}({x}: &[u64; FEATURES], w: &mut [u64; WORDS]) {{\n{body}}}\n\n");
+    }
+    if let Some(table) = &options.table {
+        r.push_str(&columns::rust(table));
     }
     let functions = netlist.luts.len().div_ceil(GATES_A_FUNCTION);
     let calls: String = (0..functions).map(|i| format!("    gates_{i}(features, &mut w);\n")).collect();

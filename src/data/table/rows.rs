@@ -1,0 +1,102 @@
+//! Rows of cells as they were read, before columns are known.
+
+use std::borrow::Cow;
+
+/// What stands for a missing value, in lower case.
+const MISSING: [&str; 6] = ["", "?", "na", "n/a", "nan", "null"];
+
+/// Rows of cells, all of one width.
+#[derive(Debug)]
+pub enum Rows {
+    /// Of a text file.
+    Text {
+        /// A record a row.
+        records: Vec<csv::StringRecord>,
+        /// Columns.
+        width: usize,
+    },
+    /// Of an array.
+    Numbers {
+        /// `[row][column]`, NaN where missing.
+        values: Vec<f64>,
+        /// Columns.
+        width: usize,
+    },
+}
+
+/// One value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell<'a> {
+    /// Not there.
+    Missing,
+    /// Any number but NaN.
+    Number(f64),
+    /// A word or a number as it is written.
+    Text(&'a str),
+}
+
+impl<'a> Cell<'a> {
+    /// A cell of text, without the blanks around it.
+    pub fn of(text: &'a str) -> Self {
+        let text = text.trim();
+        let missing = text.len() <= 4 && MISSING.contains(&&*text.to_ascii_lowercase());
+        if missing { Cell::Missing } else { Cell::Text(text) }
+    }
+
+    /// As it is written; `None` where it is missing.
+    pub fn text(&self) -> Option<Cow<'a, str>> {
+        match self {
+            Cell::Missing => None,
+            Cell::Number(value) => Some(Cow::Owned(value.to_string())),
+            Cell::Text(text) => Some(Cow::Borrowed(text)),
+        }
+    }
+
+    /// As a number; `None` where it is missing or a word.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Cell::Missing => None,
+            Cell::Number(value) => Some(*value),
+            Cell::Text(text) => text.parse().ok(),
+        }
+    }
+}
+
+impl Rows {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Rows::Text { records, .. } => records.len(),
+            Rows::Numbers { values, width } => values.len() / width.max(&1),
+        }
+    }
+
+    /// Number of columns.
+    pub fn width(&self) -> usize {
+        match self {
+            Rows::Text { width, .. } | Rows::Numbers { width, .. } => *width,
+        }
+    }
+
+    /// The value in row `row` and column `column`.
+    pub fn cell(&self, row: usize, column: usize) -> Cell<'_> {
+        match self {
+            Rows::Text { records, .. } => Cell::of(&records[row][column]),
+            Rows::Numbers { values, width } => {
+                let value = values[row * width + column];
+                if value.is_nan() { Cell::Missing } else { Cell::Number(value) }
+            }
+        }
+    }
+
+    /// What to call row `row` in errors.
+    pub fn line(&self, row: usize) -> String {
+        match self {
+            Rows::Text { records, .. } => match records[row].position() {
+                Some(position) => format!("line {}", position.line()),
+                None => format!("row {}", row + 1),
+            },
+            Rows::Numbers { .. } => format!("sample {row}"),
+        }
+    }
+}
