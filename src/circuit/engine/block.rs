@@ -35,17 +35,6 @@ impl Block {
         }
         out
     }
-
-    /// Full adder: (sum, carry).
-    #[inline(always)]
-    pub fn add(self, b: Block, c: Block) -> (Block, Block) {
-        let (mut sum, mut carry) = (Block::ZERO, Block::ZERO);
-        for i in 0..8 {
-            sum.0[i] = self.0[i] ^ b.0[i] ^ c.0[i];
-            carry.0[i] = (self.0[i] & b.0[i]) | (self.0[i] & c.0[i]) | (b.0[i] & c.0[i]);
-        }
-        (sum, carry)
-    }
 }
 
 impl std::ops::Not for Block {

@@ -2,14 +2,13 @@
 //! signal-major.
 
 use super::block::{BLOCK_SAMPLES, Block};
+use super::transpose::{SIDE, Square};
 use crate::network::Encoder;
 
 /// Pixels of a strip.
-const LANES: usize = 64;
+const LANES: usize = SIDE;
 /// Samples whose comparisons share a byte.
 const GROUP: usize = 8;
-/// Bytes of a strip's bits for one block: `[lane][sample/8]`.
-const STRIP_BYTES: usize = LANES * BLOCK_SAMPLES / 8;
 
 /// 64 neighbouring bytes of a sample and a threshold for each: they give 64 blocks of bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,41 +85,64 @@ impl Encoding {
     }
 
     /// Encode up to 512 samples: `pixels` is `[sample][pixel]`, `rows` is `[row]`; samples that are not there are 0.
+    /// `transpose` is the one of [`super::transpose`] that suits the instructions this is compiled for.
     #[inline(always)]
-    pub fn encode(&self, pixels: &[u8], scratch: &mut [u8], rows: &mut [Block]) {
+    pub fn encode(
+        &self,
+        pixels: &[u8],
+        scratch: &mut [u8],
+        rows: &mut [Block],
+        transpose: impl Fn(&[u8], usize, &mut Square),
+    ) {
         let groups = pixels.len().div_ceil(GROUP * self.pixels);
         let (compared, absent) = scratch.split_at_mut(groups * self.group_bytes());
         absent.fill(0);
         let samples = pixels.chunks(GROUP * self.pixels);
         for (samples, compared) in samples.zip(compared.chunks_exact_mut(self.group_bytes())) {
-            for (strip, bits) in self.strips.iter().zip(compared.as_chunks_mut::<LANES>().0) {
-                *bits = strip.compare(samples, self.pixels);
+            let strips = self.strips.iter().zip(compared.as_chunks_mut::<LANES>().0);
+            if samples.len() == GROUP * self.pixels && self.pixels >= LANES {
+                let mut group = [&[][..]; GROUP];
+                let mut rest = samples;
+                for sample in &mut group {
+                    (*sample, rest) = rest.split_at(self.pixels);
+                }
+                for (strip, bits) in strips {
+                    *bits = strip.compare_group(&group);
+                }
+            } else {
+                for (strip, bits) in strips {
+                    *bits = strip.compare(samples, self.pixels);
+                }
             }
         }
         let bits: &mut [u8] = bytemuck::cast_slice_mut(rows);
-        for (strip, bits) in bits.as_chunks_mut::<STRIP_BYTES>().0.iter_mut().enumerate() {
+        for (strip, bits) in bits.as_chunks_mut::<{ SIDE * SIDE }>().0.iter_mut().enumerate() {
             transpose(&scratch[strip * LANES..], self.group_bytes(), bits);
         }
     }
 }
 
 impl Strip {
+    /// Bit `s` of byte `lane` is sample `s` of a whole group.
+    #[inline(always)]
+    fn compare_group(&self, group: &[&[u8]; GROUP]) -> [u8; LANES] {
+        let mut lanes = [&[][..]; GROUP];
+        for s in 0..GROUP {
+            lanes[s] = &group[s][self.first..][..LANES];
+        }
+        let mut bits = [0u8; LANES];
+        for (lane, bits) in bits.iter_mut().enumerate() {
+            for (s, lanes) in lanes.iter().enumerate() {
+                *bits = bits.wrapping_add(if lanes[lane] > self.thresholds[lane] { 1 << s } else { 0 });
+            }
+        }
+        bits
+    }
+
     /// Bit `s` of byte `lane` is sample `s` of up to 8 samples of `pixels` bytes.
     #[inline(always)]
     fn compare(&self, samples: &[u8], pixels: usize) -> [u8; LANES] {
         let mut bits = [0u8; LANES];
-        if samples.len() == GROUP * pixels && pixels >= LANES {
-            let mut lanes = [&[][..]; GROUP];
-            for (s, lanes) in lanes.iter_mut().enumerate() {
-                *lanes = &samples[s * pixels + self.first..][..LANES];
-            }
-            for (lane, bits) in bits.iter_mut().enumerate() {
-                for (s, lanes) in lanes.iter().enumerate() {
-                    *bits |= if lanes[lane] > self.thresholds[lane] { 1 << s } else { 0 };
-                }
-            }
-            return bits;
-        }
         for (s, sample) in samples.chunks_exact(pixels).enumerate() {
             for ((bits, &byte), &threshold) in bits.iter_mut().zip(&sample[self.first..]).zip(&self.thresholds) {
                 *bits |= u8::from(byte > threshold) << s;
@@ -130,48 +152,9 @@ impl Strip {
     }
 }
 
-/// Transpose 64 × 64 bytes: rows of 64 lanes that lie `stride` bytes apart become `[lane][row]`.
-///
-/// Interleaving the four quarters of 4096 bytes rotates the 12 bits of every byte's address by two; three of these
-/// rotations exchange its two halves.
-#[inline(always)]
-fn transpose(rows: &[u8], stride: usize, out: &mut [u8; STRIP_BYTES]) {
-    let mut aside = [0; STRIP_BYTES];
-    for row in 0..16 {
-        let lanes = |quarter: usize| &rows[(row + 16 * quarter) * stride..][..LANES];
-        interleave([lanes(0), lanes(1), lanes(2), lanes(3)], &mut out[4 * LANES * row..][..4 * LANES]);
-    }
-    interleave_quarters(out, &mut aside);
-    interleave_quarters(&aside, out);
-}
-
-#[inline(always)]
-fn interleave_quarters(from: &[u8; STRIP_BYTES], to: &mut [u8; STRIP_BYTES]) {
-    for row in 0..16 {
-        let lanes = |quarter: usize| &from[(row + 16 * quarter) * LANES..][..LANES];
-        interleave([lanes(0), lanes(1), lanes(2), lanes(3)], &mut to[4 * LANES * row..][..4 * LANES]);
-    }
-}
-
-/// Byte `i` of quarter `q` becomes byte `4 i + q`. All slices have 64 bytes, `out` has 256.
-#[inline(always)]
-fn interleave(quarters: [&[u8]; 4], out: &mut [u8]) {
-    let mut even = [0u8; 2 * LANES];
-    let mut odd = [0u8; 2 * LANES];
-    for i in 0..LANES {
-        even[2 * i] = quarters[0][i];
-        even[2 * i + 1] = quarters[2][i];
-        odd[2 * i] = quarters[1][i];
-        odd[2 * i + 1] = quarters[3][i];
-    }
-    for i in 0..2 * LANES {
-        out[2 * i] = even[i];
-        out[2 * i + 1] = odd[i];
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::transpose;
     use super::*;
     use crate::random::Philox;
 
@@ -187,7 +170,7 @@ mod tests {
             let bytes: Vec<u8> = (0..samples * pixels).map(|_| rng.below(256) as u8).collect();
             let encoding = Encoding::new(&encoder, &live, pixels as usize);
             let mut rows = vec![Block::ONE; encoding.rows()];
-            encoding.encode(&bytes, &mut vec![1; encoding.scratch()], &mut rows);
+            encoding.encode(&bytes, &mut vec![1; encoding.scratch()], &mut rows, transpose::portable);
             for f in (0..features as usize).filter(|&f| live[f]) {
                 let block = rows[encoding.row(f) as usize];
                 for s in 0..BLOCK_SAMPLES {

@@ -12,11 +12,13 @@ pub fn run(program: &Program, slots: &mut [Block], scores: &mut [[u32; BLOCK_SAM
             Step::Narrow(kind, gates) => narrow(*kind, &program.narrow[gates.clone()], slots),
             Step::Wide(arity, gates) => wide(*arity, &program.wide[gates.clone()], slots),
             Step::Tally(t) => {
-                let (plain, inverted) = (&program.votes[t.plain.clone()], &program.votes[t.inverted.clone()]);
-                let used = tally::planes_for((plain.len() + inverted.len()) as u32);
+                let votes: usize = t.own.iter().chain(&t.listed).map(|range| range.len()).sum();
+                let used = tally::planes_for(votes as u32);
                 let mut planes = [Block::ZERO; tally::PLANES];
-                tally::add(&mut planes, used, slots, plain, false);
-                tally::add(&mut planes, used, slots, inverted, true);
+                for (i, complement) in [false, true].into_iter().enumerate() {
+                    tally::add(&mut planes, used, &slots[t.own[i].clone()], complement);
+                    tally::add_listed(&mut planes, used, slots, &program.votes[t.listed[i].clone()], complement);
+                }
                 tally::unpack(&planes, used, t.offset, &mut scores[t.class]);
             }
         }

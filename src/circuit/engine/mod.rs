@@ -10,6 +10,7 @@ mod encode;
 mod evaluate;
 mod schedule;
 mod tally;
+mod transpose;
 
 use rayon::prelude::*;
 
@@ -241,7 +242,7 @@ impl Engine {
                 // SAFETY: `with_simd` keeps Avx2 only where it was detected.
                 #[cfg(target_arch = "x86_64")]
                 Simd::Avx2 => unsafe { encode_avx2(&self.encoding, pixels, bytes, rows) },
-                Simd::Portable => self.encoding.encode(pixels, bytes, rows),
+                Simd::Portable => self.encoding.encode(pixels, bytes, rows, transpose::portable),
             },
         }
     }
@@ -264,13 +265,13 @@ impl Engine {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
 fn encode_avx512(encoding: &Encoding, pixels: &[u8], bytes: &mut [u8], rows: &mut [Block]) {
-    encoding.encode(pixels, bytes, rows);
+    encoding.encode(pixels, bytes, rows, |rows, stride, out| transpose::avx512(rows, stride, out));
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn encode_avx2(encoding: &Encoding, pixels: &[u8], bytes: &mut [u8], rows: &mut [Block]) {
-    encoding.encode(pixels, bytes, rows);
+    encoding.encode(pixels, bytes, rows, transpose::portable);
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -5,9 +5,10 @@
 //! - the walk is cut into windows, and within a window gates of one kind run together, without a branch per gate;
 //! - a slot is free again once the last reader's window is done, and the slot that was freed last is used first.
 //!
-//! Gates that do nothing but vote for one class run last, class by class, so that their slots are few and counted while
-//! they are near. Every LUT of the netlist is evaluated once; nothing is simplified here.
+//! Gates that do nothing but vote for one class run last, class by class, into slots side by side that every class uses
+//! anew, so that their votes are counted while they are near. Every LUT of the netlist is evaluated once; nothing is simplified here.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::encode::Encoding;
@@ -73,15 +74,15 @@ pub enum Step {
     Tally(Tally),
 }
 
-/// The votes of a class; the ranges are into [`Program::votes`].
+/// The votes of a class. Of each pair, the first vote where they are 1, the others where they are 0.
 #[derive(Debug, Clone)]
 pub struct Tally {
     /// The class.
     pub class: usize,
-    /// Slots that vote where they are 1.
-    pub plain: Range<usize>,
-    /// Slots that vote where they are 0.
-    pub inverted: Range<usize>,
+    /// Slots side by side: those of gates that vote once and do nothing else.
+    pub own: [Range<usize>; 2],
+    /// All other votes, ranges into [`Program::votes`].
+    pub listed: [Range<usize>; 2],
     /// Votes that are always cast.
     pub offset: u32,
 }
@@ -95,7 +96,7 @@ pub struct Program {
     pub narrow: Vec<Narrow>,
     /// Gates of more.
     pub wide: Vec<Wide>,
-    /// Slots of votes.
+    /// Slots of votes that do not lie side by side.
     pub votes: Vec<u32>,
     /// Slots in all.
     pub slots: usize,
@@ -129,29 +130,32 @@ impl Program {
                 None => by_level[levels[features + i] as usize].push(i as u32),
             }
         }
+        slots.reserve(by_class.iter().map(Vec::len).max().unwrap_or(0));
         for level in by_level {
             program.evaluate(&gates, &walk(&level, &gates, netlist.signals()), &mut slots);
         }
         for (class, of_class) in by_class.iter().enumerate() {
-            program.evaluate(&gates, &walk(of_class, &gates, netlist.signals()), &mut slots);
-            let votes = &netlist.votes[class];
-            let start = program.votes.len();
-            for complement in [false, true] {
-                let cast = votes.iter().filter(|v| (v.inverted != inverted[v.signal as usize]) == complement);
-                program.votes.extend(cast.map(|v| slots.of[v.signal as usize]));
+            let (mut own, mut others) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+            let mut voted = HashSet::new();
+            for vote in &netlist.votes[class] {
+                let lut = (vote.signal as usize).checked_sub(features);
+                let once = lut.is_some_and(|i| only_class[i].is_some()) && voted.insert(vote.signal);
+                let complement = usize::from(vote.inverted != inverted[vote.signal as usize]);
+                let lists = if once { &mut own } else { &mut others };
+                lists[complement].push(vote.signal);
             }
-            let plain = votes.iter().filter(|v| v.inverted == inverted[v.signal as usize]).count();
-            let (middle, end) = (start + plain, program.votes.len());
-            program.steps.push(Step::Tally(Tally {
-                class,
-                plain: start..middle,
-                inverted: middle..end,
-                offset: netlist.offsets[class],
-            }));
-            votes.iter().for_each(|v| slots.read(v.signal));
+            let own = slots.place(&own);
+            program.evaluate(&gates, &walk(of_class, &gates, netlist.signals()), &mut slots);
+            let listed = others.map(|signals| {
+                let start = program.votes.len();
+                program.votes.extend(signals.iter().map(|&s| slots.of(s)));
+                start..program.votes.len()
+            });
+            program.steps.push(Step::Tally(Tally { class, own, listed, offset: netlist.offsets[class] }));
+            netlist.votes[class].iter().for_each(|v| slots.read(v.signal));
             slots.release();
         }
-        program.slots = slots.count;
+        program.slots = slots.count as usize;
         program
     }
 
@@ -165,7 +169,7 @@ impl Program {
         let of = |step: &Step| match step {
             Step::Narrow(kind, gates) => narrow(*kind) * gates.len(),
             Step::Wide(arity, gates) => (usize::from(*arity) + 1) * gates.len(),
-            Step::Tally(t) => t.plain.len() + t.inverted.len(),
+            Step::Tally(t) => t.own.iter().chain(&t.listed).map(Range::len).sum(),
         };
         self.steps.iter().map(of).sum()
     }
@@ -181,7 +185,7 @@ impl Program {
                         let start = self.wide.len();
                         self.wide.extend(run.iter().map(|g| Wide {
                             table: g.table,
-                            inputs: g.inputs.map(|s| slots.of[s as usize]),
+                            inputs: g.inputs.map(|s| slots.of(s)),
                             output: slots.take(g.output),
                         }));
                         Step::Wide(arity, start..self.wide.len())
@@ -189,7 +193,7 @@ impl Program {
                     Group::Narrow(kind) => {
                         let start = self.narrow.len();
                         self.narrow.extend(run.iter().map(|g| Narrow {
-                            inputs: [slots.of[g.inputs[0] as usize], slots.of[g.inputs[1] as usize]],
+                            inputs: [slots.of(g.inputs[0]), slots.of(g.inputs[1])],
                             output: slots.take(g.output),
                         }));
                         Step::Narrow(kind, start..self.narrow.len())
@@ -315,47 +319,72 @@ fn walk(members: &[u32], gates: &[Gate], signals: usize) -> Vec<u32> {
 /// Which slot holds which signal.
 struct Slots {
     /// `[signal]`: its slot, once it has one.
-    of: Vec<u32>,
+    of: Vec<Option<u32>>,
     /// `[signal]`: pins and votes still to read it.
     readers: Vec<u32>,
     /// Free slots, the last one freed on top.
     free: Vec<u32>,
     /// Slots that are free once the window is done.
     freed: Vec<u32>,
+    /// Slots of votes, which every class uses anew.
+    votes: Range<u32>,
     /// Slots in all.
-    count: usize,
+    count: u32,
 }
 
 impl Slots {
     fn new(netlist: &Netlist, encoding: &Encoding) -> Self {
-        let mut of: Vec<u32> = (0..netlist.features()).map(|f| encoding.row(f)).collect();
-        of.resize(netlist.signals(), 0);
-        Slots { of, readers: netlist.fan_out(), free: Vec::new(), freed: Vec::new(), count: encoding.rows().max(1) }
+        let mut of: Vec<Option<u32>> = (0..netlist.features()).map(|f| Some(encoding.row(f))).collect();
+        of.resize(netlist.signals(), None);
+        let count = encoding.rows().max(1) as u32;
+        Slots { of, readers: netlist.fan_out(), free: Vec::new(), freed: Vec::new(), votes: count..count, count }
     }
 
-    /// A slot for the output `signal`.
+    /// The slot of a signal. Pins beyond a gate's arity may name one that has none; nothing reads them.
+    fn of(&self, signal: Signal) -> u32 {
+        self.of[signal as usize].unwrap_or(0)
+    }
+
+    /// Keep slots for `votes` votes.
+    fn reserve(&mut self, votes: usize) {
+        self.votes = self.count..self.count + votes as u32;
+        self.count = self.votes.end;
+    }
+
+    /// Put signals into the slots of votes, side by side, and return the slots of either list.
+    fn place(&mut self, signals: &[Vec<Signal>; 2]) -> [Range<usize>; 2] {
+        let mut next = self.votes.start;
+        signals.each_ref().map(|signals| {
+            let start = next;
+            for &signal in signals {
+                self.of[signal as usize] = Some(next);
+                next += 1;
+            }
+            start as usize..next as usize
+        })
+    }
+
+    /// The slot for the output `signal`.
     fn take(&mut self, signal: Signal) -> u32 {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.count += 1;
-            self.count as u32 - 1
-        });
-        self.of[signal as usize] = slot;
-        slot
+        *self.of[signal as usize].get_or_insert_with(|| {
+            self.free.pop().unwrap_or_else(|| {
+                self.count += 1;
+                self.count - 1
+            })
+        })
     }
 
     /// One reader of `signal` is done.
     fn read(&mut self, signal: Signal) {
-        let left = &mut self.readers[signal as usize];
-        *left -= 1;
-        if *left == 0 {
-            self.freed.push(self.of[signal as usize]);
-        }
+        self.readers[signal as usize] -= 1;
+        self.drop_unread(signal);
     }
 
-    /// Free the slot of an output that nothing reads.
+    /// Free the slot of a signal that nothing reads any more.
     fn drop_unread(&mut self, signal: Signal) {
-        if self.readers[signal as usize] == 0 {
-            self.freed.push(self.of[signal as usize]);
+        let slot = self.of(signal);
+        if self.readers[signal as usize] == 0 && !self.votes.contains(&slot) {
+            self.freed.push(slot);
         }
     }
 

@@ -13,41 +13,71 @@ pub fn planes_for(most: u32) -> usize {
     (u32::BITS - most.leading_zeros()) as usize
 }
 
-/// Add the signals in `slots`, listed in `votes`, to the counters; `used` planes hold the greatest sum. With
-/// `complement`, a vote is cast where the signal is 0.
-///
-/// Eight votes at a time go through seven full adders (Harley and Seal's method), whose carry ripples up the planes.
+/// Votes that are added at a time.
+const AT_A_TIME: usize = 16;
+
+/// Add `votes` to the counters; `used` planes hold the greatest sum. With `complement`, a vote is cast where it is 0.
 #[inline(always)]
-pub fn add(planes: &mut Planes, used: usize, slots: &[Block], votes: &[u32], complement: bool) {
-    let flip = if complement { Block::ONE } else { Block::ZERO };
-    let vote = |slot: u32| slots[slot as usize].zip(flip, |a, b| a ^ b);
-    let [mut ones, mut twos, mut fours] = [planes[0], planes[1], planes[2]];
-    let (eights, rest) = votes.as_chunks::<8>();
-    for v in eights {
-        let (s, a) = ones.add(vote(v[0]), vote(v[1]));
-        let (s, b) = s.add(vote(v[2]), vote(v[3]));
-        let (t, c) = twos.add(a, b);
-        let (s, a) = s.add(vote(v[4]), vote(v[5]));
-        let (s, b) = s.add(vote(v[6]), vote(v[7]));
-        let (t, d) = t.add(a, b);
-        let (f, carry) = fours.add(c, d);
-        (ones, twos, fours) = (s, t, f);
-        ripple(planes, 3, used, carry);
+pub fn add(planes: &mut Planes, used: usize, votes: &[Block], complement: bool) {
+    let (whole, rest) = votes.as_chunks::<AT_A_TIME>();
+    for sixteen in whole {
+        add_sixteen(planes, used, sixteen, complement);
     }
-    [planes[0], planes[1], planes[2]] = [ones, twos, fours];
-    for &v in rest {
-        ripple(planes, 0, used, vote(v));
+    if !rest.is_empty() {
+        let mut sixteen = [if complement { Block::ONE } else { Block::ZERO }; AT_A_TIME];
+        sixteen[..rest.len()].copy_from_slice(rest);
+        add_sixteen(planes, used, &sixteen, complement);
     }
 }
 
-/// Add `carry` at plane `first`.
+/// [`add`], for votes that `listed` tells the slots of.
 #[inline(always)]
-fn ripple(planes: &mut Planes, first: usize, used: usize, mut carry: Block) {
-    for plane in planes.iter_mut().take(used).skip(first) {
+pub fn add_listed(planes: &mut Planes, used: usize, slots: &[Block], listed: &[u32], complement: bool) {
+    for listed in listed.chunks(AT_A_TIME) {
+        let mut sixteen = [if complement { Block::ONE } else { Block::ZERO }; AT_A_TIME];
+        for (vote, &slot) in sixteen.iter_mut().zip(listed) {
+            *vote = slots[slot as usize];
+        }
+        add_sixteen(planes, used, &sixteen, complement);
+    }
+}
+
+/// Sixteen votes go through fifteen full adders into the low four planes (Harley and Seal's method), and their carry
+/// ripples up the others. Words are the outer loop, for that is the one that compilers turn into vectors.
+#[inline(always)]
+fn add_sixteen(planes: &mut Planes, used: usize, votes: &[Block; AT_A_TIME], complement: bool) {
+    let flip = if complement { u64::MAX } else { 0 };
+    let mut carry = Block::ZERO;
+    for word in 0..8 {
+        let vote = |i: usize| votes[i].0[word] ^ flip;
+        let [mut ones, mut twos, mut fours] = [planes[0].0[word], planes[1].0[word], planes[2].0[word]];
+        let mut eights = [0; 2];
+        for (half, eights) in eights.iter_mut().enumerate() {
+            let v = |i: usize| vote(8 * half + i);
+            let (s, a) = full_add(v(0), v(1), ones);
+            let (s, b) = full_add(v(2), v(3), s);
+            let (t, c) = full_add(a, b, twos);
+            let (s, a) = full_add(v(4), v(5), s);
+            let (s, b) = full_add(v(6), v(7), s);
+            let (t, d) = full_add(a, b, t);
+            (ones, twos) = (s, t);
+            (fours, *eights) = full_add(c, d, fours);
+        }
+        [planes[0].0[word], planes[1].0[word], planes[2].0[word]] = [ones, twos, fours];
+        (planes[3].0[word], carry.0[word]) = full_add(eights[0], eights[1], planes[3].0[word]);
+    }
+    for plane in planes.iter_mut().take(used).skip(4) {
         let sum = plane.zip(carry, |a, b| a ^ b);
         carry = plane.zip(carry, |a, b| a & b);
         *plane = sum;
     }
+}
+
+/// (sum, carry). `c` may come last: the sum waits for it by one operation only.
+#[inline(always)]
+fn full_add(a: u64, b: u64, c: u64) -> (u64, u64) {
+    let differ = a ^ b;
+    (differ ^ c, (differ & c) | (!differ & a))
 }
 
 /// Turn bit planes into numbers: `counts[sample]` = `offset` + the counter of that sample.
@@ -110,8 +140,13 @@ mod tests {
             let (plain, inverted) = votes.split_at(plain);
             let used = planes_for(votes.len() as u32);
             let mut planes = [Block::ZERO; PLANES];
-            add(&mut planes, used, &slots, plain, false);
-            add(&mut planes, used, &slots, inverted, true);
+            add_listed(&mut planes, used, &slots, plain, false);
+            add_listed(&mut planes, used, &slots, inverted, true);
+            let side_by_side = |votes: &[u32]| votes.iter().map(|&v| slots[v as usize]).collect::<Vec<_>>();
+            let mut again = [Block::ZERO; PLANES];
+            add(&mut again, used, &side_by_side(plain), false);
+            add(&mut again, used, &side_by_side(inverted), true);
+            assert!(planes == again, "{} votes side by side", votes.len());
             let mut counts = [0; BLOCK_SAMPLES];
             unpack(&planes, used, 17, &mut counts);
             for (s, &count) in counts.iter().enumerate() {
