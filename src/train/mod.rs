@@ -21,7 +21,7 @@ mod trainer;
 mod tuning;
 mod workspace;
 
-pub use checkpoint::{Checkpoint, State};
+pub use checkpoint::{Checkpoint, Header, Identity, State, Tensor};
 pub use checkpoints::Cadence;
 pub use curves::curves;
 pub use differences::{Difference, differences, table};

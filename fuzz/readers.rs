@@ -1,0 +1,94 @@
+//! Everything that reads a file, fed with arbitrary bytes: by cargo-fuzz, and by `tests/readers.rs` in every test run.
+//! A reader may refuse its input; it may not panic, hang, or take memory out of proportion.
+#![allow(dead_code)] // Every fuzz target uses one of them.
+
+use std::path::{Path, PathBuf};
+
+use gatewright::circuit::Netlist;
+use gatewright::data;
+use gatewright::network::Model;
+use gatewright::train::{Checkpoint, Overrides};
+use sha2::{Digest, Sha256};
+
+/// The readers by name; their seeds are in `fuzz/seeds/<name>`. Each returns whether it took the input.
+pub const ALL: [(&str, fn(&[u8]) -> bool); 5] =
+    [("idx", idx), ("cifar", cifar), ("model", model), ("checkpoint", checkpoint), ("config", config)];
+
+/// Remove what the readers were given.
+pub fn clean() {
+    ALL.iter().for_each(|(name, _)| drop(std::fs::remove_dir_all(folder(name))));
+}
+
+/// A folder of this process, in memory where the system has such.
+fn folder(name: &str) -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let root = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
+    let folder = root.join(format!("gatewright-readers-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for inputs");
+    folder
+}
+
+/// The four files of a set: three lengths (u16, little-endian), then their contents and what is left.
+pub fn idx(input: &[u8]) -> bool {
+    let folder = folder("idx");
+    let (lengths, mut rest) = input.split_at(input.len().min(6));
+    let names =
+        ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+    for (i, name) in names.iter().enumerate() {
+        let length = lengths.chunks_exact(2).nth(i).map_or(rest.len(), |l| u16::from_le_bytes([l[0], l[1]]).into());
+        let (file, after) = rest.split_at(length.min(rest.len()));
+        std::fs::write(folder.join(name), file).expect("an input file");
+        rest = after;
+    }
+    open(&folder)
+}
+
+/// One batch, in the place of all six.
+pub fn cifar(input: &[u8]) -> bool {
+    let folder = folder("cifar");
+    for name in (1..=5).map(|i| format!("data_batch_{i}.bin")).chain(["test_batch.bin".into()]) {
+        std::fs::write(folder.join(name), input).expect("an input file");
+    }
+    open(&folder)
+}
+
+fn open(folder: &Path) -> bool {
+    let Ok(data) = data::open(folder.to_str().expect("a plain name"), None) else { return false };
+    for split in [&data.train, &data.test] {
+        assert_eq!(split.pixels.len(), split.len() * data.image.pixels());
+        assert!(split.labels.iter().all(|&label| usize::from(label) < data.classes.len()));
+    }
+    true
+}
+
+/// A model, which whoever reads one turns into a circuit.
+pub fn model(input: &[u8]) -> bool {
+    let Ok(model) = Model::from_bytes(input) else { return false };
+    model.check().expect("a model that was read is sound");
+    let _ = Netlist::from_model(&model);
+    let again = Model::from_bytes(&model.to_bytes().expect("a model that was read can be written"));
+    // NaN differs from itself, but not in its bytes.
+    assert_eq!(again.expect("and read").to_bytes().ok(), model.to_bytes().ok());
+    true
+}
+
+/// A checkpoint, as it is and with its checksum made good.
+pub fn checkpoint(input: &[u8]) -> bool {
+    let is_taken = Checkpoint::from_bytes(input).is_ok();
+    let content = input.get(40..).unwrap_or_default();
+    let sound = [&b"GWCHECK\n"[..], &Sha256::digest(content), content].concat();
+    if let Ok(checkpoint) = Checkpoint::from_bytes(&sound) {
+        let _ = checkpoint.header.settings.resolve(None);
+        let _ = checkpoint.state.tensor("step", 48);
+    }
+    is_taken
+}
+
+/// A configuration, read and resolved.
+pub fn config(input: &[u8]) -> bool {
+    let path = folder("config").join("config.toml");
+    std::fs::write(&path, input).expect("an input file");
+    let Ok(settings) = Overrides::default().resolve(Some(&path)) else { return false };
+    assert_eq!(settings.spelled_out().resolve(None).ok().as_ref(), Some(&settings));
+    true
+}
