@@ -10,13 +10,24 @@ use gatewright::network::Model;
 use gatewright::train::{Checkpoint, Overrides};
 use sha2::{Digest, Sha256};
 
-/// The readers by name; their seeds are in `fuzz/seeds/<name>`. Each returns whether it took the input.
-pub const ALL: [(&str, fn(&[u8]) -> bool); 5] =
-    [("idx", idx), ("cifar", cifar), ("model", model), ("checkpoint", checkpoint), ("config", config)];
+/// Reads an input and returns whether it took it.
+pub type Reader = fn(&[u8]) -> bool;
+
+/// The readers by name; their seeds are in `fuzz/seeds/<name>`.
+pub const ALL: [(&str, Reader); 8] = [
+    ("idx", idx),
+    ("cifar", cifar),
+    ("csv", csv),
+    ("libsvm", libsvm),
+    ("npz", npz),
+    ("model", model),
+    ("checkpoint", checkpoint),
+    ("config", config),
+];
 
 /// Remove what the readers were given.
 pub fn clean() {
-    ALL.iter().for_each(|(name, _)| drop(std::fs::remove_dir_all(folder(name))));
+    ["idx", "cifar", "files", "config"].iter().for_each(|name| drop(std::fs::remove_dir_all(folder(name))));
 }
 
 /// A folder of this process, in memory where the system has such.
@@ -52,8 +63,29 @@ pub fn cifar(input: &[u8]) -> bool {
     open(&folder)
 }
 
-fn open(folder: &Path) -> bool {
-    let Ok(data) = data::open(folder.to_str().expect("a plain name"), None) else { return false };
+/// A table with its label in the last column.
+pub fn csv(input: &[u8]) -> bool {
+    open_file("table.csv", input)
+}
+
+/// Sparse rows, label first.
+pub fn libsvm(input: &[u8]) -> bool {
+    open_file("rows.libsvm", input)
+}
+
+/// An archive of arrays.
+pub fn npz(input: &[u8]) -> bool {
+    open_file("arrays.npz", input)
+}
+
+fn open_file(name: &str, input: &[u8]) -> bool {
+    let path = folder("files").join(name);
+    std::fs::write(&path, input).expect("an input file");
+    open(&path)
+}
+
+fn open(path: &Path) -> bool {
+    let Ok(data) = data::open(path.to_str().expect("a plain name"), None) else { return false };
     for split in [&data.train, &data.test] {
         assert_eq!(split.pixels.len(), split.len() * data.image.pixels());
         assert!(split.labels.iter().all(|&label| usize::from(label) < data.classes.len()));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::network::Model;
 use crate::record::{RunRecord, report};
-use crate::{Result, data, files};
+use crate::{Result, files};
 
 /// Make a self-contained HTML page of a run: curves, confusion, sample predictions, gates, input use
 #[derive(Debug, clap::Args)]
@@ -24,8 +24,9 @@ pub fn run(args: Args) -> Result<()> {
     let run = RunRecord::load(&args.run)?;
     let path = args.run.join("model.safetensors");
     let model = Model::load(&path)?;
-    let data = data::open(&run.settings.data, args.data_dir.as_deref())?;
-    super::check_shape(&path, &model, &data)?;
+    let settings = &run.settings;
+    let data_dir = args.data_dir.as_deref().or(settings.data_dir.as_deref());
+    let data = super::open_for(&path, &model, Some(&settings.data), data_dir, &settings.input)?;
     let out = args.out.unwrap_or_else(|| args.run.join("report.html"));
     files::write_whole(&out, report(&run, &model, &data.test)?.as_bytes())?;
     println!("{}", out.display());

@@ -15,8 +15,9 @@ pub struct Difference {
     pub second: String,
 }
 
-/// Settings that may change when a run is resumed: they say how far it goes, when it is looked at and what is kept.
-const FREE: [&str; 4] = ["steps", "eval-every", "patience", "select"];
+/// Settings that may change when a run is resumed: they say how far it goes, when it is looked at, what is kept, and where
+/// the data lie, which are compared by themselves.
+const FREE: [&str; 5] = ["steps", "eval-every", "patience", "select", "data-dir"];
 
 /// Every setting in which two runs differ, by name.
 pub fn differences(first: &Settings, second: &Settings) -> Vec<Difference> {
