@@ -25,6 +25,7 @@ enum Command {
     Runs(commands::runs::Args),
     Report(commands::report::Args),
     Devices(commands::devices::Args),
+    Profile(Box<commands::profile::Args>),
     /// Measure speed
     #[command(subcommand)]
     Bench(Bench),
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Command::Runs(args) => commands::runs::run(args),
         Command::Report(args) => commands::report::run(args),
         Command::Devices(args) => commands::devices::run(args),
+        Command::Profile(args) => commands::profile::run(*args),
         Command::Bench(Bench::Infer(args)) => commands::bench_infer::run(args),
         Command::Bench(Bench::Step(args)) => commands::bench_step::run(args),
     };

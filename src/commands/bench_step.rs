@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use crate::data::{Dataset, ImageShape, Split};
-use crate::gpu::Gpu;
 use crate::gpu::shader::GradientFormat;
+use crate::gpu::{Clock, Gpu};
 use crate::network::{Initialization, Parametrization};
 use crate::random::Philox;
-use crate::train::{Method, Preset, Settings, Trainer, parse_layers};
+use crate::train::{Bandwidth, Method, Preset, Settings, Trainer, parse_layers};
 use crate::{Error, Result};
 
 /// Time whole training steps on random bits; needs no data set
@@ -80,6 +80,10 @@ pub fn run(args: Args) -> Result<()> {
     times.sort_by(f64::total_cmp);
     let (min, median) = (times[0], times[times.len() / 2]);
     let gates: usize = settings.layers.iter().sum();
+    let peak = gpu.allocated_bytes();
+    let copy = Bandwidth::measure(&gpu, Clock::best(&gpu))?.copy;
+    let bytes = trainer.passes().iter().map(|pass| trainer.traffic().bytes(&pass.label)).sum::<Option<u64>>();
+    let rate = bytes.map(|bytes| bytes as f64 / (min * 1e-3));
     let report = serde_json::json!({
         "adapter": gpu.adapter.name,
         "backend": gpu.adapter.backend,
@@ -93,7 +97,11 @@ pub fn run(args: Args) -> Result<()> {
         "step_ms_min": min,
         "step_ms_median": median,
         "gate_samples_per_s": gates as f64 * f64::from(args.batch) / (min * 1e-3),
-        "peak_gpu_bytes": gpu.allocated_bytes(),
+        "bytes_min": bytes,
+        "gb_per_s": rate.map(|r| r * 1e-9),
+        "copy_gb_per_s": copy * 1e-9,
+        "share_of_copy": rate.map(|r| r / copy),
+        "peak_gpu_bytes": peak,
     });
     if args.json {
         println!("{report}");
@@ -107,8 +115,17 @@ pub fn run(args: Args) -> Result<()> {
         println!(
             "{:.3e} gate·samples/s, {:.1} MiB of buffers",
             gates as f64 * f64::from(args.batch) / (min * 1e-3),
-            gpu.allocated_bytes() as f64 / 1048576.0
+            peak as f64 / 1048576.0
         );
+        if let (Some(bytes), Some(rate)) = (bytes, rate) {
+            println!(
+                "a step moves {:.2} MB at least: {:.3} GB/s, {:.1} % of the {:.2} GB/s of a copy kernel",
+                bytes as f64 * 1e-6,
+                rate * 1e-9,
+                rate / copy * 100.0,
+                copy * 1e-9
+            );
+        }
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ pub mod eval;
 pub mod export;
 pub mod inspect;
 pub mod predict;
+pub mod profile;
 pub mod report;
 pub mod runs;
 pub mod simplify;

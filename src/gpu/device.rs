@@ -266,9 +266,15 @@ impl Gpu {
         }
     }
 
-    /// Bytes of all buffers made on this device.
+    /// Bytes of all buffers made on this device and not released.
     pub fn allocated_bytes(&self) -> u64 {
         self.allocated.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Give a buffer's memory back before its last handle is gone; it may not be used any more.
+    pub fn release(&self, buffer: &wgpu::Buffer) {
+        buffer.destroy();
+        self.allocated.fetch_sub(buffer.size(), std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Wait for everything submitted, then bring the first `count` elements of `buffer` back.

@@ -8,4 +8,4 @@ mod timing;
 
 pub use device::{AdapterSummary, Gpu, adapters, no_adapter};
 pub use kernel::{Kernel, Pass};
-pub use timing::time_passes;
+pub use timing::{Clock, Span, time_passes};

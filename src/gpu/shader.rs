@@ -16,6 +16,7 @@ const FILES: &[(&str, &str)] = files![
     "augment.wgsl",
     "backward_hard.wgsl",
     "backward_sliced.wgsl",
+    "copy.wgsl",
     "count_votes.wgsl",
     "encode.wgsl",
     "evaluate.wgsl",
@@ -229,7 +230,8 @@ impl Variant {
         use GradientFormat::{Bf16, F32, Int8, Int12, Int16};
         use Parametrization::{IwpSigmoid, IwpSin, Op};
         let mut all = Vec::new();
-        for kernel in ["advance", "augment", "encode", "evaluate", "group_sum", "group_sum_soft", "unpack_bits"] {
+        for kernel in ["advance", "augment", "copy", "encode", "evaluate", "group_sum", "group_sum_soft", "unpack_bits"]
+        {
             all.push(Variant::of(kernel));
         }
         for kernel in ["augment", "encode"] {

@@ -3,6 +3,7 @@
 //! A batch goes `Samples` (bytes) → `Workspace::chosen` → bits → each layer's outputs → votes → class gradients → each
 //! layer's gradients and table gradients → logits; `step.rs` lists these passes in order.
 
+mod bandwidth;
 mod checkpoint;
 mod checkpoints;
 mod curves;
@@ -10,6 +11,7 @@ mod differences;
 mod evaluation;
 mod health;
 mod parameters;
+mod profile;
 mod run;
 mod run_folder;
 mod samples;
@@ -17,20 +19,24 @@ mod settings;
 mod step;
 mod stepping;
 mod tensorboard;
+mod traffic;
 mod trainer;
 mod tuning;
 mod workspace;
 
+pub use bandwidth::Bandwidth;
 pub use checkpoint::{Checkpoint, Header, Identity, State, Tensor};
 pub use checkpoints::Cadence;
 pub use curves::curves;
 pub use differences::{Difference, differences, table};
 pub use evaluation::{Evaluation, Evaluator, Mode};
+pub use profile::{Bound, Pace, Profile};
 pub use run::{Beginning, Options, Place, Reporter, run};
 pub use run_folder::{Metrics, RunFolder, best, config_of};
 pub(crate) use samples::padded_rows;
 pub use settings::{Cage, Method, Overrides, Preset, Schedule, Select, Settings, parse_layers};
 pub(crate) use step::PassMaker;
+pub use traffic::Traffic;
 pub use trainer::{Progress, Trainer, draw_model};
 pub use tuning::Tuning;
 pub(crate) use workspace::EncoderTable;

@@ -7,11 +7,12 @@ use super::parameters::Parameters;
 use super::samples::Samples;
 use super::settings::{Schedule, Settings};
 use super::step::{MOST_PARTIALS, PassMaker, StepBuffers};
+use super::traffic::Traffic;
 use super::tuning::Tuning;
 use super::workspace::{Augmented, EncoderTable, Gradients, Workspace};
 use crate::data::{Dataset, ImageShape, Split};
 use crate::gpu::shader::HISTORY;
-use crate::gpu::{Gpu, Pass, structs};
+use crate::gpu::{Clock, Gpu, Pass, Span, structs, time_passes};
 use crate::network::{Draw, Encoder, Layer, Model};
 use crate::{Error, Result};
 
@@ -29,6 +30,7 @@ pub struct Trainer<'a> {
     pub(super) buffers: StepBuffers,
     tabulate: Vec<Pass>,
     step: Vec<Pass>,
+    traffic: Traffic,
     submitted: u32,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
 }
@@ -145,6 +147,7 @@ impl<'a> Trainer<'a> {
         step.extend(make.backward(&parameters, &workspace, &gradients, &buffers, settings)?);
         step.extend(make.update(&model, &parameters, &workspace, &buffers));
         gpu.check()?;
+        let traffic = Traffic::of(&model, &workspace.batch, settings.gradients);
         Ok(Trainer {
             gpu,
             settings: settings.clone(),
@@ -155,6 +158,7 @@ impl<'a> Trainer<'a> {
             buffers,
             tabulate,
             step,
+            traffic,
             submitted: 0,
             in_flight: VecDeque::new(),
         })
@@ -183,6 +187,19 @@ impl<'a> Trainer<'a> {
     /// The passes of one step, in order.
     pub fn passes(&self) -> &[Pass] {
         &self.step
+    }
+
+    /// The bytes that the passes of a step move at least.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Run one step alone and time its passes.
+    pub fn timed_step(&mut self, clock: Clock) -> Result<Vec<Span>> {
+        self.finish()?;
+        let spans = time_passes(self.gpu, &self.step, clock)?;
+        self.submitted += 1;
+        Ok(spans)
     }
 
     /// Submit `count` steps as one command buffer; waits only if too many submissions are under way.

@@ -1,0 +1,88 @@
+//! `profile`: where the time of a configuration's training steps goes.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::gpu::{Clock, Gpu};
+use crate::train::{Bandwidth, Overrides, Pace, Profile, Trainer};
+use crate::{Result, data, files};
+
+/// Time every kernel of real training steps, layer by layer, beside what the adapter can do
+///
+/// Takes every setting of `train`. A trace opens in chrome://tracing and ui.perfetto.dev.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    settings: Overrides,
+    /// TOML file of settings; flags win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Steps timed; between any two of them others run untimed
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Write a trace in Chrome's format
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Adapter, by number or name (see `devices`)
+    #[arg(long)]
+    adapter: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Steps in a submission of untimed ones.
+const UNTIMED: u32 = 4;
+
+/// Print the profile, and write the trace where asked for.
+pub fn run(args: Args) -> Result<()> {
+    let settings = args.settings.resolve(args.config.as_deref())?;
+    let data = data::open(&settings.data, args.settings.data_dir.as_deref())?;
+    settings.check_classes(data.classes.len())?;
+    let (data, _) = data.hold_out(settings.validation, settings.seed)?;
+    let gpu = Gpu::open(args.adapter.as_deref())?;
+    let mut trainer = Trainer::new(&gpu, &settings, &data)?;
+    let buffers = gpu.allocated_bytes();
+    let clock = Clock::best(&gpu);
+    let mut profile = Profile::new(&trainer, clock);
+    profile.set_bandwidth(Bandwidth::measure(&gpu, clock)?);
+    trainer.submit(UNTIMED)?;
+    trainer.finish()?;
+    let mut pace = Pace { step: f64::INFINITY, host: f64::INFINITY };
+    for _ in 0..args.rounds {
+        let began = Instant::now();
+        trainer.submit(UNTIMED)?;
+        pace.host = pace.host.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
+        trainer.finish()?;
+        pace.step = pace.step.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
+        profile.time_step(&mut trainer)?;
+    }
+    profile.set_pace(pace);
+    if let Some(path) = &args.trace {
+        files::write_whole(path, profile.trace(&gpu.adapter.name).to_string().as_bytes())?;
+    }
+    if args.json {
+        let mut report = profile.json();
+        report["adapter"] = gpu.adapter.name.clone().into();
+        report["backend"] = gpu.adapter.backend.clone().into();
+        report["layers"] = settings.layers.clone().into();
+        report["batch"] = settings.batch.into();
+        report["gpu_bytes"] = buffers.into();
+        println!("{report:#}");
+        return Ok(());
+    }
+    println!("{} ({})", gpu.adapter.name, gpu.adapter.backend);
+    let gates: usize = settings.layers.iter().sum();
+    println!(
+        "{gates} gates in {} layers on {} input bits, batch {}, {:.1} MiB of GPU buffers",
+        settings.layers.len(),
+        trainer.model().encoder.features(),
+        settings.batch,
+        buffers as f64 / 1048576.0
+    );
+    print!("{}", profile.table());
+    if let Some(path) = &args.trace {
+        println!("trace: {}", path.display());
+    }
+    Ok(())
+}

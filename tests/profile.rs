@@ -1,0 +1,139 @@
+//! Profiling: clocks, the bytes that passes move, what `bench step`, `profile` and `train --profile` tell.
+
+mod device;
+
+use std::process::Command;
+
+use device::devices;
+use gatewright::data::{Dataset, ImageShape, Split};
+use gatewright::gpu::shader::GradientFormat;
+use gatewright::gpu::{Clock, Gpu};
+use gatewright::random::Philox;
+use gatewright::train::{Bandwidth, Preset, Settings, Trainer};
+use serde_json::Value;
+
+/// 64 random images of 6 × 6 bytes in 4 classes.
+fn noise() -> Dataset {
+    let mut rng = Philox::new(5, 0);
+    let pixels = (0..64 * 36).map(|_| rng.below(256) as u8).collect();
+    let labels = (0..64).map(|_| rng.below(4) as u8).collect();
+    Dataset {
+        name: "noise".into(),
+        classes: (0..4).map(|c| c.to_string()).collect(),
+        image: ImageShape { channels: 1, height: 6, width: 6 },
+        table: None,
+        train: Split { pixels, labels },
+        test: Split { pixels: Vec::new(), labels: Vec::new() },
+    }
+}
+
+fn settings() -> Settings {
+    Settings { layers: vec![80, 60, 40], batch: 40, rare: 0.0, ..Preset::Quick.settings() }
+}
+
+/// What `gatewright` prints as JSON.
+fn told(args: &[&str]) -> Value {
+    let out = Command::new(env!("CARGO_BIN_EXE_gatewright")).args(args).output().unwrap();
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+#[test]
+fn every_clock_times_every_pass_and_changes_nothing() {
+    let gpu = Gpu::open(None).unwrap();
+    let logits = |clock: Option<Clock>| {
+        let mut trainer = Trainer::new(&gpu, &settings(), &noise()).unwrap();
+        for _ in 0..3 {
+            let Some(clock) = clock else {
+                trainer.submit(1).unwrap();
+                continue;
+            };
+            let spans = trainer.timed_step(clock).unwrap();
+            assert_eq!(spans.len(), trainer.passes().len());
+            assert!(spans.iter().all(|s| s.seconds >= 0.0 && s.start >= 0.0), "{clock:?}: {spans:?}");
+            assert!(spans.is_sorted_by(|a, b| a.start <= b.start), "{clock:?}: {spans:?}");
+            assert!(spans.iter().map(|s| s.seconds).sum::<f64>() > 0.0, "{clock:?}");
+        }
+        assert_eq!(trainer.steps(), 3);
+        trainer.download().unwrap().layers.iter().map(|l| l.logits.clone()).collect::<Vec<_>>()
+    };
+    let untimed = logits(None);
+    let features = gpu.device.features();
+    let has = |clock| match clock {
+        Clock::InsidePasses => features.contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
+        Clock::PassBoundaries => features.contains(wgpu::Features::TIMESTAMP_QUERY),
+        Clock::Host => true,
+    };
+    for clock in [Clock::InsidePasses, Clock::PassBoundaries, Clock::Host].into_iter().filter(|&c| has(c)) {
+        assert_eq!(logits(Some(clock)), untimed, "{clock:?}");
+    }
+    assert_eq!(Clock::best(&Gpu::open_plain().unwrap()), Clock::Host);
+}
+
+#[test]
+fn every_pass_of_a_step_has_least_bytes() {
+    for gpu in &devices() {
+        for gradients in [GradientFormat::Int8, GradientFormat::Bf16] {
+            for shift in [0, 1] {
+                let settings = Settings { gradients, shift, ..settings() };
+                let trainer = Trainer::new(gpu, &settings, &noise()).unwrap();
+                for pass in trainer.passes() {
+                    let bytes = trainer.traffic().bytes(&pass.label);
+                    assert!(bytes.is_some_and(|b| b > 0), "{}", pass.label);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn bandwidth_is_measured_and_its_memory_given_back() {
+    for gpu in &devices() {
+        let before = gpu.allocated_bytes();
+        let bandwidth = Bandwidth::measure(gpu, Clock::best(gpu)).unwrap();
+        assert!(bandwidth.copy.is_finite() && bandwidth.copy > 1e6, "{bandwidth:?}");
+        assert!(bandwidth.dispatch.is_finite() && bandwidth.dispatch >= 0.0, "{bandwidth:?}");
+        assert_eq!(gpu.allocated_bytes(), before);
+    }
+}
+
+#[test]
+fn bench_step_tells_the_share_of_a_copy() {
+    let args = ["bench", "step", "--layers", "2x500", "--inputs", "50", "--batch", "33", "--rounds", "2", "--json"];
+    let report = told(&args);
+    let rate = number(&report["bytes_min"]) / number(&report["step_ms_min"]) * 1e-6;
+    assert!((number(&report["gb_per_s"]) / rate - 1.0).abs() < 1e-9, "{report}");
+    let share = number(&report["gb_per_s"]) / number(&report["copy_gb_per_s"]);
+    assert!((number(&report["share_of_copy"]) / share - 1.0).abs() < 1e-9, "{report}");
+}
+
+#[test]
+fn profile_accounts_for_the_whole_step_and_leaves_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.json");
+    let path = trace.to_str().unwrap();
+    let report =
+        told(&["profile", "--layers", "60,40,50", "--batch", "64", "--rounds", "3", "--json", "--trace", path]);
+    let sum =
+        |rows: &str, what: &str| -> f64 { report[rows].as_array().unwrap().iter().map(|row| number(&row[what])).sum() };
+    for rows in ["kernels", "passes"] {
+        assert!((sum(rows, "share") - 1.0).abs() < 1e-9, "{report}");
+        assert_eq!(sum(rows, "calls"), number(&report["step"]["calls"]));
+        assert_eq!(sum(rows, "bytes_min"), number(&report["step"]["bytes_min"]));
+    }
+    assert_eq!(number(&report["timed_steps"]), 3.0);
+    assert!(["gpu", "dispatch", "host"].contains(&report["bound"].as_str().unwrap()), "{report}");
+    assert!(number(&report["host_us_per_step"]) > 0.0 && number(&report["copy_bytes_per_s"]) > 0.0);
+    // Three layers: tabulate, forward, backward and update each; select, encode, advance, votes, loss, slices once.
+    assert_eq!(number(&report["step"]["calls"]), 18.0);
+
+    let trace: Value = serde_json::from_slice(&std::fs::read(&trace).unwrap()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let complete: Vec<_> = events.iter().filter(|e| e["ph"] == "X").collect();
+    assert_eq!(complete.len(), 3 * (18 + 1));
+    assert!(complete.iter().all(|e| number(&e["ts"]) >= 0.0 && number(&e["dur"]) >= 0.0 && e["tid"].is_u64()));
+}
