@@ -26,9 +26,18 @@ enum Command {
     Report(commands::report::Args),
     Devices(commands::devices::Args),
     Profile(Box<commands::profile::Args>),
+    /// Describe and download data sets
+    #[command(subcommand)]
+    Data(Data),
     /// Measure speed
     #[command(subcommand)]
     Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Data {
+    Info(Box<commands::data_info::Args>),
+    Fetch(commands::data_fetch::Args),
 }
 
 #[derive(Subcommand)]
@@ -59,6 +68,8 @@ fn main() -> ExitCode {
         Command::Report(args) => commands::report::run(args),
         Command::Devices(args) => commands::devices::run(args),
         Command::Profile(args) => commands::profile::run(*args),
+        Command::Data(Data::Info(args)) => commands::data_info::run(*args),
+        Command::Data(Data::Fetch(args)) => commands::data_fetch::run(args),
         Command::Bench(Bench::Infer(args)) => commands::bench_infer::run(args),
         Command::Bench(Bench::Step(args)) => commands::bench_step::run(args),
     };

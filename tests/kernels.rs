@@ -17,7 +17,7 @@ use gatewright::gpu::structs;
 use gatewright::network::{Encoder, Layer, Parametrization};
 use gatewright::random::{Philox, key};
 use gatewright::reference::{self, Constants, Moments, Step, parametrization as twin};
-use gatewright::train::Cage;
+use gatewright::train::{Augmentation, Cage, Preset, Settings};
 
 const PARAMETRIZATIONS: [Parametrization; 3] =
     [Parametrization::IwpSin, Parametrization::IwpSigmoid, Parametrization::Op];
@@ -114,11 +114,23 @@ fn select_batch_takes_evaluation_samples_in_order() {
 
 #[test]
 fn augment_moves_each_image_as_its_twin_does() {
+    let settings =
+        |shift, flip, rotate, resized_crop| Settings { shift, flip, rotate, resized_crop, ..Preset::Quick.settings() };
+    let ways = [
+        settings(1, false, 0.0, 1.0),
+        settings(9, false, 0.0, 1.0),
+        settings(0, true, 0.0, 1.0),
+        settings(0, false, 15.0, 1.0),
+        settings(0, false, 0.0, 0.1),
+        settings(2, true, 45.0, 0.5),
+    ];
     let mut rng = Philox::new(21, 0);
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
         for (i, (channels, height, width)) in [(1, 1, 1), (1, 5, 7), (3, 6, 4), (1, 28, 28)].into_iter().enumerate() {
-            for (size, shift) in [(1, 1), (33, 2), (64, 9)] {
+            for (j, way) in ways.iter().enumerate() {
+                let augmentation = Augmentation::of(way).unwrap();
+                let size = [1, 33, 64][j % 3];
                 let image = ImageShape { channels, height, width };
                 let (pixels, samples, words) = (image.pixels(), size + 5, usize::div_ceil(size, 32));
                 let row_words = pixels.div_ceil(4);
@@ -135,25 +147,32 @@ fn augment_moves_each_image_as_its_twin_does() {
                     row_words: row_words as u32,
                     width: width as u32,
                     height: height as u32,
-                    shift,
+                    shift: augmentation.shift,
+                    flip: u32::from(augmentation.flip),
+                    least_side: augmentation.least_side,
                     key0,
                     key1,
                     ..batch(samples, size, 2)
                 };
                 let made = gpu.storage("augmented", (words * 32 * row_words * 4) as u64);
-                let buffers = [
-                    (0, &gpu.uniform("batch", &batch)),
-                    (1, &gpu.storage_of("chosen", &chosen)),
-                    (2, &gpu.storage_of("pixels", &padded)),
-                    (3, &state_buffer(gpu, state(step, 0, 0))),
-                    (4, &made),
+                let turns = gpu.storage_of("turns", &augmentation.turns_table());
+                let [batch, chosen_buffer, padded] = [
+                    gpu.uniform("batch", &batch),
+                    gpu.storage_of("chosen", &chosen),
+                    gpu.storage_of("pixels", &padded),
                 ];
-                bench.run(Variant::of("augment"), &buffers, [3, 1]);
+                let step_buffer = state_buffer(gpu, state(step, 0, 0));
+                let mut buffers = vec![(0, &batch), (1, &chosen_buffer), (2, &padded), (3, &step_buffer), (4, &made)];
+                if augmentation.is_warped() {
+                    buffers.push((5, &turns));
+                }
+                let variant = Variant { warped: augmentation.is_warped(), ..Variant::of("augment") };
+                bench.run(variant, &buffers, [3, 1]);
                 let made: Vec<u8> = bench.read(&made, words * 32 * row_words * 4);
                 for (place, made) in made.chunks_exact(row_words * 4).enumerate() {
-                    let movement = reference::movement(seed, step, place as u32, shift);
+                    let movement = reference::movement(seed, step, place as u32, image, &augmentation);
                     let expected = reference::augment(&rows[chosen[place] as usize], image, movement);
-                    assert_eq!(made[..pixels], expected, "place {place} of {size}, {image:?}, shift {shift}");
+                    assert_eq!(made[..pixels], expected, "place {place} of {size}, {image:?}, {movement:?}");
                 }
             }
         }

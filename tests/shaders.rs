@@ -127,6 +127,8 @@ fn host_structures_are_laid_out_as_the_shaders() {
                 width,
                 height,
                 shift,
+                flip,
+                least_side,
                 pad
             }),
         ),

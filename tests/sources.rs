@@ -284,3 +284,42 @@ fn an_emnist_split_is_found_by_its_name_among_others() {
     let missing = open_with("kmnist", Some(data.path()), &Options::default(), Coding::Learned { thresholds: 3 });
     assert!(missing.unwrap_err().to_string().contains("kmnist"));
 }
+
+/// What `data info --json` says of a path.
+fn info(arguments: &[&str]) -> serde_json::Value {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_gatewright"))
+        .args(["data", "info", "--json"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn data_info_tells_what_a_set_holds() {
+    let (folder, path) = written("made.npz", &npz(&coloured(), true));
+    let sheet = folder.path().join("sheet.png");
+    let told = info(&[path.to_str().unwrap(), "--png", sheet.to_str().unwrap()]);
+    assert_eq!(
+        (&told["kind"], &told["train_samples"], &told["test_samples"]),
+        (&"images".into(), &2.into(), &1.into())
+    );
+    assert_eq!(told["train_by_class"], serde_json::json!([1, 1]));
+    // The bytes of the first channel are 0, 3, …, 21.
+    assert_eq!(told["values"][0], serde_json::json!({ "least": 0, "greatest": 21, "mean": 10.5 }));
+    // Two classes of images shown 24 times as large, with 4 pixels between.
+    let sheet = image::open(sheet).unwrap();
+    assert_eq!((sheet.width(), sheet.height()), (12 * 52 + 4, 2 * 52 + 4));
+
+    let (_folder, path) = written("made.csv", b"x,w,y\n1,a,p\n2,b,q\n3,c,p\n4,a,q\n5,b,p\n6,c,q\n");
+    let told = info(&[path.to_str().unwrap(), "--test-fraction", "0.34"]);
+    assert_eq!(
+        (&told["kind"], &told["label"], &told["columns"][1]["name"]),
+        (&"table".into(), &"y".into(), &"w".into())
+    );
+    assert_eq!((&told["train_samples"], &told["test_by_class"]), (&4.into(), &serde_json::json!([1, 1])));
+    let refused =
+        std::process::Command::new(env!("CARGO_BIN_EXE_gatewright")).args(["data", "info", "nothing"]).output();
+    assert_eq!(refused.unwrap().status.code(), Some(2));
+}

@@ -27,9 +27,9 @@ struct Batch {
     width: u32,        // pixels a row of an image
     height: u32,       // rows of an image
     shift: u32,        // augmentation: pixels an image may move each way
+    flip: u32,         // augmentation: 1 if half of the images are mirrored
+    least_side: u32,   // augmentation: least side of the part that is shown, in 2^-14 of the image's
     pad0: u32,
-    pad1: u32,
-    pad2: u32,
 }
 
 // What does not change during a run.

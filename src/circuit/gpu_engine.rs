@@ -114,7 +114,9 @@ impl<'a> GpuEngine<'a> {
             width: 1,
             height: 1,
             shift: 0,
-            pad: [0; 3],
+            flip: 0,
+            least_side: 16_384,
+            pad: 0,
         };
         let words = u64::from(words);
         let batch_uniform = gpu.uniform("batch", &batch);

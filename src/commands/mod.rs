@@ -9,6 +9,8 @@ use crate::{Error, Result};
 
 pub mod bench_infer;
 pub mod bench_step;
+pub mod data_fetch;
+pub mod data_info;
 pub mod devices;
 pub mod eval;
 pub mod export;

@@ -3,7 +3,9 @@
 mod arrays;
 mod cifar;
 mod classes;
+mod contact_sheet;
 mod embedded;
+mod fetch;
 mod hold_out;
 mod idx;
 mod idx_folder;
@@ -19,9 +21,11 @@ mod table;
 
 use std::path::Path;
 
+pub use contact_sheet::contact_sheet;
+pub use fetch::{Remote, RemoteFile};
 pub use options::{EncoderKind, Options};
 pub use picture::read_image;
-pub use source::{is_named, is_table, open, open_with};
+pub use source::{home, is_named, is_table, open, open_with};
 pub(crate) use table::normal_quantile;
 pub use table::{Bit, Coding as ColumnCoding, Column, Table, read_rows};
 

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Coding, Dataset, Options, arrays, cifar, embedded, idx_folder, image_folder, libsvm, sources, table};
+use super::{
+    Coding, Dataset, Options, Remote, arrays, cifar, embedded, idx_folder, image_folder, libsvm, sources, table,
+};
 use crate::{Error, Result};
 
 /// Environment variable: a folder of data sets, each in a folder of its name.
@@ -58,10 +60,23 @@ pub fn open_with(name_or_path: &str, data_dir: Option<&Path>, options: &Options,
     if let Some(folder) = data_dir.filter(|folder| !folder.is_dir()) {
         return Err(Error::input(folder, "the data folder does not exist; create it or name another"));
     }
-    let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let chosen: Vec<PathBuf> = data_dir.map(Path::to_owned).into_iter().chain(variable).collect();
-    let cache = std::env::home_dir().map(|home| home.join(".cache").join("gatewright-data"));
-    open_among(name_or_path, &chosen, cache, options, coding)
+    let chosen: Vec<PathBuf> = data_dir.map(Path::to_owned).into_iter().chain(variable()).collect();
+    open_among(name_or_path, &chosen, cache(), options, coding)
+}
+
+/// The folder of data sets that the environment names.
+fn variable() -> Option<PathBuf> {
+    std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The folder of data sets that is always looked at.
+fn cache() -> Option<PathBuf> {
+    std::env::home_dir().map(|home| home.join(".cache").join("gatewright-data"))
+}
+
+/// Where downloaded data sets go.
+pub fn home() -> Option<PathBuf> {
+    variable().or_else(cache)
 }
 
 /// [`open`], with the folders of data sets that the user chose, and the one that is always looked at.
@@ -99,9 +114,11 @@ fn open_among(
 fn not_found(name: &str, places: &[PathBuf]) -> Error {
     let looked = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" or ");
     let files = if name.starts_with("cifar-") { "binary version" } else { "four IDX files" };
+    let fetch =
+        if Remote::named(name).is_some() { format!("fetch it by `data fetch {name}`, ") } else { String::new() };
     Error::usage(format!(
-        "{name} was not found, there is no folder {looked}; put its {files} into such a folder, set {VARIABLE} to the \
-         folder that holds {name}/, or give the path of its own folder"
+        "{name} was not found, there is no folder {looked}; {fetch}put its {files} into such a folder, set {VARIABLE} to \
+         the folder that holds {name}/, or give the path of its own folder"
     ))
 }
 

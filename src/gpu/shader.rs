@@ -109,6 +109,8 @@ pub struct Variant {
     pub keep: bool,
     /// Soft forward: the selected gates' tables instead of the parametrization's.
     pub selected: bool,
+    /// Augmentation: images are flipped, turned or scaled, not only shifted.
+    pub warped: bool,
     /// Encoding: pixels lie in four buffers instead of one.
     pub shards: bool,
 }
@@ -135,6 +137,7 @@ impl Variant {
             consumer_class: false,
             keep: true,
             selected: false,
+            warped: false,
             shards: false,
         }
     }
@@ -152,6 +155,7 @@ impl Variant {
             "LANES_SHARE" => self.lanes > 1,
             "SELECTED" => self.selected,
             "SHARDS" => self.shards,
+            "WARPED" => self.warped,
             _ => unreachable!("no shader asks for {name}"),
         }
     }
@@ -236,6 +240,9 @@ impl Variant {
         }
         for kernel in ["augment", "encode"] {
             all.push(Variant { shards: true, ..Variant::of(kernel) });
+        }
+        for shards in [false, true] {
+            all.push(Variant { warped: true, shards, ..Variant::of("augment") });
         }
         for training in [true, false] {
             all.push(Variant { training, ..Variant::of("select_batch") });

@@ -33,7 +33,9 @@ pub struct Batch {
     pub width: u32,
     pub height: u32,
     pub shift: u32,
-    pub pad: [u32; 3],
+    pub flip: u32,
+    pub least_side: u32,
+    pub pad: u32,
 }
 
 /// What does not change during a run.

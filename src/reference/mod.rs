@@ -32,7 +32,7 @@ mod unpack_bits;
 mod update;
 
 pub use advance::{Step, advance, learning_rate};
-pub use augment::{augment, movement};
+pub use augment::{Movement, STILL, augment, movement};
 pub use backward_hard::{add_table_gradients, input_gradients};
 pub use backward_sliced::sliced_input_gradients;
 pub use backward_soft::{Adjoints, backward_soft};

@@ -57,7 +57,7 @@ impl Evaluator {
         let chunk = (64 << 20) / (widest * 4) / 32 * 32;
         let chunk = chunk.clamp(32, CHUNK).min(split.len().next_multiple_of(32)) as u32;
         let seed = trainer.settings().seed;
-        let workspace = Workspace::new(gpu, model, parameters, &samples, chunk, seed, 0);
+        let workspace = Workspace::new(gpu, model, parameters, &samples, chunk, seed, None);
         let judged = gpu.storage("judged", split.len() as u64 * 8);
         let chunks = samples.count.div_ceil(chunk);
         let all_votes = gpu.storage("all votes", u64::from(chunks) * workspace.votes.size());

@@ -3,6 +3,7 @@
 //! A batch goes `Samples` (bytes) → `Workspace::chosen` → bits → each layer's outputs → votes → class gradients → each
 //! layer's gradients and table gradients → logits; `step.rs` lists these passes in order.
 
+mod augmentation;
 mod bandwidth;
 mod checkpoint;
 mod checkpoints;
@@ -24,6 +25,7 @@ mod trainer;
 mod tuning;
 mod workspace;
 
+pub use augmentation::Augmentation;
 pub use bandwidth::Bandwidth;
 pub use checkpoint::{Checkpoint, Header, Identity, State, Tensor};
 pub use checkpoints::Cadence;

@@ -81,6 +81,12 @@ pub struct Settings {
     pub validation: f64,
     /// Augmentation: pixels a training image may move each way, afresh every time; 0 is none.
     pub shift: u32,
+    /// Augmentation: whether half of the training images are mirrored left to right.
+    pub flip: bool,
+    /// Augmentation: degrees by which a training image may be turned either way, 0 to 45.
+    pub rotate: f64,
+    /// Augmentation: least side of the part of a training image that is shown, as a fraction of the image's, 0.1 to 1.
+    pub resized_crop: f64,
     /// Thermometer thresholds a channel, 1 to 255.
     pub thresholds: usize,
     /// Input bits set, or unset, in less than this fraction of the training samples are left out.
@@ -142,6 +148,9 @@ impl Preset {
             input: data::Options::default(),
             validation: 0.05,
             shift: 0,
+            flip: false,
+            rotate: 0.0,
+            resized_crop: 1.0,
             thresholds: 3,
             rare: 0.1,
             layers: vec![6000; 6],
@@ -235,9 +244,20 @@ pub struct Overrides {
     /// Fraction of the training samples held out for validation
     #[arg(long, value_name = "FRACTION")]
     pub validation: Option<f64>,
-    /// Augmentation: move each training image by up to this many pixels each way, afresh every time
+    /// Augmentation: move each training image by up to this many pixels each way, afresh every time (a random crop of the
+    /// image with as much black around it)
     #[arg(long, value_name = "PIXELS")]
     pub shift: Option<u32>,
+    /// Augmentation: mirror half of the training images, left to right
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub flip: Option<bool>,
+    /// Augmentation: turn each training image by up to this many degrees either way, up to 45
+    #[arg(long, value_name = "DEGREES")]
+    pub rotate: Option<f64>,
+    /// Augmentation: show a random part of each training image, its width and height between this fraction and all of the
+    /// image's, in its full size
+    #[arg(long, value_name = "FRACTION")]
+    pub resized_crop: Option<f64>,
     /// Thermometer thresholds a channel
     #[arg(long, value_name = "T")]
     pub thresholds: Option<usize>,
@@ -355,6 +375,9 @@ impl Overrides {
             data,
             validation,
             shift,
+            flip,
+            rotate,
+            resized_crop,
             thresholds,
             rare,
             wiring,
@@ -444,6 +467,9 @@ impl Settings {
             data_dir: self.data_dir.clone(),
             validation: Some(self.validation),
             shift: Some(self.shift),
+            flip: Some(self.flip),
+            rotate: Some(self.rotate),
+            resized_crop: Some(self.resized_crop),
             thresholds: Some(self.thresholds),
             rare: Some(self.rare),
             layers: Some(layers.join(",")),
@@ -530,6 +556,12 @@ impl Settings {
         }
         if self.shift > 64 {
             return Err(Error::usage(format!("--shift takes 0 to 64 pixels, not {}", self.shift)));
+        }
+        if !(0.0..=45.0).contains(&self.rotate) {
+            return Err(Error::usage(format!("--rotate takes 0 to 45 degrees, not {}", self.rotate)));
+        }
+        if !(0.1..=1.0).contains(&self.resized_crop) {
+            return Err(Error::usage(format!("--resized-crop takes 0.1 to 1, not {}", self.resized_crop)));
         }
         if !(0.0..=0.5).contains(&self.rare) {
             return Err(Error::usage(format!("--rare must be from 0 to 0.5, not {}", self.rare)));

@@ -80,9 +80,10 @@ impl<'a> PassMaker<'a> {
         let mut pixels = vec![(0, &w.batch_uniform), (1, &w.chosen), (2, &samples.pixels[0])];
         pixels.extend(shards);
         if let Some(augmented) = augmented {
-            let buffers = [pixels, vec![(3, step), (4, &augmented.pixels)]].concat();
-            let groups = self.groups(samples.row_words * w.words * 32, 64, 16);
-            let variant = Variant { shards: sharded, ..Variant::of("augment") };
+            let mut buffers = [pixels, vec![(3, step), (4, &augmented.pixels)]].concat();
+            buffers.extend(augmented.turns.iter().map(|turns| (5, turns)));
+            let groups = self.groups(samples.row_words * w.words * 32, 64, 32);
+            let variant = Variant { shards: sharded, warped: augmented.turns.is_some(), ..Variant::of("augment") };
             passes.push(self.pass(variant, "augment".into(), &buffers, groups));
             pixels = vec![(0, &w.batch_uniform), (1, &augmented.places), (2, &augmented.pixels)];
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::augmentation::Augmentation;
 use super::checkpoint::{State, Tensor};
 use super::parameters::Parameters;
 use super::samples::Samples;
@@ -109,9 +110,15 @@ impl<'a> Trainer<'a> {
         let samples = Samples::upload(gpu, train, model.image)?;
         let parameters = Parameters::upload(gpu, &model);
         let encoder = EncoderTable::upload(gpu, &model.encoder, samples.row_words);
-        let (batch, seed, shift) = (settings.batch, settings.seed, settings.shift);
-        let workspace = Workspace::new(gpu, &model, &parameters, &samples, batch, seed, shift);
-        let augmented = (settings.shift > 0).then(|| Augmented::new(gpu, &workspace));
+        let (batch, seed) = (settings.batch, settings.seed);
+        let augmentation = Augmentation::of(settings);
+        if augmentation.is_some() && model.table.is_some() {
+            return Err(Error::usage(
+                "rows of a table cannot be moved; leave out --shift, --flip, --rotate and --resized-crop",
+            ));
+        }
+        let workspace = Workspace::new(gpu, &model, &parameters, &samples, batch, seed, augmentation.as_ref());
+        let augmented = augmentation.as_ref().map(|how| Augmented::new(gpu, &workspace, how));
         let gradients = Gradients::new(gpu, &model, workspace.words, settings.gradients);
         let constants = constants(settings, &model, samples.count);
         let state = structs::Step {

@@ -1,5 +1,6 @@
 //! What one batch size needs on the GPU: chosen samples, bits, activations, votes, gradients.
 
+use super::augmentation::Augmentation;
 use super::parameters::Parameters;
 use super::samples::Samples;
 use super::step::MOST_PARTIALS;
@@ -67,15 +68,18 @@ pub struct Augmented {
     pub pixels: wgpu::Buffer,
     /// `[words · 32]` u32: 0, 1, 2, …
     pub places: wgpu::Buffer,
+    /// [`Augmentation::turns_table`], where images are more than shifted.
+    pub turns: Option<wgpu::Buffer>,
 }
 
 impl Augmented {
     /// Make them for a workspace.
-    pub fn new(gpu: &Gpu, w: &Workspace) -> Self {
+    pub fn new(gpu: &Gpu, w: &Workspace, how: &Augmentation) -> Self {
         let places: Vec<u32> = (0..w.words * 32).collect();
         Augmented {
             pixels: gpu.storage("augmented pixels", places.len() as u64 * u64::from(w.batch.row_words) * 4),
             places: gpu.storage_of("places", &places),
+            turns: how.is_warped().then(|| gpu.storage_of("turns", &how.turns_table())),
         }
     }
 }
@@ -91,7 +95,7 @@ pub struct Gradients {
 }
 
 impl Workspace {
-    /// Make buffers for batches of `size` samples of `samples`, whose images `augment` may move by `shift` pixels.
+    /// Make buffers for batches of `size` samples of `samples`, whose images `augment` moves as `augmentation` says.
     pub fn new(
         gpu: &Gpu,
         model: &Model,
@@ -99,7 +103,7 @@ impl Workspace {
         samples: &Samples,
         size: u32,
         seed: u64,
-        shift: u32,
+        augmentation: Option<&Augmentation>,
     ) -> Self {
         let words = size.div_ceil(32);
         let features = model.encoder.features() as u32;
@@ -118,8 +122,10 @@ impl Workspace {
             shard: samples.shard,
             width: model.image.width as u32,
             height: model.image.height as u32,
-            shift,
-            pad: [0; 3],
+            shift: augmentation.map_or(0, |how| how.shift),
+            flip: augmentation.map_or(0, |how| u32::from(how.flip)),
+            least_side: augmentation.map_or(0, |how| how.least_side),
+            pad: 0,
         };
         let layers = parameters.layers.iter().enumerate().map(|(i, layer)| {
             let shape = structs::Layer {

@@ -198,7 +198,9 @@ pub fn batch(samples: usize, size: usize, classes: usize) -> structs::Batch {
         width: 1,
         height: 1,
         shift: 0,
-        pad: [0; 3],
+        flip: 0,
+        least_side: 16_384,
+        pad: 0,
     }
 }
 
