@@ -129,7 +129,7 @@ fn host_structures_are_laid_out_as_the_shaders() {
                 shift,
                 flip,
                 least_side,
-                pad
+                ring
             }),
         ),
         (

@@ -215,6 +215,29 @@ fn the_same_seed_gives_the_same_bytes() {
     }
 }
 
+/// Samples that do not stay on the device come in the same order, however the steps are submitted, batches that straddle
+/// epochs and rows that are padded included.
+#[test]
+fn streamed_samples_train_to_the_same_bytes() {
+    let train = noise(150, 21, 5, 2);
+    for gpu in &devices() {
+        let settings = Settings { seed: 4, ..small(&[100, 90, 50], 33) };
+        let data = dataset(row(21), 5, train.clone());
+        let encoder = Encoder::thermometer(data.image, settings.thresholds).unwrap();
+        let model = draw_model(&settings, "noise", data.image, &data.classes, encoder).unwrap();
+        let usual = Tuning::for_adapter(&gpu.adapter);
+        let bytes = |most_resident_bytes, submissions: &[u32]| {
+            let tuning = Tuning { most_resident_bytes, ..usual };
+            let mut trainer = Trainer::with_model(gpu, &settings, model.clone(), &train, tuning).unwrap();
+            submissions.iter().for_each(|&steps| trainer.submit(steps).unwrap());
+            trainer.download().unwrap().to_bytes().unwrap()
+        };
+        let resident = bytes(u64::MAX, &[300]);
+        assert!(resident == bytes(0, &[300]), "more steps than a ring holds");
+        assert!(resident == bytes(0, &[1, 2, 100, 197]));
+    }
+}
+
 /// Sizes around words of 32 and chunks of 1,024 samples, so that the last batch is partial.
 #[test]
 fn every_sample_is_evaluated_once_as_the_twin_does() {

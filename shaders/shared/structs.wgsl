@@ -29,7 +29,7 @@ struct Batch {
     shift: u32,        // augmentation: pixels an image may move each way
     flip: u32,         // augmentation: 1 if half of the images are mirrored
     least_side: u32,   // augmentation: least side of the part that is shown, in 2^-14 of the image's
-    pad0: u32,
+    ring: u32,         // steps whose samples are on the device at once, in order; 0: all samples are
 }
 
 // What does not change during a run.

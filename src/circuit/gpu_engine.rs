@@ -116,7 +116,7 @@ impl<'a> GpuEngine<'a> {
             shift: 0,
             flip: 0,
             least_side: 16_384,
-            pad: 0,
+            ring: 0,
         };
         let words = u64::from(words);
         let batch_uniform = gpu.uniform("batch", &batch);

@@ -35,7 +35,7 @@ pub struct Batch {
     pub shift: u32,
     pub flip: u32,
     pub least_side: u32,
-    pub pad: u32,
+    pub ring: u32,
 }
 
 /// What does not change during a run.

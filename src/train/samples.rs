@@ -1,9 +1,10 @@
-//! A split on the GPU: pixels as bytes, labels, uploaded once.
+//! A split on the GPU: pixels as bytes, labels, uploaded once, or streamed through a ring where they do not fit.
 
 use std::borrow::Cow;
 
 use crate::data::{ImageShape, Split};
 use crate::gpu::Gpu;
+use crate::random::permuted;
 use crate::{Error, Result};
 
 /// Shards that one kernel can bind beside its other buffers under wgpu's default limits.
@@ -21,6 +22,77 @@ pub struct Samples {
     pub pixels: Vec<wgpu::Buffer>,
     /// `[samples]` u32.
     pub labels: wgpu::Buffer,
+    /// Steps whose samples the buffers hold, of [`Stream`]; 0 if they hold all samples.
+    pub ring: u32,
+}
+
+/// Bytes that a ring of streamed samples takes at most.
+const RING_BYTES: usize = 64 << 20;
+/// Steps of a ring at most.
+const RING_STEPS: usize = 256;
+
+/// Training samples on the host, of which the device holds those of the next steps.
+///
+/// The order is that of resident samples: the same permutation an epoch, looked up on the host. Writes are queued before
+/// the steps that read them, while the device still works on earlier ones.
+pub struct Stream {
+    split: Split,
+    /// Bytes of an image, and of its row on the device.
+    pixels: usize,
+    batch: u32,
+    seed: u64,
+    /// Where the ring lies.
+    pub samples: Samples,
+}
+
+impl Stream {
+    /// Make a ring for batches of `batch` samples of `split`, in the order that `seed` says.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is no sample, or one batch does not fit a binding of this device.
+    pub fn new(gpu: &Gpu, split: &Split, image: ImageShape, batch: u32, seed: u64) -> Result<Self> {
+        if split.is_empty() {
+            return Err(Error::usage("there is no sample to work on"));
+        }
+        let row_bytes = image.pixels().next_multiple_of(4);
+        let limit = gpu.device.limits().max_storage_buffer_binding_size as usize;
+        let step_bytes = row_bytes * batch as usize;
+        if step_bytes > limit {
+            return Err(Error::usage(format!(
+                "a batch of {batch} samples of {row_bytes} bytes does not fit: this adapter binds {limit} bytes; lower \
+                 --batch"
+            )));
+        }
+        let ring = (RING_BYTES.min(limit) / step_bytes).clamp(1, RING_STEPS);
+        let slots = ring * batch as usize;
+        let samples = Samples {
+            count: split.len() as u32,
+            row_words: (row_bytes / 4) as u32,
+            shard: slots as u32,
+            pixels: vec![gpu.storage("streamed pixels", (slots * row_bytes) as u64)],
+            labels: gpu.storage("streamed labels", slots as u64 * 4),
+            ring: ring as u32,
+        };
+        Ok(Stream { split: split.clone(), pixels: image.pixels(), batch, seed, samples })
+    }
+
+    /// Queue the samples of step `step`; it must not be further than a ring from the last one submitted.
+    pub fn fill(&self, gpu: &Gpu, step: u32) {
+        let count = self.samples.count;
+        let first = u64::from(step) * u64::from(self.batch);
+        let mut rows = Vec::with_capacity(self.batch as usize * self.pixels);
+        let mut labels = Vec::with_capacity(self.batch as usize);
+        for place in first..first + u64::from(self.batch) {
+            let (epoch, position) = ((place / u64::from(count)) as u32, (place % u64::from(count)) as u32);
+            let sample = permuted(self.seed, epoch, count, position) as usize;
+            rows.extend_from_slice(&self.split.pixels[sample * self.pixels..(sample + 1) * self.pixels]);
+            labels.push(u32::from(self.split.labels[sample]));
+        }
+        let slot = u64::from(step % self.samples.ring) * u64::from(self.batch);
+        let row_bytes = u64::from(self.samples.row_words) * 4;
+        gpu.queue.write_buffer(&self.samples.pixels[0], slot * row_bytes, &padded_rows(&rows, self.pixels));
+        gpu.queue.write_buffer(&self.samples.labels, slot * 4, bytemuck::cast_slice(&labels));
+    }
 }
 
 impl Samples {
@@ -57,7 +129,15 @@ impl Samples {
             shard: shard as u32,
             pixels,
             labels: gpu.storage_of("labels", &labels),
+            ring: 0,
         })
+    }
+
+    /// Whether a split fits the bindings of this device and `most` bytes.
+    pub fn fit(gpu: &Gpu, split: &Split, image: ImageShape, most: u64) -> bool {
+        let row_bytes = image.pixels().next_multiple_of(4);
+        let per_binding = gpu.device.limits().max_storage_buffer_binding_size as usize / row_bytes;
+        split.len() <= MOST_SHARDS * per_binding && (split.len() * row_bytes) as u64 <= most
     }
 }
 

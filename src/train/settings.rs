@@ -629,6 +629,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         let odd = Settings {
+            input: data::Options { label: Some("y".into()), encoder: vec!["x=one-hot".into()], ..Default::default() },
+            data_dir: Some("sets".into()),
+            flip: true,
             cage: None,
             temperature: 0.3,
             layers: vec![30, 20],
@@ -654,6 +657,8 @@ mod tests {
         assert!(told(&|s| s.batch = 0).contains("--batch"));
         assert!(told(&|s| s.beta2 = 1.0).contains("--beta2"));
         assert!(told(&|s| s.validation = f64::NAN).contains("--validation"));
+        assert!(told(&|s| s.rotate = 46.0).contains("--rotate"));
+        assert!(told(&|s| s.resized_crop = f64::NAN).contains("--resized-crop"));
         let refused = Settings { layers: vec![8004], ..Preset::Quick.settings() }.check_classes(10).unwrap_err();
         assert!(refused.to_string().contains("8000 can"), "{refused}");
         let both = Overrides { temperature: Some(0.3), ..Default::default() };

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::augmentation::Augmentation;
 use super::checkpoint::{State, Tensor};
 use super::parameters::Parameters;
-use super::samples::Samples;
+use super::samples::{Samples, Stream};
 use super::settings::{Schedule, Settings};
 use super::step::{MOST_PARTIALS, PassMaker, StepBuffers};
 use super::traffic::Traffic;
@@ -29,6 +29,8 @@ pub struct Trainer<'a> {
     pub(super) parameters: Parameters,
     pub(super) encoder: EncoderTable,
     pub(super) buffers: StepBuffers,
+    /// Where the training samples do not stay on the device.
+    stream: Option<Stream>,
     tabulate: Vec<Pass>,
     step: Vec<Pass>,
     traffic: Traffic,
@@ -107,7 +109,19 @@ impl<'a> Trainer<'a> {
 
     /// Train `model` on from its logits, with fresh moments.
     pub fn with_model(gpu: &'a Gpu, settings: &Settings, model: Model, train: &Split, tuning: Tuning) -> Result<Self> {
-        let samples = Samples::upload(gpu, train, model.image)?;
+        let stream = if Samples::fit(gpu, train, model.image, tuning.most_resident_bytes) {
+            None
+        } else {
+            Some(Stream::new(gpu, train, model.image, settings.batch, settings.seed)?)
+        };
+        let resident;
+        let samples = match &stream {
+            Some(stream) => &stream.samples,
+            None => {
+                resident = Samples::upload(gpu, train, model.image)?;
+                &resident
+            }
+        };
         let parameters = Parameters::upload(gpu, &model);
         let encoder = EncoderTable::upload(gpu, &model.encoder, samples.row_words);
         let (batch, seed) = (settings.batch, settings.seed);
@@ -117,7 +131,7 @@ impl<'a> Trainer<'a> {
                 "rows of a table cannot be moved; leave out --shift, --flip, --rotate and --resized-crop",
             ));
         }
-        let workspace = Workspace::new(gpu, &model, &parameters, &samples, batch, seed, augmentation.as_ref());
+        let workspace = Workspace::new(gpu, &model, &parameters, samples, batch, seed, augmentation.as_ref());
         let augmented = augmentation.as_ref().map(|how| Augmented::new(gpu, &workspace, how));
         let gradients = Gradients::new(gpu, &model, workspace.words, settings.gradients);
         let constants = constants(settings, &model, samples.count);
@@ -143,11 +157,11 @@ impl<'a> Trainer<'a> {
         };
         let mut make = PassMaker::new(gpu, tuning);
         let tabulate = make.tabulate(&model, &parameters, &workspace, &buffers.partials);
-        let mut step = make.encode(&workspace, &samples, &encoder, &buffers.step, true, augmented.as_ref());
+        let mut step = make.encode(&workspace, samples, &encoder, &buffers.step, true, augmented.as_ref());
         step.extend(make.tabulate(&model, &parameters, &workspace, &buffers.partials));
         step.push(make.advance(&buffers));
         step.extend(make.forward_hard(&parameters, &workspace));
-        step.push(make.loss(&workspace, &gradients, &samples, &buffers, settings));
+        step.push(make.loss(&workspace, &gradients, samples, &buffers, settings));
         if settings.gradients.is_sliced() {
             step.push(make.slice_gradients(&workspace, &gradients, &buffers, settings));
         }
@@ -163,6 +177,7 @@ impl<'a> Trainer<'a> {
             parameters,
             encoder,
             buffers,
+            stream,
             tabulate,
             step,
             traffic,
@@ -204,13 +219,32 @@ impl<'a> Trainer<'a> {
     /// Run one step alone and time its passes.
     pub fn timed_step(&mut self, clock: Clock) -> Result<Vec<Span>> {
         self.finish()?;
+        self.stream_ahead(1);
         let spans = time_passes(self.gpu, &self.step, clock)?;
         self.submitted += 1;
         Ok(spans)
     }
 
-    /// Submit `count` steps as one command buffer; waits only if too many submissions are under way.
+    /// Submit `count` steps as one command buffer, or as many as a ring of streamed samples needs; waits only if too many
+    /// submissions are under way.
     pub fn submit(&mut self, count: u32) -> Result<()> {
+        let most = self.stream.as_ref().map_or(count, |stream| stream.samples.ring);
+        let until = self.submitted + count;
+        while self.submitted < until {
+            self.submit_at_once(most.min(until - self.submitted))?;
+        }
+        Ok(())
+    }
+
+    /// Bring the samples of the next `count` steps to the device, where they do not stay there.
+    fn stream_ahead(&self, count: u32) {
+        if let Some(stream) = &self.stream {
+            (self.submitted..self.submitted + count).for_each(|step| stream.fill(self.gpu, step));
+        }
+    }
+
+    fn submit_at_once(&mut self, count: u32) -> Result<()> {
+        self.stream_ahead(count);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());

@@ -17,6 +17,8 @@ pub struct Tuning {
     pub vote_lanes: u32,
     /// Most workgroups a dispatch; kernels loop over what is left.
     pub most_workgroups: u32,
+    /// Most bytes of training samples that stay on the device; more are streamed, to the same result.
+    pub most_resident_bytes: u64,
 }
 
 impl Tuning {
@@ -24,7 +26,15 @@ impl Tuning {
     /// workgroups and long lanes; a GPU gets neighbouring lanes on neighbouring samples.
     pub fn for_adapter(adapter: &AdapterSummary) -> Self {
         if adapter.is_software() {
-            Tuning { workgroup: 64, span: 32, most_span_words: 2, most_lanes: 1, vote_lanes: 8, most_workgroups: 16 }
+            Tuning {
+                workgroup: 64,
+                span: 32,
+                most_span_words: 2,
+                most_lanes: 1,
+                vote_lanes: 8,
+                most_workgroups: 16,
+                most_resident_bytes: 4 << 30,
+            }
         } else {
             Tuning {
                 workgroup: 256,
@@ -33,6 +43,7 @@ impl Tuning {
                 most_lanes: 16,
                 vote_lanes: 64,
                 most_workgroups: 16_384,
+                most_resident_bytes: 4 << 30,
             }
         }
     }

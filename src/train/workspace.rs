@@ -125,7 +125,7 @@ impl Workspace {
             shift: augmentation.map_or(0, |how| how.shift),
             flip: augmentation.map_or(0, |how| u32::from(how.flip)),
             least_side: augmentation.map_or(0, |how| how.least_side),
-            pad: 0,
+            ring: samples.ring,
         };
         let layers = parameters.layers.iter().enumerate().map(|(i, layer)| {
             let shape = structs::Layer {

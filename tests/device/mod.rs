@@ -200,7 +200,7 @@ pub fn batch(samples: usize, size: usize, classes: usize) -> structs::Batch {
         shift: 0,
         flip: 0,
         least_side: 16_384,
-        pad: 0,
+        ring: 0,
     }
 }
 
