@@ -9,7 +9,7 @@ use gatewright::data::{Dataset, ImageShape, Split};
 use gatewright::gpu::shader::GradientFormat;
 use gatewright::gpu::{Clock, Gpu};
 use gatewright::random::Philox;
-use gatewright::train::{Bandwidth, Preset, Settings, Trainer};
+use gatewright::train::{Bandwidth, Extents, MemoryPlan, Preset, Settings, Trainer};
 use serde_json::Value;
 
 /// 64 random images of 6 × 6 bytes in 4 classes.
@@ -91,6 +91,35 @@ fn every_pass_of_a_step_has_least_bytes() {
 }
 
 #[test]
+fn what_is_planned_is_what_is_allocated() {
+    let data = noise();
+    for (layers, shift, gradients) in [
+        (vec![80, 60, 40], 0, GradientFormat::Int8),
+        (vec![40], 1, GradientFormat::Int16),
+        (vec![40, 400, 80, 120, 40], 1, GradientFormat::F32),
+    ] {
+        for gpu in &devices() {
+            let rotate = f64::from(shift) * 10.0;
+            let settings = Settings { layers: layers.clone(), shift, rotate, gradients, ..settings() };
+            let trainer = Trainer::new(gpu, &settings, &data).unwrap();
+            let plan = MemoryPlan::of(&settings, &Extents::of(gpu, &trainer.model().encoder, &data));
+            assert_eq!(plan.by_label(), gpu.allocations(), "{layers:?}");
+            assert_eq!(plan.total(), gpu.allocated_bytes(), "{layers:?}");
+        }
+    }
+}
+
+#[test]
+fn too_large_a_batch_is_refused_before_anything_is_allocated() {
+    let gpu = Gpu::open_plain().unwrap();
+    // A plane of 1,024,000 gates is 131,072,000 bytes at batch 128, and 128 MiB are bound at most.
+    let settings = Settings { layers: vec![1_024_000; 3], batch: 200, ..settings() };
+    let refused = Trainer::new(&gpu, &settings, &noise()).err().unwrap();
+    assert!(refused.to_string().contains("--batch 128 is the largest that fits"), "{refused}");
+    assert_eq!((refused.exit_code(), gpu.allocated_bytes()), (2, 0));
+}
+
+#[test]
 fn bandwidth_is_measured_and_its_memory_given_back() {
     for gpu in &devices() {
         let before = gpu.allocated_bytes();
@@ -128,6 +157,7 @@ fn profile_accounts_for_the_whole_step_and_leaves_a_trace() {
     assert_eq!(number(&report["timed_steps"]), 3.0);
     assert!(["gpu", "dispatch", "host"].contains(&report["bound"].as_str().unwrap()), "{report}");
     assert!(number(&report["host_us_per_step"]) > 0.0 && number(&report["copy_bytes_per_s"]) > 0.0);
+    assert_eq!(report["memory"]["planned"], report["memory"]["allocated"]);
     // Three layers: tabulate, forward, backward and update each; select, encode, advance, votes, loss, slices once.
     assert_eq!(number(&report["step"]["calls"]), 18.0);
 
@@ -136,4 +166,27 @@ fn profile_accounts_for_the_whole_step_and_leaves_a_trace() {
     let complete: Vec<_> = events.iter().filter(|e| e["ph"] == "X").collect();
     assert_eq!(complete.len(), 3 * (18 + 1));
     assert!(complete.iter().all(|e| number(&e["ts"]) >= 0.0 && number(&e["dur"]) >= 0.0 && e["tid"].is_u64()));
+}
+
+#[test]
+fn a_profiled_run_is_the_same_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let place = out.to_str().unwrap();
+        let args = ["train", "--layers", "60,40", "--steps", "250", "--eval-every", "125", "--json", "--out", place];
+        let summary = told(&[&args, more].concat());
+        (summary, std::fs::read(out.join("model.safetensors")).unwrap(), out)
+    };
+    let (_, model, plain) = train("plain", &[]);
+    let (summary, profiled_model, profiled) = train("profiled", &["--profile"]);
+    assert!(model == profiled_model, "timing steps changed the model");
+    // Steps 0, 100 and 200.
+    assert_eq!(summary["profiled_steps"], 3);
+    let overhead = number(&summary["profile_overhead"]);
+    assert!((0.0..1.0).contains(&overhead), "{overhead}");
+    let report: Value = serde_json::from_slice(&std::fs::read(profiled.join("profile.json")).unwrap()).unwrap();
+    assert_eq!(report["timed_steps"], 3);
+    assert!(number(&report["host_us_per_step"]) > 0.0, "{report}");
+    assert!(profiled.join("trace.json").is_file() && !plain.join("trace.json").exists());
 }

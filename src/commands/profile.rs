@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::gpu::{Clock, Gpu};
-use crate::train::{Bandwidth, Overrides, Pace, Profile, Trainer};
+use crate::train::{Bandwidth, Extents, MemoryPlan, Overrides, Pace, Profile, Trainer};
 use crate::{Result, data, files};
 
 /// Time every kernel of real training steps, layer by layer, beside what the adapter can do
@@ -31,8 +31,17 @@ pub struct Args {
     json: bool,
 }
 
-/// Steps in a submission of untimed ones.
-const UNTIMED: u32 = 4;
+/// What is planned and allocated under one label.
+#[derive(serde::Serialize)]
+struct Memory {
+    label: String,
+    buffers: u64,
+    planned: u64,
+    allocated: u64,
+}
+
+/// Steps in a submission of untimed ones; training puts about as many into one.
+const UNTIMED: u32 = 16;
 
 /// Print the profile, and write the trace where asked for.
 pub fn run(args: Args) -> Result<()> {
@@ -42,7 +51,13 @@ pub fn run(args: Args) -> Result<()> {
     let (data, _) = data.hold_out(settings.validation, settings.seed)?;
     let gpu = Gpu::open(args.adapter.as_deref())?;
     let mut trainer = Trainer::new(&gpu, &settings, &data)?;
-    let buffers = gpu.allocated_bytes();
+    let (buffers, allocated) = (gpu.allocated_bytes(), gpu.allocations());
+    let plan = MemoryPlan::of(&settings, &Extents::of(&gpu, &trainer.model().encoder, &data));
+    let memory = plan.by_label().into_iter().map(|(label, planned)| {
+        let made = allocated.get(&label).copied().unwrap_or_default();
+        Memory { label, buffers: planned.0, planned: planned.1, allocated: made.1 }
+    });
+    let memory: Vec<Memory> = memory.collect();
     let clock = Clock::best(&gpu);
     let mut profile = Profile::new(&trainer, clock);
     profile.set_bandwidth(Bandwidth::measure(&gpu, clock)?);
@@ -67,7 +82,7 @@ pub fn run(args: Args) -> Result<()> {
         report["backend"] = gpu.adapter.backend.clone().into();
         report["layers"] = settings.layers.clone().into();
         report["batch"] = settings.batch.into();
-        report["gpu_bytes"] = buffers.into();
+        report["memory"] = serde_json::json!({ "planned": plan.total(), "allocated": buffers, "buffers": memory });
         println!("{report:#}");
         return Ok(());
     }
@@ -81,6 +96,11 @@ pub fn run(args: Args) -> Result<()> {
         buffers as f64 / 1048576.0
     );
     print!("{}", profile.table());
+    println!("\n{:<24}{:>8}{:>16}{:>16}", "memory", "buffers", "planned bytes", "allocated");
+    for m in memory.iter().filter(|m| m.planned.max(m.allocated) >= buffers / 1000) {
+        println!("{:<24}{:>8}{:>16}{:>16}", m.label, m.buffers, m.planned, m.allocated);
+    }
+    println!("{:<24}{:>8}{:>16}{:>16}", "all", plan.items.len(), plan.total(), buffers);
     if let Some(path) = &args.trace {
         println!("trace: {}", path.display());
     }

@@ -33,6 +33,9 @@ pub struct Args {
     /// Also write TensorBoard's event files into the run folder
     #[arg(long)]
     tensorboard: bool,
+    /// Time one step in a hundred, kernel by kernel; leaves profile.json and trace.json in the run folder
+    #[arg(long)]
+    profile: bool,
     /// Adapter, by number or name (see `devices`)
     #[arg(long)]
     adapter: Option<String>,
@@ -58,6 +61,7 @@ pub fn run(args: Args) -> Result<()> {
         cadence: args.cadence,
         retry_lost_device: args.retry_lost_device,
         tensorboard: args.tensorboard,
+        profile: args.profile,
         stop: stop_on_signal()?,
     };
     let mut console = Console { bar: ProgressBar::hidden(), steps: settings.steps, since: (0, 0.0) };
@@ -84,6 +88,10 @@ pub fn run(args: Args) -> Result<()> {
         summary["step_ms"].as_f64().unwrap_or(0.0),
         summary["samples_per_second"].as_f64().unwrap_or(0.0)
     );
+    if let Some(steps) = summary["profiled_steps"].as_u64() {
+        let overhead = percent("profile_overhead");
+        println!("profile.json, trace.json: {steps} steps were timed, which took {overhead:.1} % of the run's time");
+    }
     Ok(())
 }
 

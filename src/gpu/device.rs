@@ -1,5 +1,6 @@
 //! Adapters, the chosen device, and what can go wrong with it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -105,8 +106,8 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
     /// The adapter it was opened on.
     pub adapter: AdapterSummary,
-    /// Bytes of the buffers made so far.
-    allocated: std::sync::atomic::AtomicU64,
+    /// By label: buffers made and not released, and their bytes together.
+    allocated: Mutex<BTreeMap<String, (u64, u64)>>,
     trouble: Trouble,
     checked: bool,
 }
@@ -225,7 +226,11 @@ impl Gpu {
     /// A buffer of `bytes`, zeroed.
     pub fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         let size = bytes.next_multiple_of(16).max(16);
-        self.allocated.fetch_add(size, std::sync::atomic::Ordering::Relaxed);
+        let mut allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, total) = allocated.entry(label.to_string()).or_insert((0, 0));
+        *count += 1;
+        *total += size;
+        drop(allocated);
         self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size,
@@ -268,13 +273,23 @@ impl Gpu {
 
     /// Bytes of all buffers made on this device and not released.
     pub fn allocated_bytes(&self) -> u64 {
-        self.allocated.load(std::sync::atomic::Ordering::Relaxed)
+        self.allocations().values().map(|(_, bytes)| bytes).sum()
     }
 
-    /// Give a buffer's memory back before its last handle is gone; it may not be used any more.
-    pub fn release(&self, buffer: &wgpu::Buffer) {
+    /// The same by label: buffers, and their bytes together.
+    pub fn allocations(&self) -> BTreeMap<String, (u64, u64)> {
+        self.allocated.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Give the memory of a buffer made under this label back; it may not be used any more.
+    pub fn release(&self, label: &str, buffer: &wgpu::Buffer) {
         buffer.destroy();
-        self.allocated.fetch_sub(buffer.size(), std::sync::atomic::Ordering::Relaxed);
+        let mut allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((count, total)) = allocated.get_mut(label) {
+            *count -= 1;
+            *total -= buffer.size();
+        }
+        allocated.retain(|_, (count, _)| *count > 0);
     }
 
     /// Wait for everything submitted, then bring the first `count` elements of `buffer` back.

@@ -8,6 +8,9 @@ use crate::{Error, Result};
 /// Most queries that every device has in one set.
 const MOST_QUERIES: usize = 4096;
 
+/// Label of the buffer that times are resolved into.
+const RESOLVED: &str = "resolved times";
+
 /// How passes are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
@@ -72,7 +75,7 @@ pub fn time_passes(gpu: &Gpu, passes: &[Pass], clock: Clock) -> Result<Vec<Span>
         ty: wgpu::QueryType::Timestamp,
         count: queries as u32,
     });
-    let resolved = gpu.buffer("resolved times", queries as u64 * 8, wgpu::BufferUsages::QUERY_RESOLVE);
+    let resolved = gpu.buffer(RESOLVED, queries as u64 * 8, wgpu::BufferUsages::QUERY_RESOLVE);
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     if clock == Clock::InsidePasses {
         let mut pass = encoder.begin_compute_pass(&Default::default());
@@ -94,7 +97,7 @@ pub fn time_passes(gpu: &Gpu, passes: &[Pass], clock: Clock) -> Result<Vec<Span>
     encoder.resolve_query_set(&set, 0..queries as u32, &resolved, 0);
     gpu.queue.submit([encoder.finish()]);
     let ticks: Vec<u64> = gpu.read(&resolved, queries)?;
-    gpu.release(&resolved);
+    gpu.release(RESOLVED, &resolved);
     let tick = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
     let since = |from: u64, to: u64| to.saturating_sub(from) as f64 * tick;
     let span = |ends: &[u64]| Span { start: since(ticks[0], ends[0]), seconds: since(ends[0], ends[1]) };

@@ -22,6 +22,8 @@ pub struct Profile {
     /// Host seconds since `began` and the spans `[pass]` of the first timed steps.
     traced: Vec<(f64, Vec<Span>)>,
     steps: u32,
+    /// Seconds of the host that the timed steps took.
+    spent: f64,
     bandwidth: Option<Bandwidth>,
     pace: Option<Pace>,
 }
@@ -93,6 +95,7 @@ impl Profile {
             passes: trainer.passes().iter().map(of).collect(),
             traced: Vec::new(),
             steps: 0,
+            spent: 0.0,
             bandwidth: None,
             pace: None,
         }
@@ -103,6 +106,7 @@ impl Profile {
         trainer.finish()?;
         let at = self.began.elapsed().as_secs_f64();
         let spans = trainer.timed_step(self.clock)?;
+        self.spent += self.began.elapsed().as_secs_f64() - at;
         for (pass, span) in self.passes.iter_mut().zip(&spans) {
             pass.least = pass.least.min(span.seconds);
             pass.total += span.seconds;
@@ -127,6 +131,14 @@ impl Profile {
     /// Steps timed.
     pub fn steps(&self) -> u32 {
         self.steps
+    }
+
+    /// What timing costs a run in which untimed steps are as fast as told: the fraction of its time that timed steps take
+    /// beyond what they would take untimed. 0 before the pace is told.
+    pub fn overhead(&self, steps: u32) -> f64 {
+        let Some(pace) = self.pace else { return 0.0 };
+        let beyond = self.spent - f64::from(self.steps) * pace.step;
+        (beyond / (f64::from(steps) * pace.step + beyond)).max(0.0)
     }
 
     /// Seconds of all passes of a step, the least of each.
@@ -313,5 +325,23 @@ mod tests {
         assert_eq!(Bound::of(1e-3, 30, 1e-6, 1e-4), Bound::Gpu);
         assert_eq!(Bound::of(5e-5, 30, 1e-6, 1e-5), Bound::Dispatch);
         assert_eq!(Bound::of(5e-5, 30, 1e-6, 6e-5), Bound::Host);
+    }
+
+    #[test]
+    fn overhead_is_what_timed_steps_take_beyond_untimed_ones() {
+        let mut profile = Profile {
+            clock: Clock::Host,
+            began: Instant::now(),
+            passes: Vec::new(),
+            traced: Vec::new(),
+            steps: 2,
+            spent: 0.06,
+            bandwidth: None,
+            pace: None,
+        };
+        assert_eq!(profile.overhead(100), 0.0);
+        // 100 steps of 10 ms, two of which took 30 ms: 40 ms of 1,040.
+        profile.set_pace(Pace { step: 0.01, host: 0.0 });
+        assert!((profile.overhead(100) - 0.04 / 1.04).abs() < 1e-12);
     }
 }

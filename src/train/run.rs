@@ -6,20 +6,22 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 
+use super::bandwidth::Bandwidth;
 use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints::{self, Cadence};
 use super::differences::essential_differences;
 use super::evaluation::{Evaluation, Evaluator, Mode};
 use super::health::diagnose;
+use super::profile::{Pace, Profile};
 use super::run_folder::{Metrics, RunFolder, best};
 use super::settings::{Select, Settings};
 use super::stepping::{Stepping, Time};
 use super::trainer::Trainer;
 use crate::circuit::{Engine, Netlist};
 use crate::data::{Dataset, Split};
-use crate::gpu::Gpu;
+use crate::gpu::{Clock, Gpu};
 use crate::network::Model;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// How a run is kept; nothing here changes its result.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +34,8 @@ pub struct Options {
     pub retry_lost_device: u32,
     /// Whether to write TensorBoard's event files too.
     pub tensorboard: bool,
+    /// Whether to time some of the steps, kernel by kernel, and write what is found into the run folder.
+    pub profile: bool,
     /// Set to have the run stop after the steps that are under way, with a checkpoint.
     pub stop: Arc<AtomicBool>,
 }
@@ -241,6 +245,8 @@ fn on_device(
         gpu_bytes: gpu.allocated_bytes(),
         folder: folder.path().to_path_buf(),
     });
+    let profile = options.profile.then(|| start_profile(gpu, &trainer)).transpose()?;
+    let before = (trainer.steps(), from.as_ref().map_or(0.0, |c| c.header.stepping_seconds));
     let mut stepping = Stepping {
         trainer: &mut trainer,
         evaluator: &evaluator,
@@ -250,9 +256,10 @@ fn on_device(
         report,
         identity,
         time: Time::from(from.as_ref().map(|c| &c.header)),
+        profile,
     };
     stepping.run()?;
-    let (time, done) = (stepping.time, trainer.steps());
+    let (time, profile, done) = (stepping.time, stepping.profile, trainer.steps());
     let seconds = time.seconds();
     if settings.select == Select::Best {
         restore_best(&mut trainer, folder)?;
@@ -266,8 +273,27 @@ fn on_device(
         summary["best_accuracy"] = json!(best.accuracy);
     }
     summary["model_step"] = json!(trainer.steps());
+    if let Some(mut profile) = profile {
+        let steps = (done - before.0).max(1);
+        let step = (time.stepping - before.1) / f64::from(steps);
+        profile.set_pace(Pace { step, host: trainer.host_seconds_a_step() });
+        let report = profile.json();
+        files::write_whole(&folder.path().join("profile.json"), format!("{report:#}\n").as_bytes())?;
+        let trace = profile.trace(&gpu.adapter.name).to_string();
+        files::write_whole(&folder.path().join("trace.json"), trace.as_bytes())?;
+        summary["profiled_steps"] = json!(profile.steps());
+        summary["profile_overhead"] = json!(profile.overhead(steps));
+    }
     folder.finish(&model, &summary)?;
     Ok(summary)
+}
+
+/// A profile of the trainer's steps, with what the device could do.
+fn start_profile(gpu: &Gpu, trainer: &Trainer) -> Result<Profile> {
+    let clock = Clock::best(gpu);
+    let mut profile = Profile::new(trainer, clock);
+    profile.set_bandwidth(Bandwidth::measure(gpu, clock)?);
+    Ok(profile)
 }
 
 /// Go back to the network that was best on the held-out samples.

@@ -8,7 +8,7 @@ use crate::random::permuted;
 use crate::{Error, Result};
 
 /// Shards that one kernel can bind beside its other buffers under wgpu's default limits.
-const MOST_SHARDS: usize = 4;
+pub(super) const MOST_SHARDS: usize = 4;
 
 /// Pixels `[samples][row_words]` u32 (rows padded to whole words, in up to four shards), labels `[samples]` u32.
 pub struct Samples {
@@ -27,9 +27,9 @@ pub struct Samples {
 }
 
 /// Bytes that a ring of streamed samples takes at most.
-const RING_BYTES: usize = 64 << 20;
+pub(super) const RING_BYTES: usize = 64 << 20;
 /// Steps of a ring at most.
-const RING_STEPS: usize = 256;
+pub(super) const RING_STEPS: usize = 256;
 
 /// Training samples on the host, of which the device holds those of the next steps.
 ///

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Identity};
 use super::checkpoints::{self, Clock};
 use super::evaluation::Evaluator;
+use super::profile::Profile;
 use super::run::{Options, Reporter, evaluate};
 use super::run_folder::{RunFolder, best};
 use super::trainer::Trainer;
@@ -12,6 +13,9 @@ use crate::{Error, Result};
 
 /// Time one submission should take: long enough to hide the host, far below a GPU watchdog's patience.
 const SUBMISSION: Duration = Duration::from_millis(50);
+
+/// Of so many steps a profile times one.
+const STEPS_A_PROFILED_ONE: u32 = 100;
 
 /// A run between its first step and its last, in one sitting on one device.
 pub struct Stepping<'a, 'g> {
@@ -31,6 +35,8 @@ pub struct Stepping<'a, 'g> {
     pub identity: Identity,
     /// Time spent.
     pub time: Time,
+    /// Where the time of steps goes, if that is asked for.
+    pub profile: Option<Profile>,
 }
 
 /// Time that a run has taken, over all its sittings.
@@ -107,7 +113,7 @@ impl Stepping<'_, '_> {
         while self.trainer.steps() < until {
             let (at, before) = (Instant::now(), self.trainer.steps());
             let next = until.min(clock.next_step().max(before + 1));
-            self.trainer.submit(pace.chunk.min(next - before))?;
+            self.advance(pace.chunk.min(next - before))?;
             if pace.chunk == 1 || !pace.estimated {
                 self.trainer.finish()?;
             }
@@ -132,6 +138,15 @@ impl Stepping<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Run the next `most` steps, or fewer; with a profile, one of [`STEPS_A_PROFILED_ONE`] alone and timed.
+    fn advance(&mut self, most: u32) -> Result<()> {
+        let Some(profile) = &mut self.profile else { return self.trainer.submit(most) };
+        match self.trainer.steps() % STEPS_A_PROFILED_ONE {
+            0 => profile.time_step(self.trainer),
+            since => self.trainer.submit(most.min(STEPS_A_PROFILED_ONE - since)),
+        }
     }
 
     /// Write a checkpoint, or tell why it could not be written and go on; returns whether it was.

@@ -1,9 +1,11 @@
 //! A network in training on one device: steps, state, read-back.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use super::augmentation::Augmentation;
 use super::checkpoint::{State, Tensor};
+use super::memory_plan::{Extents, MemoryPlan};
 use super::parameters::Parameters;
 use super::samples::{Samples, Stream};
 use super::settings::{Schedule, Settings};
@@ -35,6 +37,8 @@ pub struct Trainer<'a> {
     step: Vec<Pass>,
     traffic: Traffic,
     submitted: u32,
+    /// Steps recorded by [`Trainer::submit`], and the time that the host took for it.
+    recorded: (u32, Duration),
     in_flight: VecDeque<wgpu::SubmissionIndex>,
 }
 
@@ -99,9 +103,13 @@ pub fn draw_model(
 
 impl<'a> Trainer<'a> {
     /// Draw a network for `data` and put it and the training samples on the device.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] before anything is made, if a buffer would be larger than the device takes.
     pub fn new(gpu: &'a Gpu, settings: &Settings, data: &Dataset) -> Result<Self> {
         let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
         let encoder = encoder.without_rare(&data.train.pixels, data.image, settings.rare, 2);
+        MemoryPlan::check(settings, &Extents::of(gpu, &encoder, data))?;
         let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
         let model = Model { table: data.table.clone(), ..drawn };
         Self::with_model(gpu, settings, model, &data.train, Tuning::for_adapter(&gpu.adapter))
@@ -182,6 +190,7 @@ impl<'a> Trainer<'a> {
             step,
             traffic,
             submitted: 0,
+            recorded: (0, Duration::ZERO),
             in_flight: VecDeque::new(),
         })
     }
@@ -216,6 +225,11 @@ impl<'a> Trainer<'a> {
         &self.traffic
     }
 
+    /// The bytes that a whole step moves at least, if that is known of every pass.
+    pub fn least_bytes(&self) -> Option<u64> {
+        self.step.iter().map(|pass| self.traffic.bytes(&pass.label)).sum()
+    }
+
     /// Run one step alone and time its passes.
     pub fn timed_step(&mut self, clock: Clock) -> Result<Vec<Span>> {
         self.finish()?;
@@ -223,6 +237,11 @@ impl<'a> Trainer<'a> {
         let spans = time_passes(self.gpu, &self.step, clock)?;
         self.submitted += 1;
         Ok(spans)
+    }
+
+    /// Seconds that the host takes to record and submit a step, in the mean.
+    pub fn host_seconds_a_step(&self) -> f64 {
+        self.recorded.1.as_secs_f64() / f64::from(self.recorded.0.max(1))
     }
 
     /// Submit `count` steps as one command buffer, or as many as a ring of streamed samples needs; waits only if too many
@@ -244,6 +263,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn submit_at_once(&mut self, count: u32) -> Result<()> {
+        let began = Instant::now();
         self.stream_ahead(count);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         {
@@ -253,6 +273,7 @@ impl<'a> Trainer<'a> {
             }
         }
         self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
+        self.recorded = (self.recorded.0 + count, self.recorded.1 + began.elapsed());
         self.submitted += count;
         if self.in_flight.len() > MOST_IN_FLIGHT {
             let oldest = self.in_flight.pop_front();

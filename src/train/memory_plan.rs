@@ -1,0 +1,270 @@
+//! What a configuration will need on the GPU, by buffer, before any of it is made.
+
+use std::collections::BTreeMap;
+
+use super::augmentation::Augmentation;
+use super::samples::{MOST_SHARDS, RING_BYTES, RING_STEPS};
+use super::settings::Settings;
+use super::step::MOST_PARTIALS;
+use super::tuning::Tuning;
+use crate::data::Dataset;
+use crate::gpu::shader::HISTORY;
+use crate::gpu::{Gpu, structs};
+use crate::network::Encoder;
+use crate::{Error, Result};
+
+/// Bytes of a f32 or u32.
+const WORD: u64 = 4;
+
+/// What a plan has to know of the data and the encoder.
+#[derive(Debug, Clone, Copy)]
+pub struct Extents {
+    /// Input bits.
+    pub features: u64,
+    /// Classes.
+    pub classes: u64,
+    /// Training samples.
+    pub samples: u64,
+    /// Bytes of a sample.
+    pub pixels: u64,
+    /// Most bytes that one buffer may have: what the device binds and makes.
+    pub limit: u64,
+    /// Most bytes of samples that stay on the device.
+    pub resident: u64,
+}
+
+/// One buffer to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// The label that it is made under.
+    pub label: &'static str,
+    /// Its layer, where it belongs to one.
+    pub layer: Option<usize>,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Every buffer of a training step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryPlan {
+    /// In the order of their making.
+    pub items: Vec<Item>,
+}
+
+impl Extents {
+    /// Of `data`, encoded by `encoder`, on a device.
+    pub fn of(gpu: &Gpu, encoder: &Encoder, data: &Dataset) -> Self {
+        let limits = gpu.device.limits();
+        Extents {
+            features: encoder.features() as u64,
+            classes: data.classes.len() as u64,
+            samples: data.train.len() as u64,
+            pixels: data.image.pixels() as u64,
+            limit: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+            resident: Tuning::for_adapter(&gpu.adapter).most_resident_bytes,
+        }
+    }
+}
+
+impl MemoryPlan {
+    /// Of training as `settings` say.
+    pub fn of(settings: &Settings, data: &Extents) -> Self {
+        let words = u64::from(settings.batch.div_ceil(32));
+        let (bits, reals) = (words * WORD, words * 32 * WORD);
+        let gradients = words * u64::from(settings.gradients.bits()) * WORD;
+        let row_words = data.pixels.div_ceil(4);
+        let mut items = Vec::new();
+        let mut add = |label, layer, bytes: u64| {
+            items.push(Item { label, layer, bytes: bytes.next_multiple_of(16).max(16) });
+        };
+        let row = row_words * WORD;
+        let (rows, shards) = (data.samples, MOST_SHARDS as u64);
+        if rows <= shards * (data.limit / row) && rows * row <= data.resident {
+            let shards = if rows <= data.limit / row { 1 } else { shards };
+            let shard = rows.div_ceil(shards);
+            for i in 0..shards {
+                add("pixels", None, (((i + 1) * shard).min(rows) - (i * shard).min(rows)) * row);
+            }
+            add("labels", None, rows * WORD);
+        } else {
+            let batch = u64::from(settings.batch);
+            let steps = ((RING_BYTES as u64).min(data.limit) / (batch * row)).clamp(1, RING_STEPS as u64);
+            add("streamed pixels", None, steps * batch * row);
+            add("streamed labels", None, steps * batch * WORD);
+        }
+        let mut inputs = data.features;
+        for (i, &gates) in settings.layers.iter().enumerate() {
+            let gates = gates as u64;
+            let (pins, codes) = (gates * 2, 4);
+            let logits = gates * settings.parametrization.logits(2) as u64;
+            add("wiring", Some(i), pins * WORD);
+            add("edges", Some(i), (inputs + 1 + pins * 2) * WORD);
+            add("tables", Some(i), gates * WORD);
+            add("logits", Some(i), logits * WORD);
+            add("moments", Some(i), logits * 2 * WORD);
+            add("table gradients", Some(i), gates * codes * WORD);
+            add("layer", Some(i), size_of::<structs::Layer>() as u64);
+            add("outputs", Some(i), gates * bits);
+            inputs = gates;
+        }
+        add("encoder offsets", None, (row_words + 1) * WORD);
+        add("encoder features", None, data.features * 2 * WORD);
+        add("batch", None, size_of::<structs::Batch>() as u64);
+        add("chosen", None, words * 32 * WORD);
+        add("input bits", None, data.features * bits);
+        add("votes", None, data.classes * reals);
+        if let Some(how) = Augmentation::of(settings) {
+            add("augmented pixels", None, words * 32 * row);
+            add("places", None, words * 32 * WORD);
+            if how.is_warped() {
+                add("turns", None, how.turns_table().len() as u64 * 2 * WORD);
+            }
+        }
+        add("class gradients", None, data.classes * reals);
+        add("sliced class gradients", None, data.classes * gradients);
+        // The first layer's gradients are not kept, the last layer's are its classes'.
+        let last = settings.layers.len() - 1;
+        for parity in 0..2 {
+            let kept = (1..last).filter(|i| i % 2 == parity).max_by_key(|&i| settings.layers[i]);
+            add("gradient plane", kept, kept.map_or(0, |i| settings.layers[i] as u64 * gradients));
+        }
+        add("training", None, size_of::<structs::Training>() as u64);
+        add("step", None, size_of::<structs::Step>() as u64);
+        add("confidence partials", None, settings.layers.len() as u64 * u64::from(MOST_PARTIALS) * WORD);
+        add("history", None, u64::from(HISTORY) * 2 * WORD);
+        MemoryPlan { items }
+    }
+
+    /// Bytes of all buffers.
+    pub fn total(&self) -> u64 {
+        self.items.iter().map(|item| item.bytes).sum()
+    }
+
+    /// By label: buffers, and their bytes together.
+    pub fn by_label(&self) -> BTreeMap<String, (u64, u64)> {
+        let mut all = BTreeMap::new();
+        for item in &self.items {
+            let (count, bytes) = all.entry(item.label.to_string()).or_insert((0, 0));
+            *count += 1;
+            *bytes += item.bytes;
+        }
+        all
+    }
+
+    /// The plan, if every buffer of it can be made and bound.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with the largest batch that fits, or else the widest layers that do.
+    pub fn check(settings: &Settings, data: &Extents) -> Result<Self> {
+        let plan = |settings: &Settings| MemoryPlan::of(settings, data);
+        let fits = |settings: &Settings| plan(settings).items.iter().all(|item| item.bytes <= data.limit);
+        let wanted = plan(settings);
+        let Some(largest) = wanted.items.iter().max_by_key(|item| item.bytes).filter(|item| item.bytes > data.limit)
+        else {
+            return Ok(wanted);
+        };
+        let of = largest.layer.map_or(String::new(), |i| format!(" of layer {i}"));
+        let mib = |bytes: u64| bytes as f64 / 1048576.0;
+        let problem = format!(
+            "{}{of} would need {:.1} MiB in one buffer, and this adapter takes {:.1} MiB at most",
+            largest.label,
+            mib(largest.bytes),
+            mib(data.limit)
+        );
+        let with_words = |words: u64| Settings { batch: words as u32 * 32, ..settings.clone() };
+        let words = greatest(u64::from(settings.batch / 32), |words| fits(&with_words(words)));
+        if words > 0 {
+            return Err(Error::usage(format!("{problem}; --batch {} is the largest that fits", words * 32)));
+        }
+        let batch = settings.batch.min(32);
+        let narrowed = |width: u64| Settings {
+            layers: settings.layers.iter().map(|&gates| gates.min(width as usize)).collect(),
+            batch,
+            ..settings.clone()
+        };
+        let classes = data.classes.max(1);
+        let widest = settings.layers.iter().copied().max().unwrap_or(0) as u64 / classes;
+        let width = greatest(widest, |n| fits(&narrowed(n * classes))) * classes;
+        Err(Error::usage(if width > 0 {
+            format!("{problem}; layers of {width} gates at --batch {batch} are the largest that fit")
+        } else {
+            format!("{problem}; use fewer samples or thresholds")
+        }))
+    }
+}
+
+/// The greatest number up to `most` for which `holds`, which holds for all smaller ones too; 0 if there is none.
+fn greatest(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
+    let (mut low, mut high) = (0, most);
+    while low < high {
+        let middle = low + (high - low).div_ceil(2);
+        if holds(middle) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::Preset;
+
+    /// MNIST's bits under wgpu's default limits.
+    const DATA: Extents =
+        Extents { features: 784, classes: 10, samples: 60_000, pixels: 784, limit: 128 << 20, resident: 4 << 30 };
+
+    fn settings(layers: &[usize], batch: u32) -> Settings {
+        Settings { layers: layers.to_vec(), batch, ..Preset::Quick.settings() }
+    }
+
+    #[test]
+    fn five_million_gates_fit_a_gibibyte_and_every_default_limit() {
+        let plan = MemoryPlan::check(&settings(&[1_024_000; 5], 128), &DATA).unwrap();
+        assert!(plan.total() < 1 << 30, "{} bytes", plan.total());
+        // Per gate 8 wiring, 20 edges, 4 table, 16 logits, 32 moments, 16 table gradients, 16 outputs, as edges of the first
+        // layer lack 1,024,000 - 784 offsets; two planes of 128 bytes a gate; a sample's 784 bytes and label.
+        let gates = 112 * 5_120_000 - 4 * (1_024_000 - 784);
+        let rest = plan.total() - (gates + 2 * 128 * 1_024_000 + 60_000 * 788);
+        assert!(rest < 100_000, "{rest} bytes unaccounted for");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_does() {
+        // 1,024,000 gates · 512 bytes in a plane; 128 MiB / 1,024,000 = 131 samples.
+        let told = MemoryPlan::check(&settings(&[1_024_000; 5], 512), &DATA).unwrap_err().to_string();
+        assert!(told.contains("gradient plane of layer") && told.contains("--batch 128 is"), "{told}");
+        assert!(told.contains("500.0 MiB") && told.contains("128.0 MiB"), "{told}");
+        MemoryPlan::check(&settings(&[1_024_000; 5], 128), &DATA).unwrap();
+        // Moments are 32 bytes a gate, and so is a plane at batch 32: 4,194,304 gates, in tens.
+        let told = MemoryPlan::check(&settings(&[1 << 26; 3], 64), &DATA).unwrap_err().to_string();
+        assert!(told.contains("layers of 4194300 gates at --batch 32"), "{told}");
+        MemoryPlan::check(&settings(&[4_194_300; 3], 32), &DATA).unwrap();
+        MemoryPlan::check(&settings(&[4_194_310; 3], 32), &DATA).unwrap_err();
+    }
+
+    #[test]
+    fn samples_that_do_not_fit_are_streamed() {
+        let data = Extents { samples: 700_000, ..DATA };
+        let plan = MemoryPlan::of(&settings(&[100], 128), &data);
+        let bytes = |label: &str| plan.items.iter().find(|i| i.label == label).map(|i| i.bytes);
+        // A step's 128 images are 100,352 bytes, and 64 MiB hold 668 of them; 256 are enough.
+        assert_eq!(bytes("streamed pixels"), Some(256 * 100_352));
+        assert_eq!((bytes("streamed labels"), bytes("pixels")), (Some(256 * 128 * 4), None));
+    }
+
+    #[test]
+    fn samples_are_sharded_where_one_buffer_is_too_small() {
+        let data = Extents { samples: 200_001, ..DATA };
+        let pixels: Vec<u64> = MemoryPlan::of(&settings(&[100], 32), &data)
+            .items
+            .iter()
+            .filter(|i| i.label == "pixels")
+            .map(|i| i.bytes)
+            .collect();
+        // 171,196 rows of 784 bytes fit a buffer, so there are four of 50,001 rows, the last one three short.
+        assert_eq!(pixels, [50_001 * 784, 50_001 * 784, 50_001 * 784, 49_998 * 784]);
+    }
+}
