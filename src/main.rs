@@ -43,6 +43,7 @@ enum Data {
 #[derive(Subcommand)]
 enum Bench {
     Step(commands::bench_step::Args),
+    Scale(commands::bench_scale::Args),
     Infer(commands::bench_infer::Args),
 }
 
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         Command::Profile(args) => commands::profile::run(*args),
         Command::Data(Data::Info(args)) => commands::data_info::run(*args),
         Command::Data(Data::Fetch(args)) => commands::data_fetch::run(args),
+        Command::Bench(Bench::Scale(args)) => commands::bench_scale::run(args),
         Command::Bench(Bench::Infer(args)) => commands::bench_infer::run(args),
         Command::Bench(Bench::Step(args)) => commands::bench_step::run(args),
     };

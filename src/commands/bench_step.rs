@@ -68,21 +68,11 @@ pub fn run(args: Args) -> Result<()> {
     settings.check()?;
     let gpu = Gpu::open(args.adapter.as_deref())?;
     let mut trainer = Trainer::new(&gpu, &settings, &random_bits(args.inputs, args.batch))?;
-    trainer.submit(2)?;
-    trainer.finish()?;
-    let mut times = Vec::new();
-    for _ in 0..args.rounds {
-        let start = Instant::now();
-        trainer.submit(args.steps)?;
-        trainer.finish()?;
-        times.push(start.elapsed().as_secs_f64() * 1e3 / f64::from(args.steps));
-    }
-    times.sort_by(f64::total_cmp);
-    let (min, median) = (times[0], times[times.len() / 2]);
+    let (min, median) = time_steps(&mut trainer, args.rounds, args.steps)?;
     let gates: usize = settings.layers.iter().sum();
     let peak = gpu.allocated_bytes();
     let copy = Bandwidth::measure(&gpu, Clock::best(&gpu))?.copy;
-    let bytes = trainer.passes().iter().map(|pass| trainer.traffic().bytes(&pass.label)).sum::<Option<u64>>();
+    let bytes = trainer.least_bytes();
     let rate = bytes.map(|bytes| bytes as f64 / (min * 1e-3));
     let report = serde_json::json!({
         "adapter": gpu.adapter.name,
@@ -130,8 +120,23 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// Least and median milliseconds of a step, over `rounds` submissions of `steps` each, after a first one of two.
+pub(super) fn time_steps(trainer: &mut Trainer, rounds: u32, steps: u32) -> Result<(f64, f64)> {
+    trainer.submit(2)?;
+    trainer.finish()?;
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        let start = Instant::now();
+        trainer.submit(steps)?;
+        trainer.finish()?;
+        times.push(start.elapsed().as_secs_f64() * 1e3 / f64::from(steps));
+    }
+    times.sort_by(f64::total_cmp);
+    Ok((times[0], times[times.len() / 2]))
+}
+
 /// Enough samples for some steps, each byte 0 or 255.
-fn random_bits(inputs: usize, batch: u32) -> Dataset {
+pub(super) fn random_bits(inputs: usize, batch: u32) -> Dataset {
     let mut rng = Philox::new(1, 0);
     let samples = (batch as usize * 2).max(64);
     let pixels = (0..samples * inputs).map(|_| if rng.next_u32() & 1 == 1 { 255 } else { 0 }).collect();

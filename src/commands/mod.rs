@@ -8,6 +8,7 @@ use crate::network::Model;
 use crate::{Error, Result};
 
 pub mod bench_infer;
+pub mod bench_scale;
 pub mod bench_step;
 pub mod data_fetch;
 pub mod data_info;
