@@ -25,10 +25,11 @@ program, names = sys.argv[1], sys.argv[2:]
 for name in names:
     table = getattr(datasets, "load_" + name)()
     header = list(table.feature_names) + ["class"]
-    rows = [[*map(float, row), str(label)] for row, label in zip(table.data, table.target)]
+    labels = [str(table.target_names[label]) for label in table.target]
+    rows = [[*map(float, row), label] for row, label in zip(table.data, labels)]
     ours, tree = [], []
     for split in range(SPLITS):
-        parts = train_test_split(rows, test_size=0.2, random_state=split, stratify=table.target)
+        parts = train_test_split(rows, test_size=0.2, random_state=split, stratify=labels)
         with tempfile.TemporaryDirectory() as folder:
             paths = [os.path.join(folder, part + ".csv") for part in ("train", "test")]
             for path, part in zip(paths, parts):

@@ -47,7 +47,7 @@ pub enum Preset {
     MnistSmall,
     /// MNIST, 6 × 64,000 gates (difflogic's large model).
     MnistLarge,
-    /// Fashion-MNIST, 4 × 8,000 gates.
+    /// Fashion-MNIST, 4 × 16,000 gates.
     Fashion,
     /// CIFAR-10, 4 × 12,000 gates.
     Cifar10Small,
@@ -187,9 +187,12 @@ impl Preset {
             }
             Preset::Fashion => Settings {
                 data: "fashion-mnist".into(),
-                layers: vec![8000; 4],
-                steps: 20_000,
-                eval_every: 2000,
+                thresholds: 7,
+                rare: 0.05,
+                layers: vec![16_000; 4],
+                tau: 15.0,
+                steps: 8000,
+                eval_every: 500,
                 ..base
             },
             Preset::Cifar10Small => Settings {
