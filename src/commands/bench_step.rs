@@ -7,7 +7,7 @@ use crate::gpu::shader::GradientFormat;
 use crate::gpu::{Clock, Gpu};
 use crate::network::{Initialization, Parametrization};
 use crate::random::Philox;
-use crate::train::{Bandwidth, Method, Preset, Settings, Trainer, parse_layers};
+use crate::train::{Bandwidth, Method, Preset, Settings, Trainer, Tuning, parse_layers};
 use crate::{Error, Result};
 
 /// Time whole training steps on random bits; needs no data set
@@ -40,6 +40,9 @@ pub struct Args {
     /// Steps a round
     #[arg(long, default_value_t = 5)]
     steps: u32,
+    /// Stream the samples, as if they did not fit the device, instead of keeping them there
+    #[arg(long)]
+    streamed: bool,
     /// Adapter, by number or name
     #[arg(long)]
     adapter: Option<String>,
@@ -67,7 +70,11 @@ pub fn run(args: Args) -> Result<()> {
     };
     settings.check()?;
     let gpu = Gpu::open(args.adapter.as_deref())?;
-    let mut trainer = Trainer::new(&gpu, &settings, &random_bits(args.inputs, args.batch))?;
+    let mut tuning = Tuning::for_adapter(&gpu.adapter);
+    if args.streamed {
+        tuning.most_resident_bytes = 0;
+    }
+    let mut trainer = Trainer::tuned(&gpu, &settings, &random_bits(args.inputs, args.batch), tuning)?;
     let (min, median) = time_steps(&mut trainer, args.rounds, args.steps)?;
     let gates: usize = settings.layers.iter().sum();
     let peak = gpu.allocated_bytes();

@@ -107,12 +107,17 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Usage`] before anything is made, if a buffer would be larger than the device takes.
     pub fn new(gpu: &'a Gpu, settings: &Settings, data: &Dataset) -> Result<Self> {
+        Self::tuned(gpu, settings, data, Tuning::for_adapter(&gpu.adapter))
+    }
+
+    /// [`Trainer::new`] with kernels shaped, and samples kept, as `tuning` says.
+    pub fn tuned(gpu: &'a Gpu, settings: &Settings, data: &Dataset, tuning: Tuning) -> Result<Self> {
         let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
         let encoder = encoder.without_rare(&data.train.pixels, data.image, settings.rare, 2);
         MemoryPlan::check(settings, &Extents::of(gpu, &encoder, data))?;
         let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
         let model = Model { table: data.table.clone(), ..drawn };
-        Self::with_model(gpu, settings, model, &data.train, Tuning::for_adapter(&gpu.adapter))
+        Self::with_model(gpu, settings, model, &data.train, tuning)
     }
 
     /// Train `model` on from its logits, with fresh moments.
