@@ -190,3 +190,26 @@ fn a_profiled_run_is_the_same_run() {
     assert!(number(&report["host_us_per_step"]) > 0.0, "{report}");
     assert!(profiled.join("trace.json").is_file() && !plain.join("trace.json").exists());
 }
+
+#[test]
+fn bench_scale_leaves_a_table_and_a_drawing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("scale");
+    let sizes = ["--widths", "50,100", "--depths", "1,2", "--batches", "40", "--width", "30", "--depth", "3"];
+    let ran = Command::new(env!("CARGO_BIN_EXE_gatewright"))
+        .args(["bench", "scale", "--inputs", "20", "--rounds", "2", "--batch", "64", "--out", out.to_str().unwrap()])
+        .args(sizes)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let csv = std::fs::read_to_string(out.join("scale.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = csv.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let configurations: Vec<String> = rows.iter().map(|row| row[..4].join(" ")).collect();
+    assert_eq!(configurations, ["width 50 3 64", "width 100 3 64", "depth 30 1 64", "depth 30 2 64", "batch 30 3 40"]);
+    for row in &rows {
+        let [width, depth, batch, ms, _, rate]: [f64; 6] = std::array::from_fn(|i| row[i + 1].parse().unwrap());
+        assert!((rate / (width * depth * batch / ms * 1e3) - 1.0).abs() < 0.01, "{row:?}");
+        assert!(row[7].parse::<u64>().unwrap() > 0 && row[8].parse::<u64>().unwrap() > 0, "{row:?}");
+    }
+    image::open(out.join("scale.png")).unwrap();
+}

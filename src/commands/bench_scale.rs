@@ -174,6 +174,10 @@ fn draw(area: &plot::Canvas, axis: Axis, points: &[(f64, f64)]) -> Drawn {
         .axis_style(INK)
         .light_line_style(TRANSPARENT)
         .bold_line_style(PALE)
+        .x_labels(3)
+        .y_labels(3)
+        .x_label_formatter(&|x| format!("{x}"))
+        .y_label_formatter(&|y| format!("{y}"))
         .draw()?;
     chart.draw_series(LineSeries::new(proportional.clone(), INK.mix(0.3).stroke_width(2)))?;
     chart.draw_series(LineSeries::new(points.iter().copied(), BLUE.stroke_width(2)))?;
