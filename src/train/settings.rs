@@ -198,7 +198,7 @@ impl Preset {
             Preset::Cifar10Small => Settings {
                 data: "cifar-10".into(),
                 layers: vec![12_000; 4],
-                tau: 100.0,
+                tau: 20.0,
                 steps: 200_000,
                 eval_every: 5000,
                 ..base
