@@ -143,7 +143,8 @@ impl Stepping<'_, '_> {
     /// Run the next `most` steps, or fewer; with a profile, one of [`STEPS_A_PROFILED_ONE`] alone and timed.
     fn advance(&mut self, most: u32) -> Result<()> {
         let Some(profile) = &mut self.profile else { return self.trainer.submit(most) };
-        match self.trainer.steps() % STEPS_A_PROFILED_ONE {
+        // Not the first of them: a driver may compile kernels while it runs the run's first step.
+        match (self.trainer.steps() + STEPS_A_PROFILED_ONE / 2) % STEPS_A_PROFILED_ONE {
             0 => profile.time_step(self.trainer),
             since => self.trainer.submit(most.min(STEPS_A_PROFILED_ONE - since)),
         }
