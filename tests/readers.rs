@@ -1,5 +1,5 @@
 //! Every reader on damaged files: the seeds of the fuzzers, cut short at every length, each bit flipped, and mixed at
-//! random. No panic, no hang, and memory in proportion to the input.
+//! random. No panic, no hang, and memory in proportion to the input. An ignored test goes on mixing for ten minutes a reader.
 
 #[path = "../fuzz/readers.rs"]
 mod readers;
@@ -21,36 +21,65 @@ fn most_bytes(input: &[u8]) -> usize {
     (4 << 20) + 3000 * input.len()
 }
 
+/// Feed one input to a reader, and watch.
+fn check((name, read): (&str, readers::Reader), input: &[u8]) {
+    let (before, began) = (MEMORY.current_usage(), Instant::now());
+    MEMORY.reset_peak_usage();
+    read(input);
+    let taken = MEMORY.peak_usage().saturating_sub(before);
+    assert!(taken <= most_bytes(input), "{name}: {taken} bytes for {} bytes {input:?}", input.len());
+    assert!(began.elapsed() < Duration::from_secs(10), "{name}: slow on {input:?}");
+}
+
 #[test]
 fn damaged_files_are_refused_in_time_and_in_memory() {
-    for (name, read) in readers::ALL {
-        let seeds = seeds(name);
-        assert!(!seeds.is_empty(), "{name}");
-        let (mut tried, began) = (0, Instant::now());
-        let mut check = |input: &[u8]| {
-            let (before, began) = (MEMORY.current_usage(), Instant::now());
-            MEMORY.reset_peak_usage();
-            read(input);
-            let taken = MEMORY.peak_usage().saturating_sub(before);
-            assert!(taken <= most_bytes(input), "{name}: {taken} bytes for {} bytes {input:?}", input.len());
-            assert!(began.elapsed() < Duration::from_secs(10), "{name}: slow on {input:?}");
-            tried += 1;
-        };
+    for reader in readers::ALL {
+        let seeds = seeds(reader.0);
+        assert!(!seeds.is_empty(), "{}", reader.0);
         for seed in &seeds {
-            assert!(read(seed), "{name}: a seed is no longer a file of its kind; put one that is into fuzz/seeds");
+            assert!((reader.1)(seed), "{}: a seed is no longer a file of its kind; put one into fuzz/seeds", reader.0);
             // Long seeds at about a thousand lengths and bits, short ones at all.
-            (0..seed.len()).step_by(seed.len() / 1000 + 1).for_each(|length| check(&seed[..length]));
+            (0..seed.len()).step_by(seed.len() / 1000 + 1).for_each(|length| check(reader, &seed[..length]));
             for bit in (0..seed.len() * 8).step_by(seed.len() * 8 / 4000 + 1) {
                 let mut flipped = seed.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
-                check(&flipped);
+                check(reader, &flipped);
             }
         }
         let mut rng = Philox::new(11, 0);
-        for _ in 0..MIXED {
-            check(&mixed(&seeds, &mut rng));
+        (0..MIXED).for_each(|_| check(reader, &mixed(&seeds, &mut rng)));
+    }
+    readers::clean();
+}
+
+/// The same mixing for ten minutes of each reader in turn, a second at a time, from what was mixed before.
+#[test]
+#[ignore = "takes 80 minutes, or as long as GATEWRIGHT_SOAK_SECONDS says for a reader"]
+fn readers_stand_a_soak() {
+    let seconds = std::env::var("GATEWRIGHT_SOAK_SECONDS").map_or(600, |s| s.parse().unwrap());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let mut rng = Philox::new(now.as_nanos() as u64, 1);
+    let mut pools: Vec<_> = readers::ALL.iter().map(|(name, _)| seeds(name)).collect();
+    let (mut tried, mut taken) = ([0u64; readers::ALL.len()], [0u64; readers::ALL.len()]);
+    for second in 0..seconds {
+        for (i, reader) in readers::ALL.into_iter().enumerate() {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(1) {
+                let input = mixed(&pools[i], &mut rng);
+                check(reader, &input);
+                tried[i] += 1;
+                if (reader.1)(&input) {
+                    taken[i] += 1;
+                    // What is still taken is mixed on, so that damage adds up behind the first checks.
+                    if pools[i].len() < 200 && input.len() < 20_000 {
+                        pools[i].push(input);
+                    }
+                }
+            }
         }
-        println!("{name}: {tried} inputs in {:.1} s", began.elapsed().as_secs_f64());
+        if second % 30 == 29 {
+            println!("after {} s each: {tried:?} inputs, of which {taken:?} were taken", second + 1);
+        }
     }
     readers::clean();
 }
