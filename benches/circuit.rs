@@ -15,7 +15,7 @@ fn model() -> Model {
     let draw = Draw {
         wiring: Wiring::Unique,
         parametrization: Parametrization::IwpSin,
-        initialization: Initialization::Gaussian,
+        start: Initialization::Gaussian.into(),
         seed: 0,
     };
     let layers = (0..3).map(|i| Layer::draw(i, if i == 0 { INPUTS } else { 2000 }, 2000, 2, draw)).collect();

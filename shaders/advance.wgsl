@@ -1,12 +1,15 @@
 // Begin a step: CAGE's temperature from the network's mean confidence (Align Forward, Adapt Backward), the learning
 // rate, Adam's powers, the step count, and where the next batch begins.
-//   c = mean confidence; c_ema <- decay c_ema + (1 - decay) c, starting at 1/K
-//   tau_b = tau_max - (tau_max - tau_min) clamp((c_ema - 1/K) / (1 - 1/K), 0, 1)
+// CAGE_LAYER: also each layer's own, from its own mean confidence.
 #import shared/structs.wgsl
+#import shared/cage.wgsl
 
 @group(0) @binding(0) var<uniform> training: Training;
 @group(0) @binding(1) var<storage, read> partials: array<f32>;
 @group(0) @binding(2) var<storage, read_write> step: Step;
+#if CAGE_LAYER
+@group(0) @binding(3) var<storage, read_write> cage: array<Cage>; // [layers]
+#endif
 
 fn learning_rate(done: u32) -> f32 {
     if done < training.warmup_steps {
@@ -25,6 +28,16 @@ var<workgroup> sums: array<f32, 64>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lane: u32) {
+#if CAGE_LAYER
+    let layer_partials = training.partials / training.layers;
+    for (var layer = lane; layer < training.layers; layer += 64u) {
+        var own = 0.0;
+        for (var i = 0u; i < layer_partials; i++) {
+            own += partials[layer * layer_partials + i];
+        }
+        cage[layer] = adapt(cage[layer], own);
+    }
+#endif
     var sum = 0.0;
     for (var i = lane; i < training.partials; i += 64u) {
         sum += partials[i];
@@ -41,15 +54,11 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         return;
     }
     let c = sums[0] / training.selections;
-    let mean = training.cage_decay * step.confidence_mean + (1.0 - training.cage_decay) * c;
     step.confidence = c;
-    step.confidence_mean = mean;
+    step.confidence_mean = running_mean(step.confidence_mean, c);
+    step.temperature = training.temperature;
     if training.cage == 1u {
-        let least = 1.0 / training.choices;
-        let certainty = clamp((mean - least) / (1.0 - least), 0.0, 1.0);
-        step.temperature = training.cage_tau_max - (training.cage_tau_max - training.cage_tau_min) * certainty;
-    } else {
-        step.temperature = training.temperature;
+        step.temperature = backward_temperature(step.confidence_mean);
     }
     step.learning_rate = learning_rate(step.step);
     step.beta1_power *= training.beta1;

@@ -1,37 +1,15 @@
-// A layer's gates on real activations: the multilinear extension of a table, y = sum_c P_c prod_i (x_i or 1 - x_i),
-// folded pin by pin from the last. inputs [inputs][words * 32] f32, outputs [gates][words * 32] f32.
-// Tables are the selected gates' bits (SELECTED) or the parametrization's, at the fixed temperature.
+// A layer's gates on real activations: the multilinear extensions of their tables. inputs [inputs] rows, outputs [gates]
+// rows of shared/activation.wgsl; tables [gates][CODES] f32. A lane takes one gate and 32 samples.
 #import shared/structs.wgsl
-#import parametrization
+#import shared/activation.wgsl
+#import shared/multilinear.wgsl
 
 @group(0) @binding(0) var<uniform> layer: Layer;
 @group(0) @binding(1) var<storage, read> wiring: array<u32>; // [gates][ARITY]
-@group(0) @binding(2) var<storage, read> inputs: array<f32>;
-@group(0) @binding(3) var<storage, read_write> outputs: array<f32>;
-#if SELECTED
-@group(0) @binding(4) var<storage, read> tables: array<u32>; // [gates][TABLE_WORDS]
-#else
-@group(0) @binding(4) var<storage, read> logits: array<f32>; // [gates][LOGITS]
-@group(0) @binding(5) var<uniform> training: Training;
-#endif
+@group(0) @binding(2) var<storage, read> inputs: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> outputs: array<vec4<u32>>;
+@group(0) @binding(4) var<storage, read> tables: array<f32>;
 
-fn table_of(gate: u32) -> array<f32, CODES> {
-#if SELECTED
-    var p: array<f32, CODES>;
-    for (var c = 0u; c < CODES; c++) {
-        p[c] = f32((tables[gate * TABLE_WORDS + c / 32u] >> (c % 32u)) & 1u);
-    }
-    return p;
-#else
-    var z: array<f32, LOGITS>;
-    for (var i = 0u; i < LOGITS; i++) {
-        z[i] = logits[gate * LOGITS + i];
-    }
-    return soft_table(z, training.temperature);
-#endif
-}
-
-// A lane takes one gate and 32 samples.
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) wid: vec3<u32>,
@@ -41,21 +19,25 @@ fn main(
     let total = layer.gates * layer.words;
     for (var i = wid.x * 64u + lane; i < total; i += count.x * 64u) {
         let gate = i / layer.words;
-        let table = table_of(gate);
-        var rows: array<u32, ARITY>; // where the pins' samples begin
-        for (var pin = 0u; pin < ARITY; pin++) {
-            rows[pin] = (wiring[gate * ARITY + pin] * layer.words + i % layer.words) * 32u;
+        for (var c = 0u; c < CODES; c++) {
+            table[c] = tables[gate * CODES + c];
         }
-        for (var s = 0u; s < 32u; s++) {
-            var value = table;
-            for (var pin = 0u; pin < ARITY; pin++) {
-                let x = inputs[rows[ARITY - 1u - pin] + s];
-                // Each pin halves what is left; the upper half is folded along, unused, to keep the loop's length fixed.
-                for (var c = 0u; c < CODES / 2u; c++) {
-                    value[c] = (1.0 - x) * value[2u * c] + x * value[2u * c + 1u];
-                }
+        var rows: array<u32, ARITY>; // where the pins' samples begin, from the last pin
+        for (var n = 0u; n < ARITY; n++) {
+            rows[n] = (wiring[gate * ARITY + ARITY - 1u - n] * layer.words + i % layer.words) * 4u;
+        }
+        for (var chunk = i * 4u; chunk < i * 4u + 4u; chunk++) {
+            var high: array<vec4<f32>, ARITY>;
+            for (var n = 0u; n < ARITY; n++) {
+                let own = unpack_activations(inputs[rows[n] + chunk % 4u]);
+                x[n] = own.low;
+                high[n] = own.high;
             }
-            outputs[i * 32u + s] = value[0];
+            let low_value = extend();
+            for (var n = 0u; n < ARITY; n++) {
+                x[n] = high[n];
+            }
+            outputs[chunk] = pack_activations(Activations(low_value, extend()));
         }
     }
 }

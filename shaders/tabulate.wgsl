@@ -1,13 +1,25 @@
 // Logits to hard tables, and the confidence that CAGE looks at.
 // logits [gates][LOGITS] f32; tables [gates][TABLE_WORDS] u32, bit c is the output for code c; partials: one sum of
-// confidences a workgroup.
+// confidences a workgroup. NOISE: the selection is that of logits plus noise. CAGE_GATE: each gate's own running mean of
+// its confidence and the backward temperature that it asks for.
 #import shared/structs.wgsl
 #import parametrization
+#import shared/selection_noise.wgsl
 
 @group(0) @binding(0) var<uniform> layer: Layer;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> tables: array<u32>;
 @group(0) @binding(3) var<storage, read_write> partials: array<f32>;
+#if TRAINING_CONSTANTS
+@group(0) @binding(4) var<uniform> training: Training;
+#endif
+#if NOISE
+@group(0) @binding(5) var<uniform> step: Step;
+#endif
+#if CAGE_GATE
+#import shared/cage.wgsl
+@group(0) @binding(6) var<storage, read_write> cage: array<Cage>; // [gates]
+#endif
 
 var<workgroup> sums: array<f32, 64>;
 
@@ -23,12 +35,20 @@ fn main(
         for (var i = 0u; i < LOGITS; i++) {
             z[i] = logits[gate * LOGITS + i];
         }
-        let table = hard_table(z);
+        var noise: array<f32, LOGITS>;
+#if NOISE
+        noise = selection_noise(vec2<u32>(training.key0, training.key1), step.step, layer.first_gate + gate);
+#endif
+        let table = hard_table(z, noise);
         tables[gate * TABLE_WORDS] = table.x;
         if TABLE_WORDS == 2u {
             tables[gate * TABLE_WORDS + 1u] = table.y;
         }
-        sum += confidence(z);
+        let own = confidence(z);
+        sum += own;
+#if CAGE_GATE
+        cage[gate] = adapt(cage[gate], own);
+#endif
     }
     sums[lane] = sum;
     workgroupBarrier();

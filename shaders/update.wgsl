@@ -1,8 +1,10 @@
 // Table gradients to logit gradients by the parametrization's adjoint, then Adam (Kingma and Ba 2015, bias-corrected)
 // with decoupled weight decay (Loshchilov and Hutter 2019). A lane a gate.
+// CAGE_LAYER, CAGE_GATE: the temperature is the layer's or the gate's own.
 // table_gradients [gates][CODES]; logits, first and second moments [gates][LOGITS], all f32.
 #import shared/structs.wgsl
 #import parametrization
+#import shared/selection_noise.wgsl
 
 @group(0) @binding(0) var<uniform> layer: Layer;
 @group(0) @binding(1) var<uniform> training: Training;
@@ -10,6 +12,9 @@
 @group(0) @binding(3) var<storage, read> table_gradients: array<f32>;
 @group(0) @binding(4) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(5) var<storage, read_write> moments: array<vec2<f32>>; // first, second
+#if CAGE_OWN
+@group(0) @binding(6) var<storage, read> cage: array<Cage>; // [layers], or [gates] of this layer
+#endif
 
 @compute @workgroup_size(64)
 fn main(
@@ -29,7 +34,19 @@ fn main(
         for (var i = 0u; i < LOGITS; i++) {
             z[i] = logits[gate * LOGITS + i];
         }
-        let g = logit_gradients(z, s, step.temperature);
+        var temperature = step.temperature;
+#if CAGE_LAYER
+        temperature = cage[layer.index].temperature;
+#endif
+#if CAGE_GATE
+        temperature = cage[gate].temperature;
+#endif
+        var noise: array<f32, LOGITS>;
+#if NOISE
+        // The step's tables were made before `advance` counted it.
+        noise = selection_noise(vec2<u32>(training.key0, training.key1), step.step - 1u, layer.first_gate + gate);
+#endif
+        let g = logit_gradients(z, noise, s, temperature);
         for (var i = 0u; i < LOGITS; i++) {
             let at = gate * LOGITS + i;
             let old = moments[at];

@@ -108,6 +108,16 @@ pub fn permuted(seed: u64, epoch: u32, n: u32, position: u32) -> u32 {
     }
 }
 
+/// Counter word 3 of the blocks that selection noise is made of; 2 rounds gradients, 3 augments.
+const SELECTION_STREAM: u32 = 4;
+
+/// The uniform draw behind the noise of logit `logit` of gate `gate` (counted over the whole network) at step `step`: an
+/// odd multiple of 2⁻²⁴ in (0, 1), which f32 holds exactly. Twin of `shaders/shared/selection_noise.wgsl`.
+pub fn selection_uniform(seed: u64, step: u32, gate: u32, logit: u32) -> f64 {
+    let block = Philox::block(key(seed), [step, gate, logit / 4, SELECTION_STREAM]);
+    (f64::from(block[logit as usize % 4] >> 9) + 0.5) / 8_388_608.0
+}
+
 /// A 32-bit finalizer with full avalanche (Wellons' "lowbias32" constants).
 fn mix(mut x: u32) -> u32 {
     x ^= x >> 16;

@@ -8,28 +8,48 @@ mod device;
 
 use device::{
     Bench, SINE_ERROR, ULP, assert_near, batch, bf16, constants, devices, edges, extents, gradient_words,
-    load_gradients, pack, random_bits, random_layer, state, state_buffer, store_gradients, table_words, training,
-    transposed, unpack,
+    load_activations, load_gradients, pack, random_bits, random_layer, state, state_buffer, store_activations,
+    store_gradients, table_words, training, transposed, unpack,
 };
 use gatewright::data::ImageShape;
-use gatewright::gpu::shader::{GradientFormat, HISTORY, Variant};
+use gatewright::gpu::shader::{CageScope, GradientFormat, HISTORY, Variant};
 use gatewright::gpu::structs;
 use gatewright::network::{Encoder, Layer, Parametrization};
 use gatewright::random::{Philox, key};
-use gatewright::reference::{self, Constants, Moments, Step, parametrization as twin};
+use gatewright::reference::{self, CageState, Constants, Moments, Step, parametrization as twin};
 use gatewright::train::{Augmentation, Cage, Preset, Settings};
 
-const PARAMETRIZATIONS: [Parametrization; 3] =
-    [Parametrization::IwpSin, Parametrization::IwpSigmoid, Parametrization::Op];
-
-/// Every parametrization with every arity that it allows.
-fn tables() -> Vec<(Parametrization, usize)> {
-    let mut all = vec![(Parametrization::Op, 2)];
-    for arity in 1..=6 {
-        all.extend([(Parametrization::IwpSin, arity), (Parametrization::IwpSigmoid, arity)]);
-    }
-    all
+/// Every parametrization with every arity that it allows; the largest, whose kernels take a software driver long to compile,
+/// on one device only.
+fn tables(device: usize) -> impl Iterator<Item = (Parametrization, usize)> {
+    let all = Parametrization::ALL.into_iter().flat_map(|p| (1..=6).map(move |arity| (p, arity)));
+    all.filter(move |(p, arity)| p.can_have(*arity) && (device == 0 || *arity <= 4))
 }
+
+/// Selection noise of a test's layers: of this seed and step, the layer's first gate being number 77 of its network.
+const NOISE_SEED: u64 = 0x0123_4567_89ab_cdef;
+const NOISE_STEP: u32 = 41;
+const FIRST_GATE: usize = 77;
+
+/// `[gates][logits]` as the twin draws it; zeros for none.
+fn noise(noisy: bool, gates: usize, parametrization: Parametrization, arity: usize) -> Vec<Vec<f64>> {
+    let logits = parametrization.logits(arity);
+    let draw = |gate| match noisy {
+        true => reference::selection_noise(parametrization, logits, NOISE_SEED, NOISE_STEP, FIRST_GATE + gate),
+        false => vec![0.0; logits],
+    };
+    (0..gates).map(draw).collect()
+}
+
+/// Constants with the seed of [`noise`].
+fn noisy_training(constants: &Constants, partials: usize) -> structs::Training {
+    let [key0, key1] = key(NOISE_SEED);
+    structs::Training { key0, key1, ..training(constants, partials) }
+}
+
+/// Error of a number of noise: a logarithm's 2⁻²¹ near 1 and 3 ULP elsewhere of up to 17, twice for Gumbel noise, of which the
+/// inner one divides the outer's error, at least 1/16 where it is not a series.
+const NOISE_ERROR: f64 = 32.0 / 2_097_152.0 + 64.0 * ULP;
 
 fn reals(count: usize, rng: &mut Philox) -> Vec<f32> {
     (0..count).map(|_| rng.normal() as f32).collect()
@@ -45,12 +65,43 @@ fn random_logits(gates: usize, parametrization: Parametrization, arity: usize, r
     (0..gates * parametrization.logits(arity)).map(|_| (1.5 * rng.normal()).clamp(-3.1, 3.1) as f32).collect()
 }
 
-/// Whether `hard_table` might differ in f32: a logit within 1e-5 of where a bit flips, or of the second greatest.
-fn undecided(parametrization: Parametrization, z: &[f64]) -> bool {
+/// Whether `hard_table` might differ in f32: a score within its error of where a bit flips, or of the greatest.
+fn undecided(parametrization: Parametrization, z: &[f64], noise: &[f64]) -> bool {
+    let error = if noise.iter().any(|&n| n != 0.0) { 2.0 * NOISE_ERROR } else { 0.0 };
     match parametrization {
-        Parametrization::IwpSin => z.iter().any(|z| z.sin().abs() < 1e-5),
-        Parametrization::IwpSigmoid | Parametrization::Op => false, // comparisons, exact in f32
+        Parametrization::IwpSin if error == 0.0 => z.iter().any(|z| z.sin().abs() < 1e-5),
+        Parametrization::IwpSin => z.iter().zip(noise).any(|(&z, &noise)| {
+            let [least, greatest] = sine_score_range(z, noise);
+            least - error < 0.0 && greatest + error > 0.0
+        }),
+        Parametrization::IwpSigmoid | Parametrization::IwpClamp => {
+            z.iter().zip(noise).any(|(z, noise)| error > 0.0 && (z + noise).abs() < error)
+        }
+        Parametrization::Walsh => (0..z.len()).any(|code| {
+            let sign = |subset: usize| if (subset & code).count_ones() % 2 == 1 { -1.0 } else { 1.0 };
+            let sum: f64 = z.iter().enumerate().map(|(subset, z)| sign(subset) * z).sum();
+            (noise[code] - sum).abs() < error + 1e-5
+        }),
+        Parametrization::Op => {
+            let mut scores: Vec<f64> = z.iter().zip(noise).map(|(z, noise)| z + noise).collect();
+            scores.sort_by(f64::total_cmp);
+            error > 0.0 && scores[15] - scores[14] < error
+        }
     }
+}
+
+/// The least and the greatest score, log-odds of the sine plus noise, that a sine and a cosine within their promised errors
+/// can make.
+fn sine_score_range(z: f64, noise: f64) -> [f64; 2] {
+    let odds = |sine: f64, cosine: f64| {
+        let size = 2.0 * ((1.0 + sine.abs()) / cosine.abs().max(twin::LEAST_COSINE)).ln();
+        noise + if z.sin() > 0.0 { size } else { -size }
+    };
+    let (sine, cosine) = (z.sin().abs(), z.cos().abs());
+    let (less, more) =
+        (odds((sine - SINE_ERROR).max(0.0), cosine + SINE_ERROR), odds(sine + SINE_ERROR, cosine - SINE_ERROR));
+    let most = if cosine < SINE_ERROR { odds(1.0, 0.0) } else { more };
+    [less.min(most), less.max(most)]
 }
 
 #[test]
@@ -237,6 +288,18 @@ fn encode_makes_the_encoders_bits() {
                     let expected = reference::encode(&encoder, &rows[chosen[s] as usize]);
                     assert_eq!(*made, expected, "{pixels} pixels, {features} features, sample {s} of {size}");
                 }
+
+                let activations = gpu.storage("activations", (features * words * 64) as u64);
+                buffers[4] = (5, &activations);
+                bench.run(Variant { shards, ..Variant::of("encode_soft") }, &buffers, [groups, 1]);
+                let made = load_activations(&bench.read(&activations, features * words * 16), words);
+                for (s, made) in transposed(&made).iter().take(size).enumerate() {
+                    assert_eq!(
+                        *made,
+                        reference::encode_soft(&encoder, &rows[chosen[s] as usize]),
+                        "bytes / 255 are exact"
+                    );
+                }
             }
         }
     }
@@ -245,47 +308,91 @@ fn encode_makes_the_encoders_bits() {
 #[test]
 fn tabulate_selects_the_twins_gates_and_their_confidence() {
     let mut rng = Philox::new(2, 0);
-    for gpu in &devices() {
+    let cage = Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.75, scope: CageScope::Gate };
+    for (device, gpu) in devices().iter().enumerate() {
         let mut bench = Bench::new(gpu);
-        for (parametrization, arity) in tables() {
-            for (count, groups) in [(7, 1), (33, 1), (130, 3), (1001, 2), (1001, 16)] {
+        for (i, (parametrization, arity)) in tables(device).enumerate() {
+            for (j, (count, groups)) in [(7, 1), (33, 1), (130, 3), (1001, 2), (1001, 16)].into_iter().enumerate() {
+                let (noisy, scope) = ((i + j) % 2 == 1, [CageScope::Network, CageScope::Gate][j / 2 % 2]);
                 let logits = random_logits(count, parametrization, arity, &mut rng);
                 let words = (1usize << arity).div_ceil(32);
-                let layer = structs::Layer { first_partial: 5, ..extents(count, 2, 1, 1) };
+                let layer =
+                    structs::Layer { first_partial: 5, first_gate: FIRST_GATE as u32, ..extents(count, 2, 1, 1) };
                 let (tables, partials) =
                     (gpu.storage("tables", (count * words * 4) as u64), gpu.storage("partials", 4 * 64));
-                let buffers = [
-                    (0, &gpu.uniform("layer", &layer)),
-                    (1, &gpu.storage_of("logits", &logits)),
-                    (2, &tables),
-                    (3, &partials),
-                ];
-                bench.run(Variant { arity, parametrization, ..Variant::of("tabulate") }, &buffers, [groups, 1]);
+                let constants =
+                    Constants { cage: Some(cage), choices: parametrization.choices(2) as f64, ..constants() };
+                let selections = parametrization.selections(arity);
+                let cages: Vec<structs::Cage> = (0..count)
+                    .map(|_| structs::Cage {
+                        mean: rng.uniform() as f32,
+                        temperature: 0.0,
+                        selections: selections as f32,
+                    })
+                    .collect();
+                let cage_buffer = gpu.storage_of("cage", &cages);
+                let uniform = gpu.uniform("training", &noisy_training(&constants, 0));
+                let step = gpu.uniform("step", &state(NOISE_STEP, 0, 0));
+                let layer_uniform = gpu.uniform("layer", &layer);
+                let logit_buffer = gpu.storage_of("logits", &logits);
+                let mut buffers = vec![(0, &layer_uniform), (1, &logit_buffer), (2, &tables), (3, &partials)];
+                if noisy || scope == CageScope::Gate {
+                    buffers.push((4, &uniform));
+                }
+                if noisy {
+                    buffers.push((5, &step));
+                }
+                if scope == CageScope::Gate {
+                    buffers.push((6, &cage_buffer));
+                }
+                let variant = Variant { arity, parametrization, noise: noisy, scope, ..Variant::of("tabulate") };
+                bench.run(variant, &buffers, [groups, 1]);
 
                 let logits = gates(&logits, parametrization.logits(arity));
-                let expected = reference::tabulate(parametrization, &logits);
+                let noise = noise(noisy, count, parametrization, arity);
+                let expected = reference::tabulate(parametrization, &logits, &noise);
                 let made: Vec<u32> = bench.read(&tables, count * words);
-                for (gate, z) in logits.iter().enumerate().filter(|(_, z)| !undecided(parametrization, z)) {
+                let mut decided = 0;
+                for (gate, z) in logits.iter().enumerate() {
+                    if undecided(parametrization, z, &noise[gate]) {
+                        continue;
+                    }
+                    decided += 1;
                     let made = &made[gate * words..(gate + 1) * words];
                     let made = made.iter().rev().fold(0, |table, &word| table << 32 | u64::from(word));
                     assert_eq!(made, expected.tables[gate], "{parametrization:?}, k {arity}, gate {gate}: {z:?}");
                 }
+                assert!(decided * 10 > count * 7, "{parametrization:?}, k {arity}: {decided} of {count} are decided");
                 let partials: Vec<f32> = bench.read(&partials, 64);
                 let (before, rest) = partials.split_at(5);
                 let (sums, after) = rest.split_at(groups as usize);
                 assert!(before.iter().chain(after).all(|&x| x == 0.0), "only a workgroup's own sum is written");
                 let sum: f64 = sums.iter().map(|&x| f64::from(x)).sum();
                 // A selection's own error, then those of a lane's sum over its gates and of six halvings.
-                let selections =
-                    count as f64 * if parametrization == Parametrization::Op { 1 } else { 1 << arity } as f64;
                 let own = match parametrization {
                     Parametrization::IwpSin => 0.5 * SINE_ERROR + 2.0 * ULP,
                     Parametrization::IwpSigmoid => (8.0 + 2.0 * 3.1) * ULP,
+                    Parametrization::IwpClamp => 2.0 * ULP,
+                    // Sums of 2^k logits up to 3.1, whose error e moves P by P(1 - P) e.
+                    Parametrization::Walsh => (8.0 + 4.0 * 3.1 * selections as f64) * ULP,
                     Parametrization::Op => (2.0 * (3.0 + 2.0 * 6.2) + 20.0) * ULP,
                 };
-                let roundings = selections / f64::from(groups * 64) + 64.0 + 6.0;
-                let tolerance = selections * own + expected.confidence * roundings * ULP;
-                assert_near(&|| format!("{parametrization:?} k {arity} {count}"), sum, expected.confidence, tolerance);
+                let total: f64 = expected.confidences.iter().sum();
+                let roundings = (count * selections) as f64 / f64::from(groups * 64) + 64.0 + 6.0;
+                let tolerance = (count * selections) as f64 * own + total * roundings * ULP;
+                assert_near(&|| format!("{parametrization:?} k {arity} {count}"), sum, total, tolerance);
+                if scope == CageScope::Gate {
+                    let made: Vec<structs::Cage> = bench.read(&cage_buffer, count);
+                    for (gate, (made, old)) in made.iter().zip(cages).enumerate() {
+                        let mut twin = CageState { mean: old.mean.into(), temperature: 0.0 };
+                        twin.adapt(&constants, expected.confidences[gate] / selections as f64);
+                        let error = own + (8.0 + selections as f64) * ULP;
+                        assert_near(&|| format!("mean of gate {gate}"), made.mean.into(), twin.mean, error);
+                        // Certainty is the mean's error over 1 - 1/K, at least a half; the temperature spans 2.5.
+                        let what = || format!("temperature of gate {gate}");
+                        assert_near(&what, made.temperature.into(), twin.temperature, 5.0 * error + 16.0 * ULP);
+                    }
+                }
             }
         }
     }
@@ -294,8 +401,8 @@ fn tabulate_selects_the_twins_gates_and_their_confidence() {
 #[test]
 fn advance_follows_cage_the_schedule_and_the_epochs() {
     let mut rng = Philox::new(3, 0);
-    let cage = Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.75 });
-    let sharp = Some(Cage { tau_min: 0.125, tau_max: 10.0, decay: 0.0 });
+    let cage = Some(Cage { decay: 0.75, ..Cage::default() });
+    let sharp = Some(Cage { tau_min: 0.125, tau_max: 10.0, decay: 0.0, scope: CageScope::Network });
     let cases = [
         (None, 0, None, 1u32),
         (cage, 7, Some(30), 64),
@@ -397,97 +504,275 @@ fn forward_hard_packed_is_forward_hard_unpacked() {
     }
 }
 
-/// Run `forward_soft` on `[inputs][samples]` real inputs; `[samples][gates]`.
-fn forward_soft(
-    bench: &mut Bench,
-    variant: Variant,
-    layer: &Layer,
-    inputs: &[Vec<f64>],
-    logits: &[f32],
-    temperature: f64,
-    groups: u32,
-) -> Vec<Vec<f32>> {
-    let (gpu, samples, count) = (bench.gpu, inputs[0].len(), layer.gates());
-    let words = samples.div_ceil(32);
-    let mut padded = vec![0.5f32; inputs.len() * words * 32];
-    for (to, from) in padded.chunks_exact_mut(words * 32).zip(inputs) {
-        to.iter_mut().zip(from).for_each(|(to, &from)| *to = from as f32);
+/// With CAGE by layer, `advance` also keeps each layer's own mean and temperature, from its own partial sums.
+#[test]
+fn advance_keeps_cage_for_every_layer() {
+    let mut rng = Philox::new(14, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for (layers, per_layer) in [(1, 1), (3, 16), (64, 4), (80, 256)] {
+            let partials = layers * per_layer;
+            let cage = Some(Cage { decay: 0.5, scope: CageScope::Layer, ..Cage::default() });
+            let selections = 100.0 * partials as f64;
+            let constants = Constants { cage, selections, choices: 2.0, ..constants() };
+            let uniform = structs::Training { layers: layers as u32, ..training(&constants, partials) };
+            let uniform = gpu.uniform("training", &uniform);
+            let start = Step::start(&constants);
+            let mean = start.confidence_mean as f32;
+            let step = state_buffer(gpu, structs::Step { confidence_mean: mean, ..state(0, 0, 0) });
+            let selections = 100.0 * per_layer as f32;
+            let cages = gpu.storage_of("cage", &vec![structs::Cage { mean, temperature: 0.0, selections }; layers]);
+            let mut expected = vec![CageState::start(&constants); layers];
+            for _ in 0..5 {
+                let sums: Vec<f32> = (0..partials).map(|_| 50.0 + 50.0 * rng.uniform() as f32).collect();
+                let partial_sums = gpu.storage_of("partials", &sums);
+                let variant = Variant { scope: CageScope::Layer, ..Variant::of("advance") };
+                bench.run(variant, &[(0, &uniform), (1, &partial_sums), (2, &step), (3, &cages)], [1, 1]);
+                let made: Vec<structs::Cage> = bench.read(&cages, layers);
+                for (layer, (made, twin)) in made.iter().zip(&mut expected).enumerate() {
+                    let own = &sums[layer * per_layer..(layer + 1) * per_layer];
+                    twin.adapt(&constants, own.iter().map(|&x| f64::from(x)).sum::<f64>() / f64::from(selections));
+                    // A sum of up to 256 numbers and its mean; the running mean keeps its errors for 1/(1 - d) steps.
+                    let error = 2.0 * (per_layer as f64 + 8.0) * ULP;
+                    assert_near(&|| format!("mean of layer {layer}"), made.mean.into(), twin.mean, error);
+                    let what = || format!("temperature of layer {layer}");
+                    assert_near(&what, made.temperature.into(), twin.temperature, 5.0 * error + 16.0 * ULP);
+                }
+            }
+        }
     }
-    let outputs = gpu.storage("outputs", (count * words * 128) as u64);
-    let uniform = gpu.uniform("layer", &extents(count, inputs.len(), words, 1));
-    let (wiring, inputs) = (gpu.storage_of("wiring", &layer.wiring), gpu.storage_of("inputs", &padded));
-    let mut buffers = vec![(0, &uniform), (1, &wiring), (2, &inputs), (3, &outputs)];
-    let training = gpu.uniform("training", &training(&Constants { temperature, ..constants() }, 0));
-    let (tables, logits) = (gpu.storage_of("tables", &table_words(layer)), gpu.storage_of("logits", logits));
-    buffers.extend(if variant.selected { vec![(4, &tables)] } else { vec![(4, &logits), (5, &training)] });
-    bench.run(variant, &buffers, [groups, 1]);
-    let flat: Vec<f32> = bench.read(&outputs, count * words * 32);
-    let rows: Vec<Vec<f32>> = flat.chunks_exact(words * 32).map(|row| row[..samples].to_vec()).collect();
-    transposed(&rows)
 }
 
 /// Largest error of the kernel's table entries at a temperature.
-fn table_error(parametrization: Parametrization, z: &[f64], temperature: f64) -> f64 {
-    match parametrization {
-        // P moves with the sine's promised error (the kernel keeps the sine within ±0.9999999), then log, exp and a
-        // quotient of log-odds of at most 17/τ.
-        Parametrization::IwpSin => {
-            let entry = |sine: f64| twin::sine_table_entry(sine.clamp(-0.9999999, 0.9999999), temperature);
-            let moved = z.iter().map(|z| {
-                let (p, s) = (entry(z.sin()), z.sin());
-                (entry(s + SINE_ERROR) - p).abs().max((p - entry(s - SINE_ERROR)).abs())
-                    + (twin::sine_table_entry(s, temperature) - p).abs()
-            });
-            moved.fold(0.0, f64::max) + (16.0 + 3.0 * 17.0 / temperature) * ULP
+fn table_error(parametrization: Parametrization, z: &[f64], noise: &[f64], temperature: f64) -> f64 {
+    // Noise, where there is any, moves a score, and a score moves P by P(1 - P)/τ ≤ 1/4τ.
+    let noisy = if noise.iter().any(|&n| n != 0.0) { NOISE_ERROR / temperature } else { 0.0 };
+    let logistic = |score: f64| 1.0 / (1.0 + (-score / temperature).exp());
+    noisy
+        + match parametrization {
+            // P moves with the sine's and the cosine's promised errors; then log, exp and a quotient of scores up to 32/τ.
+            Parametrization::IwpSin => {
+                let moved = z.iter().zip(noise).map(|(&z, &noise)| {
+                    let [least, greatest] = sine_score_range(z, noise).map(logistic);
+                    greatest - least
+                });
+                moved.fold(0.0, f64::max) + (16.0 + 3.0 * 32.0 / temperature) * ULP
+            }
+            // e^-x weighs its relative error by P(1 - P) ≤ 1/4, and x P(1 - P) ≤ 1/4.
+            Parametrization::IwpSigmoid => 8.0 * ULP,
+            Parametrization::IwpClamp => 8.0 * ULP * (1.0 + 4.1 / temperature),
+            // The same of a sum of 2^k logits up to 3.1.
+            Parametrization::Walsh => (8.0 + 4.0 * 3.1 * z.len() as f64 / temperature) * ULP,
+            // The same of sixteen terms.
+            Parametrization::Op => 64.0 * ULP * (1.0 + 1.0 / temperature),
         }
-        // e^-x weighs its relative error by P(1 - P) ≤ 1/4, and x P(1 - P) ≤ 1/4.
-        Parametrization::IwpSigmoid => 8.0 * ULP,
-        // The same of sixteen terms.
-        Parametrization::Op => 64.0 * ULP,
+}
+
+/// Run `tabulate_soft`; `[gates][codes]`.
+fn tabulate_soft(
+    bench: &mut Bench,
+    variant: Variant,
+    layer: &Layer,
+    logits: &[f32],
+    temperature: f64,
+    groups: u32,
+) -> Vec<Vec<f64>> {
+    let (gpu, count, codes) = (bench.gpu, layer.gates(), 1 << layer.arity);
+    let extents = structs::Layer { first_gate: FIRST_GATE as u32, ..extents(count, layer.inputs, 1, 1) };
+    let uniform = gpu.uniform("layer", &extents);
+    let tables = gpu.storage("soft tables", (count * codes * 4) as u64);
+    let training = gpu.uniform("training", &noisy_training(&Constants { temperature, ..constants() }, 0));
+    let step = gpu.uniform("step", &state(NOISE_STEP, 0, 0));
+    let (bits, logits) = (gpu.storage_of("tables", &table_words(layer)), gpu.storage_of("logits", logits));
+    let mut buffers = vec![(0, &uniform), (1, &tables)];
+    buffers.extend(if variant.selected { vec![(2, &bits)] } else { vec![(2, &logits), (3, &training)] });
+    if variant.noise {
+        buffers.push((4, &step));
     }
+    bench.run(variant, &buffers, [groups, 1]);
+    gates(&bench.read::<f32>(&tables, count * codes), codes)
 }
 
 #[test]
-fn forward_soft_is_the_multilinear_extension() {
+fn tabulate_soft_makes_the_parametrizations_tables() {
     let mut rng = Philox::new(5, 0);
-    for gpu in &devices() {
+    for (device, gpu) in devices().iter().enumerate() {
         let mut bench = Bench::new(gpu);
-        for (i, (parametrization, arity)) in tables().into_iter().enumerate() {
-            for (j, temperature) in [0.3, 1.0, 3.0].into_iter().enumerate() {
-                let (inputs, count) = ([7, 33, 130][(i + j) % 3], [33, 130, 7][i % 3]);
-                let size = [1, 31, 33, 100, 129][(i + j) % 5];
-                let layer = random_layer(inputs, count, arity, &mut rng);
-                let x: Vec<Vec<f64>> =
-                    (0..inputs).map(|_| (0..size).map(|_| f64::from(rng.uniform() as f32)).collect()).collect();
+        for (i, (parametrization, arity)) in tables(device).enumerate() {
+            for (j, temperature) in [0.05, 0.3, 1.0, 3.0].into_iter().enumerate() {
+                let (count, noisy) = ([33, 130, 7, 1001][(i + j) % 4], (i + j) % 2 == 1);
+                let layer = random_layer(9, count, arity, &mut rng);
                 let logits = random_logits(count, parametrization, arity, &mut rng);
-                let variant = Variant { arity, parametrization, ..Variant::of("forward_soft") };
-                let groups = [1, 2, 99][j];
-                let made = forward_soft(&mut bench, variant, &layer, &x, &logits, temperature, groups);
+                let variant = Variant { arity, parametrization, noise: noisy, ..Variant::of("tabulate_soft") };
+                let made = tabulate_soft(&mut bench, variant, &layer, &logits, temperature, [1, 2, 9, 1][j]);
                 let z = gates(&logits, parametrization.logits(arity));
-                let soft: Vec<Vec<f64>> = z.iter().map(|z| twin::soft_table(parametrization, z, temperature)).collect();
-                for (sample, made) in transposed(&x).iter().zip(&made) {
-                    let expected = reference::forward_soft(&layer, &soft, sample);
-                    for gate in 0..count {
-                        // A mean of table entries, folded with 4 roundings a pin.
-                        let tolerance = table_error(parametrization, &z[gate], temperature) + 4.0 * arity as f64 * ULP;
+                let noise = noise(noisy, count, parametrization, arity);
+                let expected = reference::tabulate_soft(parametrization, &z, &noise, temperature);
+                for gate in 0..count {
+                    let tolerance = table_error(parametrization, &z[gate], &noise[gate], temperature);
+                    for (made, expected) in made[gate].iter().zip(&expected[gate]) {
                         let what =
                             || format!("{parametrization:?}, k {arity}, temperature {temperature}, {:?}", z[gate]);
-                        assert_near(&what, made[gate].into(), expected[gate], tolerance);
+                        assert_near(&what, *made, *expected, tolerance);
                     }
                 }
-                if parametrization != Parametrization::IwpSin {
-                    continue; // selected gates do not depend on it
-                }
-                let bits: Vec<Vec<f64>> = x.iter().map(|row| row.iter().map(|x| x.round()).collect()).collect();
-                let variant = Variant { arity, selected: true, ..Variant::of("forward_soft") };
-                let made = forward_soft(&mut bench, variant, &layer, &bits, &[0.0], 1.0, groups);
-                for (sample, made) in transposed(&bits).iter().zip(&made) {
-                    let sample: Vec<bool> = sample.iter().map(|&x| x == 1.0).collect();
-                    let expected: Vec<f32> =
-                        reference::forward_hard(&layer, &sample).iter().map(|&b| f32::from(u8::from(b))).collect();
-                    assert_eq!(*made, expected, "selected gates on bits are exact");
+                let variant = Variant { arity, selected: true, ..Variant::of("tabulate_soft") };
+                let selected = tabulate_soft(&mut bench, variant, &layer, &[0.0], 1.0, 2);
+                assert_eq!(selected, reference::tables_of_bits(&layer.tables, arity), "bits as they are");
+            }
+        }
+    }
+}
+
+/// `[rows][columns]` uniform numbers, multiples of 1/65535 as activations are stored.
+fn random_fractions(rows: usize, columns: usize, rng: &mut Philox) -> Vec<Vec<f64>> {
+    (0..rows).map(|_| (0..columns).map(|_| f64::from(rng.below(65_536)) / 65_535.0).collect()).collect()
+}
+
+/// What storing an activation may round away, and reading one: half a step, and a division.
+const STORED: f64 = 0.5 / 65_535.0 + 4.0 * ULP;
+
+#[test]
+fn forward_soft_is_the_multilinear_extension() {
+    let mut rng = Philox::new(15, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for arity in 1..=6 {
+            for (j, size) in [1usize, 31, 33, 100, 129].into_iter().enumerate() {
+                let (inputs, count) = ([7, 33, 130][(arity + j) % 3], [33, 130, 7][j % 3]);
+                let (words, codes) = (size.div_ceil(32), 1 << arity);
+                let layer = random_layer(inputs, count, arity, &mut rng);
+                // Zeros and ones too, as the selected gates' tables and bits are.
+                let round = |rows: Vec<Vec<f64>>| match j {
+                    4 => rows.into_iter().map(|row| row.into_iter().map(f64::round).collect()).collect(),
+                    _ => rows,
+                };
+                let x: Vec<Vec<f64>> = round(random_fractions(inputs, size, &mut rng));
+                let tables: Vec<Vec<f64>> = round(random_fractions(count, codes, &mut rng));
+                let outputs = gpu.storage("outputs", (count * words * 64) as u64);
+                let flat: Vec<f32> = tables.concat().into_iter().map(|p| p as f32).collect();
+                let buffers = [
+                    (0, &gpu.uniform("layer", &extents(count, inputs, words, 1))),
+                    (1, &gpu.storage_of("wiring", &layer.wiring)),
+                    (2, &gpu.storage_of("inputs", &store_activations(&x, words))),
+                    (3, &outputs),
+                    (4, &gpu.storage_of("tables", &flat)),
+                ];
+                bench.run(Variant { arity, ..Variant::of("forward_soft") }, &buffers, [[1, 2, 99][j % 3], 1]);
+                let made = load_activations(&bench.read(&outputs, count * words * 16), words);
+                for (s, sample) in transposed(&x).iter().enumerate() {
+                    let expected = reference::forward_soft(&layer, &tables, sample);
+                    for gate in 0..count {
+                        // A mean of table entries, folded with 3 roundings a pin; exact on bits.
+                        let tolerance = if j == 4 { 0.0 } else { STORED + 4.0 * arity as f64 * ULP };
+                        let what = || format!("k {arity}, gate {gate}, sample {s} of {size}");
+                        assert_near(&what, made[gate][s], expected[gate], tolerance);
+                    }
                 }
             }
+        }
+    }
+}
+
+/// What each pin of a layer sends, `[gates · arity]`, for one sample: the gate's gradient times its derivative by the pin.
+fn sent_to_pins(layer: &Layer, tables: &[Vec<f64>], x: &[f64], g: &[f64]) -> Vec<f64> {
+    // A layer whose every pin reads an input of its own, so that the twin's input gradients are the pins'.
+    let wires = layer.wiring.len();
+    let apart = Layer { inputs: wires, wiring: (0..wires as u32).collect(), ..layer.clone() };
+    let x: Vec<f64> = layer.wiring.iter().map(|&wire| x[wire as usize]).collect();
+    reference::backward_soft(&apart, tables, &x, g).inputs
+}
+
+#[test]
+fn backward_soft_is_the_adjoint_of_the_multilinear_extension() {
+    let mut rng = Philox::new(16, 0);
+    for (device, gpu) in devices().iter().enumerate() {
+        let mut bench = Bench::new(gpu);
+        for (n, Backward { size, inputs, gates: count, groups, variant }) in backward_shapes().into_iter().enumerate() {
+            // Wide gates are slow to compile for a software driver, and slow in the twin.
+            if variant.arity >= 5 && (device > 0 || count > 130) {
+                continue;
+            }
+            // The layer before the last meets pins like any other; the last one sends gradients on too.
+            let keep = variant.keep || n % 2 == 0;
+            let variant = Variant { kernel: "backward_soft", consumer_class: false, keep, ..variant };
+            let (words, classes) = (size.div_ceil(32), 5);
+            let group = count.div_ceil(classes);
+            let count = if variant.consumers { count } else { group * classes };
+            let layer = random_layer(inputs, count, variant.arity, &mut rng);
+            let next = random_layer(count, 2 * count + 1, variant.consumer_arity, &mut rng);
+            let rows = if variant.consumers { next.wiring.len() } else { classes };
+            let round = |g: f32| if variant.gradients == GradientFormat::Bf16 { bf16(g) } else { g };
+            // Samples past the batch have gradient 0.
+            let source: Vec<Vec<f32>> = (0..rows)
+                .map(|_| (0..words * 32).map(|s| if s < size { round(rng.normal() as f32) } else { 0.0 }).collect())
+                .collect();
+            let x = random_fractions(inputs, size, &mut rng);
+            let tables = random_fractions(count, 1 << variant.arity, &mut rng);
+            let flat: Vec<f32> = tables.concat().into_iter().map(|p| p as f32).collect();
+            let codes = 1 << variant.arity;
+            let pins = layer.wiring.len();
+            let table_gradients = gpu.storage("table gradients", (count * codes * 4) as u64);
+            let kept = gradient_words(pins, words, variant.gradients);
+            let sent = gpu.storage("sent", kept as u64 * 4);
+            let uniform = gpu.uniform("layer", &extents(count, inputs, words, group));
+            let wiring = gpu.storage_of("wiring", &layer.wiring);
+            let inputs_buffer = gpu.storage_of("inputs", &store_activations(&x, words));
+            let stored = gpu.storage_of("source", &store_gradients(&source, variant.gradients));
+            let (edges, tables_buffer) = (gpu.storage_of("edges", &edges(&next)), gpu.storage_of("tables", &flat));
+            let mut buffers =
+                vec![(0, &uniform), (1, &wiring), (2, &inputs_buffer), (3, &stored), (4, &table_gradients)];
+            if variant.consumers {
+                buffers.push((5, &edges));
+            }
+            if variant.keep {
+                buffers.extend([(6, &tables_buffer), (7, &sent)]);
+            }
+            bench.run(variant, &buffers, [groups, 1]);
+
+            let made_tables = gates(&bench.read::<f32>(&table_gradients, count * codes), codes);
+            let made = variant.keep.then(|| load_gradients(&bench.read(&sent, kept), words, variant.gradients));
+            let mut consumers = vec![1.0f64; count];
+            if variant.consumers {
+                next.wiring.iter().for_each(|&wire| consumers[wire as usize] += 1.0);
+            }
+            let (mut expected_tables, mut sizes) = (vec![vec![0.0; codes]; count], vec![0.0; count]);
+            for s in 0..size {
+                let (mut g, mut own_sizes) = (vec![0.0; count], vec![0.0; count]);
+                let mut add = |gate: usize, row: usize| {
+                    g[gate] += f64::from(source[row][s]);
+                    own_sizes[gate] += f64::from(source[row][s].abs());
+                };
+                if variant.consumers {
+                    next.wiring.iter().enumerate().for_each(|(pin, &wire)| add(wire as usize, pin));
+                } else {
+                    (0..count).for_each(|gate| add(gate, gate / group));
+                }
+                let sample: Vec<f64> = x.iter().map(|row| row[s]).collect();
+                let adjoints = reference::backward_soft(&layer, &tables, &sample, &g);
+                for (sum, own) in expected_tables.iter_mut().zip(adjoints.tables) {
+                    sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+                }
+                for (pin, expected) in sent_to_pins(&layer, &tables, &sample, &g).iter().enumerate() {
+                    let (gate, Some(made)) = (pin / layer.arity, &made) else { break };
+                    // A sum over consumers, 4 roundings a pin of a slope of at most 1, and of what is stored.
+                    let stored = if variant.gradients == GradientFormat::Bf16 { 1.0 / 256.0 } else { 0.0 };
+                    let roundings = consumers[gate] + 4.0 * layer.arity as f64 + 4.0;
+                    let tolerance = own_sizes[gate] * (roundings * ULP + stored) + 1e-30;
+                    let what = || format!("what pin {pin} sends, sample {s}, {variant:?}");
+                    assert_near(&what, made[pin][s].into(), *expected, tolerance);
+                }
+                sizes.iter_mut().zip(own_sizes).for_each(|(size, own)| *size += own);
+            }
+            for gate in 0..count {
+                let roundings = size as f64 + consumers[gate] + 4.0 * layer.arity as f64 + 8.0;
+                for (made, expected) in made_tables[gate].iter().zip(&expected_tables[gate]) {
+                    let what = || format!("table gradient of gate {gate}, {variant:?}, batch {size}");
+                    assert_near(&what, *made, *expected, sizes[gate] * roundings * ULP + 1e-30);
+                }
+            }
+            let past = made.iter().flatten().all(|row| row[size..].iter().all(|&g| g == 0.0));
+            assert!(past, "nothing is sent past the batch, {variant:?}");
         }
     }
 }
@@ -499,13 +784,12 @@ fn unpack_bits_makes_zeros_and_ones() {
         let mut bench = Bench::new(gpu);
         for (features, words, groups) in [(7, 1, 1), (33, 4, 1), (130, 5, 3), (1001, 2, 99)] {
             let bits: Vec<u32> = (0..features * words).map(|_| rng.next_u32()).collect();
-            let activations = gpu.storage("activations", (features * words * 128) as u64);
+            let activations = gpu.storage("activations", (features * words * 64) as u64);
             let layer = gpu.uniform("layer", &extents(1, features, words, 1));
             let buffers = [(0, &layer), (1, &gpu.storage_of("bits", &bits)), (2, &activations)];
             bench.run(Variant::of("unpack_bits"), &buffers, [groups, 1]);
-            let made: Vec<f32> = bench.read(&activations, features * words * 32);
-            let expected: Vec<f32> = reference::unpack_bits(&bits).iter().map(|&x| x as f32).collect();
-            assert_eq!(made, expected);
+            let made = load_activations(&bench.read(&activations, features * words * 16), words);
+            assert_eq!(made.concat(), reference::unpack_bits(&bits));
         }
     }
 }
@@ -532,10 +816,9 @@ fn group_sum_counts_each_class() {
                 let hard: Vec<f32> = bench.read(&votes, classes * words * 32);
 
                 // Real activations that f32 adds exactly: multiples of 1/8 up to 1, at most 1001 of them.
-                let soft: Vec<Vec<f64>> =
-                    (0..count).map(|_| (0..words * 32).map(|_| f64::from(rng.below(9)) / 8.0).collect()).collect();
-                let flat: Vec<f32> = soft.iter().flatten().map(|&x| x as f32).collect();
-                let buffers = [(0, &layer), (1, &gpu.storage_of("outputs", &flat)), (2, &votes)];
+                let soft: Vec<Vec<f64>> = random_fractions(count, words * 32, &mut rng);
+                let stored = gpu.storage_of("outputs", &store_activations(&soft, words));
+                let buffers = [(0, &layer), (1, &stored), (2, &votes)];
                 bench.run(Variant::of("group_sum_soft"), &buffers, [[1, 2, 50][i % 3], 1]);
                 let real: Vec<f32> = bench.read(&votes, classes * words * 32);
 
@@ -544,7 +827,12 @@ fn group_sum_counts_each_class() {
                         |of: &[f32]| -> Vec<f64> { (0..classes).map(|c| of[c * words * 32 + s].into()).collect() };
                     assert_eq!(votes(&hard), reference::group_sum(sample, classes), "{classes} classes of {group}");
                     let activations: Vec<f64> = soft.iter().map(|row| row[s]).collect();
-                    assert_eq!(votes(&real), reference::group_sum_soft(&activations, classes));
+                    let expected = reference::group_sum_soft(&activations, classes);
+                    for (made, expected) in votes(&real).into_iter().zip(expected) {
+                        // A division and an addition a gate.
+                        let tolerance = (4.0 + group as f64) * group as f64 * ULP;
+                        assert_near(&|| format!("{classes} classes of {group}"), made, expected, tolerance);
+                    }
                 }
             }
         }
@@ -620,7 +908,7 @@ fn loss_and_its_gradient_are_those_of_softmax_cross_entropy() {
     }
 }
 
-/// One shape of `backward_hard`.
+/// One shape of a backward kernel.
 #[derive(Debug, Clone, Copy)]
 struct Backward {
     size: usize,
@@ -926,33 +1214,65 @@ fn backward_hard_is_near_for_real_gradients() {
 }
 
 /// Absolute error of each logit's gradient on the GPU. 1e-36 covers what is flushed to zero below f32's normal range.
-fn gradient_errors(parametrization: Parametrization, z: &[f64], s: &[f64], temperature: f64) -> Vec<f64> {
-    let exact = twin::logit_gradients(parametrization, z, s, temperature);
-    let errors = z.iter().enumerate().map(|(i, z_i)| match parametrization {
-        // The slope moves with the cosine's promised error; then a logarithm up to 8, scaled by 2/τ, an exponential
-        // of that, and a few products and quotients.
+fn gradient_errors(
+    parametrization: Parametrization,
+    z: &[f64],
+    noise: &[f64],
+    s: &[f64],
+    temperature: f64,
+) -> Vec<f64> {
+    let exact = twin::logit_gradients(parametrization, z, noise, s, temperature);
+    // Noise, where there is any, moves P by a part NOISE_ERROR/τ of it, and P(1 - P) by no more.
+    let noisy = if noise.iter().any(|&n| n != 0.0) { NOISE_ERROR / temperature } else { 0.0 };
+    let total: f64 = s.iter().map(|s| s.abs()).sum();
+    let floor = 1e-36 * (1.0 + total / temperature);
+    let slope = |score: f64| {
+        let e = (-score.abs() / temperature).exp();
+        e / ((1.0 + e) * (1.0 + e) * temperature)
+    };
+    let errors = (0..z.len()).map(|i| match parametrization {
+        // The slope moves with the sine's and the cosine's promised errors; then a logarithm up to 16 and noise up to 17,
+        // divided by τ, an exponential of that, and a few products and quotients.
         Parametrization::IwpSin => {
-            let cosine = z_i.cos();
-            let slope = |cosine: f64| twin::sine_slope(cosine, temperature);
-            // Where the error spans the sign of the cosine, the slope is between its bounds on both sides.
-            let places = (-8..=8)
+            let cosine = z[i].cos();
+            let [least, greatest] = sine_score_range(z[i], noise[i]);
+            let highest = if least < 0.0 && greatest > 0.0 { slope(0.0) } else { slope(least).max(slope(greatest)) };
+            let lowest = slope(least).min(slope(greatest));
+            // Where the error spans the sign of the cosine, the chain's factor is between its bounds on both sides.
+            let factors: Vec<f64> = (-8..=8)
                 .map(|n| cosine + SINE_ERROR * f64::from(n) / 8.0)
-                .chain([1e-3, -1e-3].into_iter().filter(|c| (c - cosine).abs() < SINE_ERROR));
-            let moved = places.map(|c| (slope(c) - slope(cosine)).abs()).fold(0.0, f64::max);
-            let exponent = 16.0 / temperature;
-            s[i].abs() * (1.25 * moved + (slope(cosine).abs() + moved) * (32.0 + 8.0 * exponent) * ULP)
+                .chain([1e-3, -1e-3].into_iter().filter(|c| (c - cosine).abs() < SINE_ERROR))
+                .map(twin::sine_log_odds_slope)
+                .collect();
+            let products = factors.iter().flat_map(|f| [f * lowest, f * highest]);
+            let own = exact[i] / if s[i] == 0.0 { 1.0 } else { s[i] };
+            let moved = products.map(|p| (p - own).abs()).fold(0.0, f64::max);
+            s[i].abs() * (1.25 * moved + (own.abs() + moved) * (noisy + (32.0 + 8.0 * 33.0 / temperature) * ULP))
         }
-        Parametrization::IwpSigmoid => exact[i].abs() * (32.0 + 8.0 * z_i.abs() / temperature) * ULP,
+        Parametrization::IwpSigmoid => {
+            exact[i].abs() * (noisy + (32.0 + 8.0 * (z[i].abs() + 17.0) / temperature) * ULP)
+        }
+        Parametrization::IwpClamp => exact[i].abs() * 8.0 * ULP,
+        // A sum over the codes, each with the sigmoid's error at log-odds that are themselves a sum of 2^k logits.
+        Parametrization::Walsh => {
+            let scores = (0..z.len()).map(|code| {
+                let sign = |subset: usize| if (subset & code).count_ones() % 2 == 1 { -1.0 } else { 1.0 };
+                noise[code] - z.iter().enumerate().map(|(subset, z)| sign(subset) * z).sum::<f64>()
+            });
+            let sizes = z.iter().map(|z| z.abs()).sum::<f64>() + 17.0;
+            let each = noisy + (32.0 + 8.0 * sizes / temperature + 2.0 * z.len() as f64) * ULP;
+            scores.zip(s).map(|(score, s)| s.abs() * slope(score) * each).sum()
+        }
         // G and its mean err by a few roundings of Σ|S|, the mean also by its weights' p_j (1 + y_j): y e^-y < 1/2.
         Parametrization::Op => {
-            let peak = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let odds: Vec<f64> = z.iter().map(|z| ((z - peak) / temperature).exp()).collect();
+            let scores: Vec<f64> = z.iter().zip(noise).map(|(z, noise)| z + noise).collect();
+            let peak = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let odds: Vec<f64> = scores.iter().map(|z| ((z - peak) / temperature).exp()).collect();
             let p = odds[i] / odds.iter().sum::<f64>();
-            let total: f64 = s.iter().map(|s| s.abs()).sum();
-            p * total / temperature * (128.0 + 8.0 * (peak - z_i) / temperature) * ULP
+            let relative = 8.0 * noisy + (128.0 + 8.0 * (peak - scores[i] + 17.0) / temperature) * ULP;
+            p * total / temperature * relative
         }
     });
-    let floor = 1e-36 * (1.0 + s.iter().map(|s| s.abs()).sum::<f64>() / temperature);
     errors.map(|e| e + floor).collect()
 }
 
@@ -960,18 +1280,24 @@ fn gradient_errors(parametrization: Parametrization, z: &[f64], s: &[f64], tempe
 fn update_is_the_adjoint_and_adam() {
     let mut rng = Philox::new(11, 0);
     let step = 7;
-    for gpu in &devices() {
+    for (device, gpu) in devices().iter().enumerate() {
         let mut bench = Bench::new(gpu);
-        for (i, (parametrization, arity)) in tables().into_iter().enumerate() {
+        for (i, (parametrization, arity)) in tables(device).enumerate() {
             let (codes, per_gate) = (1 << arity, parametrization.logits(arity));
-            for (j, temperature) in [0.3f32, 1.0, 3.0, 1e-3, 0.05, 1e3].into_iter().enumerate() {
+            // Wide gates' kernels take a software driver long to compile.
+            let temperatures = if arity <= 4 { 6 } else { 2 };
+            for (j, temperature) in [0.3f32, 1.0, 3.0, 1e-3, 0.05, 1e3].into_iter().enumerate().take(temperatures) {
                 let (count, groups) = [(7, 1), (33, 1), (130, 2), (1001, 5)][(i + j) % 4];
+                let scope = [CageScope::Network, CageScope::Layer, CageScope::Gate][(i + j) % 3];
+                let noisy = (i / 2 + j) % 2 == 1;
+                let noise = noise(noisy, count, parametrization, arity);
                 let constants = Constants { weight_decay: [0.0, 0.25][j % 2], ..constants() };
+                // The step's own temperature is another than the layer's or the gates', where those have one.
                 let state = structs::Step {
-                    temperature,
+                    temperature: if scope == CageScope::Network { temperature } else { 0.625 },
                     beta1_power: constants.beta1.powi(step) as f32,
                     beta2_power: constants.beta2.powi(step) as f32,
-                    ..state(step as u32, 0, 0)
+                    ..state(NOISE_STEP + 1, 0, 0)
                 };
                 let logits = random_logits(count, parametrization, arity, &mut rng);
                 let s = reals(count * codes, &mut rng);
@@ -979,15 +1305,28 @@ fn update_is_the_adjoint_and_adam() {
                     (0..logits.len()).map(|_| [rng.normal() as f32, rng.uniform() as f32]).collect();
                 let (logit_buffer, moment_buffer) =
                     (gpu.storage_of("logits", &logits), gpu.storage_of("moments", &moments));
-                let buffers = [
-                    (0, &gpu.uniform("layer", &extents(count, 2, 1, 1))),
-                    (1, &gpu.uniform("training", &training(&constants, 0))),
-                    (2, &gpu.uniform("step", &state)),
-                    (3, &gpu.storage_of("table gradients", &s)),
-                    (4, &logit_buffer),
-                    (5, &moment_buffer),
+                let extents = structs::Layer { index: 2, first_gate: FIRST_GATE as u32, ..extents(count, 2, 1, 1) };
+                let cage = |temperature| structs::Cage { mean: 0.0, temperature, selections: 1.0 };
+                let cages = gpu.storage_of(
+                    "cage",
+                    &match scope {
+                        CageScope::Gate => vec![cage(temperature); count],
+                        _ => [0.125, 0.25, temperature].map(cage).to_vec(),
+                    },
+                );
+                let uniforms = [
+                    gpu.uniform("layer", &extents),
+                    gpu.uniform("training", &noisy_training(&constants, 0)),
+                    gpu.uniform("step", &state),
                 ];
-                bench.run(Variant { arity, parametrization, ..Variant::of("update") }, &buffers, [groups, 1]);
+                let table_gradients = gpu.storage_of("table gradients", &s);
+                let mut buffers: Vec<_> = (0..).zip(&uniforms).collect();
+                buffers.extend([(3, &table_gradients), (4, &logit_buffer), (5, &moment_buffer)]);
+                if scope != CageScope::Network {
+                    buffers.push((6, &cages));
+                }
+                let variant = Variant { arity, parametrization, noise: noisy, scope, ..Variant::of("update") };
+                bench.run(variant, &buffers, [groups, 1]);
 
                 let new_logits: Vec<f32> = bench.read(&logit_buffer, logits.len());
                 let new_moments: Vec<[f32; 2]> = bench.read(&moment_buffer, logits.len());
@@ -1006,9 +1345,19 @@ fn update_is_the_adjoint_and_adam() {
                         .iter()
                         .map(|m| Moments { first: m[0].into(), second: m[1].into() })
                         .collect();
-                    reference::update(&constants, &twin_step, parametrization, &s, &mut logits, &mut expected);
-                    let gradients = twin::logit_gradients(parametrization, old, &s, temperature.into());
-                    let errors = gradient_errors(parametrization, old, &s, temperature.into());
+                    let (noise, own) = (&noise[gate], f64::from(temperature));
+                    reference::update(
+                        &constants,
+                        &twin_step,
+                        parametrization,
+                        own,
+                        noise,
+                        &s,
+                        &mut logits,
+                        &mut expected,
+                    );
+                    let gradients = twin::logit_gradients(parametrization, old, noise, &s, own);
+                    let errors = gradient_errors(parametrization, old, noise, &s, own);
                     for n in 0..per_gate {
                         let what = |of: &str| {
                             format!("{of} of {parametrization:?}, k {arity}, temperature {temperature}, z {}", old[n])
@@ -1084,7 +1433,7 @@ fn wild_logits_stay_in_their_gates() {
     let mut rng = Philox::new(13, 0);
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
-        for parametrization in PARAMETRIZATIONS {
+        for parametrization in Parametrization::ALL {
             let (count, per_gate) = (90, parametrization.logits(2));
             let tame = random_logits(count, parametrization, 2, &mut rng);
             let mut logits = tame.clone();
@@ -1098,20 +1447,19 @@ fn wild_logits_stay_in_their_gates() {
             let step = gpu.uniform("step", &structs::Step { beta1_power: 0.875, beta2_power: 0.999, ..state(1, 0, 0) });
             let s = gpu.storage_of("table gradients", &s);
             let random = random_layer(7, count, 2, &mut rng);
-            let x: Vec<Vec<f64>> = (0..7).map(|_| (0..33).map(|_| rng.uniform()).collect()).collect();
             let mut run = |logits: &[f32]| {
                 let (buffer, tables) = (gpu.storage_of("logits", logits), gpu.storage("tables", count as u64 * 4));
                 let moments = gpu.storage("moments", logits.len() as u64 * 8);
                 let partials = gpu.storage("partials", 256);
                 let base = Variant { parametrization, ..Variant::of("tabulate") };
                 bench.run(base, &[(0, &layer), (1, &buffer), (2, &tables), (3, &partials)], [2, 1]);
-                let soft =
-                    forward_soft(&mut bench, Variant { kernel: "forward_soft", ..base }, &random, &x, logits, 1.0, 2);
+                let variant = Variant { kernel: "tabulate_soft", ..base };
+                let soft = tabulate_soft(&mut bench, variant, &random, logits, 1.0, 2);
                 let buffers = [(0, &layer), (1, &training), (2, &step), (3, &s), (4, &buffer), (5, &moments)];
                 bench.run(Variant { kernel: "update", ..base }, &buffers, [2, 1]);
                 let tables: Vec<u32> = bench.read(&tables, count);
                 let logits: Vec<u32> = bench.read(&buffer, logits.len());
-                (tables, transposed(&soft), logits)
+                (tables, soft, logits)
             };
             let (tables, soft, updated) = run(&logits);
             let (tame_tables, tame_soft, tame_updated) = run(&tame);
@@ -1125,10 +1473,14 @@ fn wild_logits_stay_in_their_gates() {
                 }
             }
             // Comparisons decide these tables, so that an infinite logit is an ordinary great one.
-            if parametrization != Parametrization::IwpSin {
+            if ![Parametrization::IwpSin, Parametrization::Walsh].contains(&parametrization) {
                 for (gate, z) in gates(&logits, per_gate).iter().enumerate() {
                     if !z.iter().any(|z| z.is_nan() || z.abs() < f64::from(f32::MIN_POSITIVE)) {
-                        assert_eq!(u64::from(tables[gate]), twin::hard_table(parametrization, z), "{z:?}");
+                        assert_eq!(
+                            u64::from(tables[gate]),
+                            twin::hard_table(parametrization, z, &vec![0.0; z.len()]),
+                            "{z:?}"
+                        );
                     }
                 }
             }

@@ -6,10 +6,11 @@ use std::process::Command;
 
 use device::devices;
 use gatewright::data::{Dataset, ImageShape, Split};
-use gatewright::gpu::shader::GradientFormat;
+use gatewright::gpu::shader::{CageScope, GradientFormat};
 use gatewright::gpu::{Clock, Gpu};
+use gatewright::network::Parametrization;
 use gatewright::random::Philox;
-use gatewright::train::{Bandwidth, Extents, MemoryPlan, Preset, Settings, Trainer};
+use gatewright::train::{Bandwidth, Cage, Extents, InputKind, MemoryPlan, Method, Preset, Settings, Trainer};
 use serde_json::Value;
 
 /// 64 random images of 6 × 6 bytes in 4 classes.
@@ -74,6 +75,19 @@ fn every_clock_times_every_pass_and_changes_nothing() {
     assert_eq!(Clock::best(&Gpu::open_plain().unwrap()), Clock::Host);
 }
 
+/// The methods' paths: real activations of bits and of pixels, gates of three inputs, CAGE by layer and by gate.
+fn paths() -> [Settings; 4] {
+    let scoped = |scope| Some(Cage { scope, ..Cage::default() });
+    let base = settings();
+    let soft = Settings { method: Method::SoftGumbel, cage: None, gradients: GradientFormat::F32, ..base.clone() };
+    [
+        Settings { gradients: GradientFormat::Bf16, arity: 3, ..soft.clone() },
+        Settings { input_kind: InputKind::Soft, thresholds: 1, ..soft },
+        Settings { method: Method::GumbelSt, cage: scoped(CageScope::Gate), arity: 6, ..base.clone() },
+        Settings { cage: scoped(CageScope::Layer), parametrization: Parametrization::Op, ..base },
+    ]
+}
+
 #[test]
 fn every_pass_of_a_step_has_least_bytes() {
     for gpu in &devices() {
@@ -81,18 +95,27 @@ fn every_pass_of_a_step_has_least_bytes() {
             for shift in [0, 1] {
                 let settings = Settings { gradients, shift, ..settings() };
                 let trainer = Trainer::new(gpu, &settings, &noise()).unwrap();
-                for pass in trainer.passes() {
-                    let bytes = trainer.traffic().bytes(&pass.label);
-                    assert!(bytes.is_some_and(|b| b > 0), "{}", pass.label);
-                }
+                assert_least_bytes(&trainer);
             }
         }
+        for settings in paths() {
+            assert_least_bytes(&Trainer::new(gpu, &settings, &noise()).unwrap());
+        }
+    }
+}
+
+fn assert_least_bytes(trainer: &Trainer) {
+    for pass in trainer.passes() {
+        let bytes = trainer.traffic().bytes(&pass.label);
+        assert!(bytes.is_some_and(|b| b > 0), "{}", pass.label);
     }
 }
 
 #[test]
 fn what_is_planned_is_what_is_allocated() {
-    let data = noise();
+    for settings in paths() {
+        assert_planned(&Gpu::open(None).unwrap(), &settings);
+    }
     for (layers, shift, gradients) in [
         (vec![80, 60, 40], 0, GradientFormat::Int8),
         (vec![40], 1, GradientFormat::Int16),
@@ -101,12 +124,17 @@ fn what_is_planned_is_what_is_allocated() {
         for gpu in &devices() {
             let rotate = f64::from(shift) * 10.0;
             let settings = Settings { layers: layers.clone(), shift, rotate, gradients, ..settings() };
-            let trainer = Trainer::new(gpu, &settings, &data).unwrap();
-            let plan = MemoryPlan::of(&settings, &Extents::of(gpu, &trainer.model().encoder, &data));
-            assert_eq!(plan.by_label(), gpu.allocations(), "{layers:?}");
-            assert_eq!(plan.total(), gpu.allocated_bytes(), "{layers:?}");
+            assert_planned(gpu, &settings);
         }
     }
+}
+
+fn assert_planned(gpu: &Gpu, settings: &Settings) {
+    let data = noise();
+    let trainer = Trainer::new(gpu, settings, &data).unwrap();
+    let plan = MemoryPlan::of(settings, &Extents::of(gpu, &trainer.model().encoder, &data));
+    assert_eq!(plan.by_label(), gpu.allocations(), "{settings:?}");
+    assert_eq!(plan.total(), gpu.allocated_bytes(), "{settings:?}");
 }
 
 #[test]

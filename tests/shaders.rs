@@ -110,7 +110,7 @@ fn host_structures_are_laid_out_as_the_shaders() {
     let module = naga::front::wgsl::parse_str(source).unwrap();
     let layouts = layout(&module);
     let hosts = [
-        ("Layer", fields!(structs::Layer { gates, inputs, words, group, first_partial, pad })),
+        ("Layer", fields!(structs::Layer { gates, inputs, words, group, first_partial, first_gate, index, pad })),
         (
             "Batch",
             fields!(structs::Batch {
@@ -154,9 +154,14 @@ fn host_structures_are_laid_out_as_the_shaders() {
                 partials,
                 samples,
                 batch,
-                slice_scale
+                slice_scale,
+                key0,
+                key1,
+                layers,
+                pad
             }),
         ),
+        ("Cage", fields!(structs::Cage { mean, temperature, selections })),
         (
             "Step",
             fields!(structs::Step {

@@ -9,11 +9,12 @@ use std::time::Duration;
 use gatewright::Error;
 use gatewright::data::{Dataset, ImageShape, Split};
 use gatewright::gpu::Gpu;
-use gatewright::gpu::shader::GradientFormat;
+use gatewright::gpu::shader::{CageScope, GradientFormat};
 use gatewright::network::Parametrization;
 use gatewright::random::Philox;
 use gatewright::train::{
-    Beginning, Cadence, Checkpoint, Metrics, Options, Place, Preset, Reporter, Schedule, Select, Settings, Trainer,
+    Beginning, Cadence, Cage, Checkpoint, Method, Metrics, Options, Place, Preset, Reporter, Schedule, Select,
+    Settings, Trainer,
 };
 
 const STEPS: u32 = 600;
@@ -301,10 +302,24 @@ fn toy_settings() -> Settings {
 /// Through a file into a new trainer on a new device, in the middle of an epoch and of a warm-up.
 #[test]
 fn a_restored_trainer_takes_the_same_steps() {
-    for gradients in [GradientFormat::F32, GradientFormat::Int8] {
-        for parametrization in [Parametrization::IwpSin, Parametrization::IwpSigmoid, Parametrization::Op] {
+    let scoped = |scope| Some(Cage { scope, ..Cage::default() });
+    let cases = [
+        (Method::HardSt, GradientFormat::F32, scoped(CageScope::Network), 2),
+        (Method::HardSt, GradientFormat::Int8, scoped(CageScope::Layer), 3),
+        (Method::GumbelSt, GradientFormat::Int8, scoped(CageScope::Gate), 2),
+        (Method::SoftMix, GradientFormat::F32, None, 2),
+        (Method::SoftGumbel, GradientFormat::Bf16, None, 2),
+    ];
+    for (i, (method, gradients, cage, arity)) in cases.into_iter().enumerate() {
+        for parametrization in [Parametrization::IwpSin, Parametrization::ALL[i % 4], Parametrization::Op] {
+            if !parametrization.can_have(arity) {
+                continue;
+            }
             let settings = Settings {
                 parametrization,
+                method,
+                cage,
+                arity,
                 gradients,
                 schedule: Schedule::Cosine,
                 steps: 40,
@@ -323,7 +338,7 @@ fn a_restored_trainer_takes_the_same_steps() {
             restored.restore(&state).unwrap();
             assert_eq!(restored.steps(), 17);
             restored.submit(13).unwrap();
-            assert_eq!(restored.state().unwrap(), whole.state().unwrap(), "{parametrization:?}, {gradients:?}");
+            assert_eq!(restored.state().unwrap(), whole.state().unwrap(), "{method:?}, {parametrization:?}, {cage:?}");
             assert_eq!(restored.progress(0).unwrap(), whole.progress(0).unwrap());
             assert_eq!(restored.download().unwrap(), whole.download().unwrap());
 

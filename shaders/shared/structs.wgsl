@@ -7,9 +7,9 @@ struct Layer {
     words: u32,        // 32-sample words a feature: ceil(batch / 32)
     group: u32,        // last layer: gates a class; the layer before it: the same; else 1
     first_partial: u32, // where this layer's confidence partial sums begin
+    first_gate: u32,   // gates of the layers before
+    index: u32,        // of this layer, the first being 0
     pad0: u32,
-    pad1: u32,
-    pad2: u32,
 }
 
 // A batch: which samples, and their extent.
@@ -54,6 +54,17 @@ struct Training {
     samples: u32,         // training samples
     batch: u32,           // samples a step
     slice_scale: f32,     // sliced gradients: integer units a unit of gradient
+    key0: u32,            // seed of selection noise
+    key1: u32,
+    layers: u32,
+    pad0: u32,
+}
+
+// CAGE for one layer or one gate.
+struct Cage {
+    mean: f32,            // running mean of its confidence
+    temperature: f32,     // the backward temperature that it asks for
+    selections: f32,      // selections that its confidence is averaged over
 }
 
 // What changes every step; written by `advance` alone.

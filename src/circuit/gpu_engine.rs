@@ -161,7 +161,9 @@ impl<'a> GpuEngine<'a> {
                 words: batch.words,
                 group: 1,
                 first_partial: 0,
-                pad: [0; 3],
+                first_gate: 0,
+                index: 0,
+                pad: 0,
             };
             let workgroup = tuning.workgroup;
             let variant = Variant { arity, workgroup, bits_words: BITS_WORDS, ..Variant::of("evaluate_level") };

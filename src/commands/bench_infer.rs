@@ -239,7 +239,7 @@ fn random_model(args: &Args) -> Result<Model> {
     let draw = Draw {
         wiring: Wiring::Unique,
         parametrization: Parametrization::IwpSin,
-        initialization: Initialization::Gaussian,
+        start: Initialization::Gaussian.into(),
         seed: args.seed,
     };
     let layers = (0..layers).map(|l| Layer::draw(l, if l == 0 { inputs } else { gates }, gates, arity, draw));

@@ -22,6 +22,9 @@ pub struct Args {
     /// Samples a step
     #[arg(long, default_value_t = 128)]
     batch: u32,
+    /// Inputs a gate
+    #[arg(long, default_value_t = 2)]
+    arity: usize,
     /// How gates are selected and differentiated
     #[arg(long, value_enum, default_value = "hard-st")]
     method: Method,
@@ -64,8 +67,10 @@ pub fn run(args: Args) -> Result<()> {
         batch: args.batch,
         method: args.method,
         parametrization: args.parametrization,
-        init: args.init,
-        gradients: args.gradients.unwrap_or(base.gradients),
+        arity: args.arity,
+        start: args.init.into(),
+        cage: base.cage.filter(|_| !args.method.is_soft()),
+        gradients: args.gradients.unwrap_or(if args.method.is_soft() { GradientFormat::F32 } else { base.gradients }),
         ..base
     };
     settings.check()?;
@@ -87,9 +92,10 @@ pub fn run(args: Args) -> Result<()> {
         "layers": settings.layers,
         "inputs": args.inputs,
         "batch": args.batch,
+        "arity": args.arity,
         "method": settings.method,
         "parametrization": settings.parametrization,
-        "init": settings.init,
+        "init": settings.start.initialization,
         "gradients": settings.gradients,
         "step_ms_min": min,
         "step_ms_median": median,

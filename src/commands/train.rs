@@ -81,7 +81,7 @@ pub fn run(args: Args) -> Result<()> {
     );
     println!("selection gap        {:6.2} points", percent("selection_gap"));
     println!("computation gap      {:6.2} points", percent("computation_gap"));
-    println!("relaxed network      {:6.2} %", percent("test_accuracy_relaxed"));
+    println!("in training mode     {:6.2} %", percent("test_accuracy_training_mode"));
     println!(
         "{:.1} s, {:.2} ms a step, {:.0} samples/s",
         summary["seconds"].as_f64().unwrap_or(0.0),
@@ -156,7 +156,7 @@ impl Reporter for Console {
         let (step, seconds) = self.since;
         let left = (m.seconds - seconds) / f64::from(m.step - step).max(1.0) * f64::from(self.steps - m.step);
         self.say(format!(
-            "step {:>6}/{}  {:>6.1} s, {left:.0} s left  {:>6.0} samples/s  loss {:.4}  held-out: hard {:.2} %, soft {:.2} %, relaxed {:.2} %  tau_b {:.2}",
+            "step {:>6}/{}  {:>6.1} s, {left:.0} s left  {:>6.0} samples/s  loss {:.4}  held-out: hard {:.2} %, soft {:.2} %, in training {:.2} %  tau_b {:.2}",
             m.step,
             self.steps,
             m.seconds,
@@ -164,7 +164,7 @@ impl Reporter for Console {
             m.train_loss,
             m.accuracy * 100.0,
             m.accuracy_soft * 100.0,
-            m.accuracy_relaxed * 100.0,
+            m.accuracy_training_mode * 100.0,
             m.temperature
         ));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Pass;
 use crate::{Error, Result};
 
 /// What the `devices` command and run summaries say of an adapter.
@@ -315,6 +316,16 @@ impl Gpu {
             .map_err(|e| Error::Gpu(format!("cannot read results back from the GPU: {e}")))?;
         let bytes = &view[..count * size_of::<T>()];
         Ok(bytemuck::pod_collect_to_vec(bytes))
+    }
+
+    /// Submit `passes`, in order, as one command buffer.
+    pub fn submit<'p>(&self, passes: impl IntoIterator<Item = &'p Pass>) -> wgpu::SubmissionIndex {
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            passes.into_iter().for_each(|p| p.record(&mut pass));
+        }
+        self.queue.submit([encoder.finish()])
     }
 
     /// Wait for a submission, or for all.

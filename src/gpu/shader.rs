@@ -16,9 +16,11 @@ const FILES: &[(&str, &str)] = files![
     "augment.wgsl",
     "backward_hard.wgsl",
     "backward_sliced.wgsl",
+    "backward_soft.wgsl",
     "copy.wgsl",
     "count_votes.wgsl",
     "encode.wgsl",
+    "encode_soft.wgsl",
     "evaluate.wgsl",
     "evaluate_level.wgsl",
     "forward_hard.wgsl",
@@ -29,16 +31,25 @@ const FILES: &[(&str, &str)] = files![
     "select_batch.wgsl",
     "slice_gradients.wgsl",
     "tabulate.wgsl",
+    "tabulate_soft.wgsl",
     "unpack_bits.wgsl",
     "update.wgsl",
+    "shared/activation.wgsl",
+    "shared/cage.wgsl",
     "shared/gradient.wgsl",
     "shared/lut.wgsl",
+    "shared/multilinear.wgsl",
+    "shared/multilinear_adjoint.wgsl",
+    "shared/parametrization/iwp-clamp.wgsl",
     "shared/parametrization/iwp-sigmoid.wgsl",
     "shared/parametrization/iwp.wgsl",
+    "shared/parametrization/logistic.wgsl",
     "shared/parametrization/op.wgsl",
+    "shared/parametrization/walsh.wgsl",
     "shared/permutation.wgsl",
     "shared/pixels.wgsl",
     "shared/random.wgsl",
+    "shared/selection_noise.wgsl",
     "shared/sliced.wgsl",
     "shared/structs.wgsl",
 ];
@@ -76,6 +87,18 @@ impl GradientFormat {
     }
 }
 
+/// Whose confidence sets a gate's backward temperature under CAGE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum CageScope {
+    /// The whole network's.
+    Network,
+    /// Its layer's.
+    Layer,
+    /// Its own.
+    Gate,
+}
+
 /// What a kernel is built for: the constants put before its source.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Variant {
@@ -107,8 +130,12 @@ pub struct Variant {
     pub consumer_class: bool,
     /// Backward: the layer before needs this layer's gradients.
     pub keep: bool,
-    /// Soft forward: the selected gates' tables instead of the parametrization's.
+    /// Soft tables: the selected gates' instead of the parametrization's.
     pub selected: bool,
+    /// Selection noise is added to the logits.
+    pub noise: bool,
+    /// CAGE's scope; `Network` also where CAGE is off.
+    pub scope: CageScope,
     /// Augmentation: images are flipped, turned or scaled, not only shifted.
     pub warped: bool,
     /// Encoding: pixels lie in four buffers instead of one.
@@ -137,6 +164,8 @@ impl Variant {
             consumer_class: false,
             keep: true,
             selected: false,
+            noise: false,
+            scope: CageScope::Network,
             warped: false,
             shards: false,
         }
@@ -155,6 +184,11 @@ impl Variant {
             "LANES_SHARE" => self.lanes > 1,
             "SELECTED" => self.selected,
             "SHARDS" => self.shards,
+            "NOISE" => self.noise,
+            "CAGE_LAYER" => self.scope == CageScope::Layer,
+            "CAGE_GATE" => self.scope == CageScope::Gate,
+            "CAGE_OWN" => self.scope != CageScope::Network,
+            "TRAINING_CONSTANTS" => self.noise || self.scope == CageScope::Gate,
             "WARPED" => self.warped,
             _ => unreachable!("no shader asks for {name}"),
         }
@@ -232,17 +266,20 @@ impl Variant {
     /// Every kernel in every form that training or the circuit can ask for; what the shader tests translate.
     pub fn all() -> Vec<Variant> {
         use GradientFormat::{Bf16, F32, Int8, Int12, Int16};
-        use Parametrization::{IwpSigmoid, IwpSin, Op};
         let mut all = Vec::new();
-        for kernel in ["advance", "augment", "copy", "encode", "evaluate", "group_sum", "group_sum_soft", "unpack_bits"]
+        for kernel in
+            ["augment", "copy", "encode", "encode_soft", "evaluate", "group_sum", "group_sum_soft", "unpack_bits"]
         {
             all.push(Variant::of(kernel));
         }
-        for kernel in ["augment", "encode"] {
+        for kernel in ["augment", "encode", "encode_soft"] {
             all.push(Variant { shards: true, ..Variant::of(kernel) });
         }
         for shards in [false, true] {
             all.push(Variant { warped: true, shards, ..Variant::of("augment") });
+        }
+        for scope in [CageScope::Network, CageScope::Layer] {
+            all.push(Variant { scope, ..Variant::of("advance") });
         }
         for training in [true, false] {
             all.push(Variant { training, ..Variant::of("select_batch") });
@@ -260,26 +297,33 @@ impl Variant {
             for bits_words in [1, 4] {
                 all.push(Variant { arity, bits_words, ..Variant::of("forward_hard") });
             }
-            for parametrization in [IwpSin, IwpSigmoid, Op] {
-                if parametrization == Op && arity != 2 {
-                    continue;
-                }
-                for kernel in ["tabulate", "update", "forward_soft"] {
-                    all.push(Variant { arity, parametrization, ..Variant::of(kernel) });
+            for parametrization in Parametrization::ALL.into_iter().filter(|p| p.can_have(arity)) {
+                for noise in [false, true] {
+                    let base = Variant { arity, parametrization, noise, ..Variant::of("tabulate_soft") };
+                    all.push(base);
+                    for scope in [CageScope::Network, CageScope::Gate] {
+                        all.push(Variant { kernel: "tabulate", scope, ..base });
+                    }
+                    for scope in [CageScope::Network, CageScope::Layer, CageScope::Gate] {
+                        all.push(Variant { kernel: "update", scope, ..base });
+                    }
                 }
             }
-            all.push(Variant { arity, selected: true, ..Variant::of("forward_soft") });
-            for consumer_arity in 1..=6 {
-                all.push(Variant { arity, consumer_arity, ..Variant::of("backward_hard") });
+            all.push(Variant { arity, ..Variant::of("forward_soft") });
+            all.push(Variant { arity, selected: true, ..Variant::of("tabulate_soft") });
+            for kernel in ["backward_hard", "backward_soft"] {
+                for consumer_arity in 1..=6 {
+                    all.push(Variant { arity, consumer_arity, ..Variant::of(kernel) });
+                }
+                all.push(Variant { arity, consumers: false, ..Variant::of(kernel) });
+                let workgroup = 256.min(4096 >> arity);
+                all.push(Variant { arity, workgroup, lanes: 16, span: 8, ..Variant::of(kernel) });
             }
-            all.push(Variant { arity, consumers: false, ..Variant::of("backward_hard") });
             // The largest workgroups that a tuning asks for: 256 lanes, shared sums of 16 KiB.
             all.push(Variant { arity, workgroup: 256, bits_words: 4, ..Variant::of("forward_hard") });
             for workgroup in [64, 256] {
                 all.push(Variant { arity, workgroup, bits_words: 4, ..Variant::of("evaluate_level") });
             }
-            let workgroup = 256.min(4096 >> arity);
-            all.push(Variant { arity, workgroup, lanes: 16, span: 8, ..Variant::of("backward_hard") });
         }
         for gradients in [Int8, Int12, Int16] {
             all.push(Variant { gradients, ..Variant::of("slice_gradients") });
@@ -296,11 +340,13 @@ impl Variant {
             let base = Variant { gradients: Int8, ..Variant::of("backward_sliced") };
             all.push(Variant { arity, consumer_arity: 7 - arity, ..base });
         }
-        for gradients in [F32, Bf16] {
+        for (kernel, gradients) in
+            [("backward_hard", F32), ("backward_hard", Bf16), ("backward_soft", F32), ("backward_soft", Bf16)]
+        {
             for (lanes, span) in [(1, 32), (4, 32), (8, 16), (16, 8)] {
                 for keep in [true, false] {
                     for (consumers, consumer_class) in [(true, false), (true, true), (false, false)] {
-                        let base = Variant::of("backward_hard");
+                        let base = Variant::of(kernel);
                         all.push(Variant { gradients, lanes, span, keep, consumers, consumer_class, ..base });
                     }
                 }

@@ -12,7 +12,9 @@ pub struct Layer {
     pub words: u32,
     pub group: u32,
     pub first_partial: u32,
-    pub pad: [u32; 3],
+    pub first_gate: u32,
+    pub index: u32,
+    pub pad: u32,
 }
 
 /// A batch: which samples, and their extent.
@@ -63,6 +65,20 @@ pub struct Training {
     pub samples: u32,
     pub batch: u32,
     pub slice_scale: f32,
+    pub key0: u32,
+    pub key1: u32,
+    pub layers: u32,
+    pub pad: u32,
+}
+
+/// CAGE for one layer or one gate.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+#[allow(missing_docs)]
+pub struct Cage {
+    pub mean: f32,
+    pub temperature: f32,
+    pub selections: f32,
 }
 
 /// What changes every step.

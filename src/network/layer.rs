@@ -1,6 +1,6 @@
 //! One dense layer of look-up gates.
 
-use super::{Initialization, Parametrization, Wiring};
+use super::{Parametrization, Start, Wiring};
 use crate::random::Philox;
 
 /// A dense layer: every gate reads `arity` outputs of the layer before through a table of 2^arity entries.
@@ -28,7 +28,7 @@ pub struct Draw {
     /// How logits become tables.
     pub parametrization: Parametrization,
     /// How logits are drawn.
-    pub initialization: Initialization,
+    pub start: Start,
     /// Seed of wires and logits.
     pub seed: u64,
 }
@@ -38,7 +38,7 @@ impl Layer {
     pub fn draw(index: usize, inputs: usize, gates: usize, arity: usize, draw: Draw) -> Self {
         let stream = |n: usize| Philox::new(draw.seed, (2 * index + n) as u32);
         let wiring = draw.wiring.draw(inputs, gates, arity, &mut stream(0));
-        let logits = draw.initialization.draw(draw.parametrization, gates, arity, &mut stream(1));
+        let logits = draw.start.draw(draw.parametrization, gates, arity, &mut stream(1));
         let parametrization = draw.parametrization;
         let tables =
             logits.chunks_exact(parametrization.logits(arity)).map(|l| parametrization.hard_table(l)).collect();

@@ -8,8 +8,8 @@ mod parametrization;
 mod wiring;
 
 pub use encoder::Encoder;
-pub use initialize::Initialization;
+pub use initialize::{Initialization, Start};
 pub use layer::{Draw, Layer};
 pub use model_file::{FORMAT_VERSION, Model};
-pub use parametrization::{Parametrization, function_table, pass_through};
+pub use parametrization::{Parametrization, function_table, pass_through, walsh_hadamard};
 pub use wiring::{Consumers, Wiring};

@@ -243,7 +243,7 @@ fn read_encoder(tensors: &SafeTensors) -> std::result::Result<Encoder, String> {
 
 fn read_layer(tensors: &SafeTensors, i: usize, header: &LayerHeader) -> std::result::Result<Layer, String> {
     let LayerHeader { inputs, gates, arity, parametrization } = *header;
-    if !(1..=6).contains(&arity) || (parametrization == Parametrization::Op && arity != 2) {
+    if !parametrization.can_have(arity) {
         return Err(format!("layer {i} has {} gates of {arity} inputs, which is not possible", parametrization.name()));
     }
     let width = table_bytes(arity);
@@ -307,7 +307,7 @@ mod tests {
         let draw = Draw {
             wiring: Wiring::Unique,
             parametrization: Parametrization::IwpSin,
-            initialization: Initialization::Gaussian,
+            start: Initialization::Gaussian.into(),
             seed: 4,
         };
         let layers = vec![Layer::draw(0, 30, 33, arity, draw), Layer::draw(1, 33, 6, arity, draw)];

@@ -11,59 +11,88 @@ pub enum Parametrization {
     IwpSin,
     /// Input-wise, `P_c = σ(Ω_c)`: 2^k logits.
     IwpSigmoid,
+    /// Input-wise, `P_c = clamp(0.5 + 0.5 Ω_c, 0, 1)`, its gradient straight through the clamp: 2^k logits.
+    IwpClamp,
+    /// Walsh (WARP): a logit for every subset S of the pins, `P_c = σ(−Σ_S z_S Π_{i∈S} (1 − 2c_i))`: 2^k logits.
+    Walsh,
     /// The original: softmax over the 16 two-input functions, `P_c = Σ_i p_i T_i(c)`: 16 logits, k = 2 only.
     Op,
 }
 
 impl Parametrization {
+    /// Every one.
+    pub const ALL: [Parametrization; 5] = [
+        Parametrization::IwpSin,
+        Parametrization::IwpSigmoid,
+        Parametrization::IwpClamp,
+        Parametrization::Walsh,
+        Parametrization::Op,
+    ];
+
     /// Its name in flags, files and shader file names.
     pub fn name(self) -> &'static str {
         match self {
             Parametrization::IwpSin => "iwp",
             Parametrization::IwpSigmoid => "iwp-sigmoid",
+            Parametrization::IwpClamp => "iwp-clamp",
+            Parametrization::Walsh => "walsh",
             Parametrization::Op => "op",
         }
     }
 
+    /// Whether it can describe gates of `arity` inputs: 1 to 6, OP 2 only (its logits are 2^(2^k)).
+    pub fn can_have(self, arity: usize) -> bool {
+        if self == Parametrization::Op { arity == 2 } else { (1..=6).contains(&arity) }
+    }
+
     /// Logits a gate of `arity` inputs has.
     pub fn logits(self, arity: usize) -> usize {
-        match self {
-            Parametrization::IwpSin | Parametrization::IwpSigmoid => 1 << arity,
-            Parametrization::Op => 1 << (1 << arity),
-        }
+        if self == Parametrization::Op { 1 << (1 << arity) } else { 1 << arity }
     }
 
-    /// Selections a gate makes: one for each table entry (input-wise), or one of a whole function (OP).
+    /// Selections a gate makes: one of a whole function (OP), or one for each table entry.
     pub fn selections(self, arity: usize) -> usize {
-        match self {
-            Parametrization::IwpSin | Parametrization::IwpSigmoid => 1 << arity,
-            Parametrization::Op => 1,
-        }
+        if self == Parametrization::Op { 1 } else { 1 << arity }
     }
 
-    /// Choices per selection, CAGE's K: 2 for an input-wise table entry, 16 for OP (k = 2).
+    /// Choices per selection, CAGE's K: 16 for OP (k = 2), 2 for a table entry.
     pub fn choices(self, arity: usize) -> usize {
-        match self {
-            Parametrization::IwpSin | Parametrization::IwpSigmoid => 2,
-            Parametrization::Op => 1 << (1 << arity),
-        }
+        if self == Parametrization::Op { 1 << (1 << arity) } else { 2 }
     }
 
     /// The gate that inference uses: bit `c` of the result is its output for code `c`.
     ///
-    /// IWP sin: sin Ω > 0; IWP sigmoid: Ω > 0; OP: the function with the greatest logit, the first among equals.
+    /// IWP sin: sin Ω > 0; IWP sigmoid and clamp: Ω > 0; Walsh: its sum is below 0; OP: the function with the greatest
+    /// logit, the first among equals.
     pub fn hard_table(self, logits: &[f32]) -> u64 {
-        let threshold = |set: &dyn Fn(f32) -> bool| {
-            logits.iter().enumerate().fold(0, |table, (c, &x)| table | (u64::from(set(x)) << c))
+        let threshold = |set: &dyn Fn(f32) -> bool, values: &[f32]| {
+            values.iter().enumerate().fold(0, |table, (c, &x)| table | (u64::from(set(x)) << c))
         };
         match self {
-            Parametrization::IwpSin => threshold(&|x| f64::from(x).sin() > 0.0),
-            Parametrization::IwpSigmoid => threshold(&|x| x > 0.0),
+            Parametrization::IwpSin => threshold(&|x| f64::from(x).sin() > 0.0, logits),
+            Parametrization::IwpSigmoid | Parametrization::IwpClamp => threshold(&|x| x > 0.0, logits),
+            Parametrization::Walsh => {
+                let mut sums = logits.to_vec();
+                walsh_hadamard(&mut sums);
+                threshold(&|s| s < 0.0, &sums)
+            }
             Parametrization::Op => {
                 let best = (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
                 function_table(best as u32, logits.len().ilog2())
             }
         }
+    }
+}
+
+/// `x_c ← Σ_S x_S (−1)^(ones in S & c)` in place, its own inverse but for a factor of the length, a power of two. In the
+/// order of `shaders/shared/parametrization/walsh.wgsl`, so that f32 sums have the same bits.
+pub fn walsh_hadamard<T: Copy + std::ops::Add<Output = T> + std::ops::Sub<Output = T>>(x: &mut [T]) {
+    let mut bit = 1;
+    while bit < x.len() {
+        for c in (0..x.len()).filter(|c| c & bit == 0) {
+            (x[c], x[c + bit]) = (x[c] + x[c + bit], x[c] - x[c + bit]);
+        }
+        bit *= 2;
     }
 }
 
@@ -98,6 +127,8 @@ mod tests {
     fn hard_tables_follow_each_parametrization() {
         let turn = std::f32::consts::TAU;
         assert_eq!(Parametrization::IwpSin.hard_table(&[1.0, -1.0, turn - 1.0, turn + 1.0]), 0b1001);
+        // z = 2 on the subset {second pin}: s = 2 (1 − 2b) is below 0 where b is 1.
+        assert_eq!(Parametrization::Walsh.hard_table(&[0.0, 2.0, 0.0, 0.0]), 0b1010);
         assert_eq!(Parametrization::IwpSigmoid.hard_table(&[0.5, -0.5, 4.0, 0.0]), 0b0101);
         let mut logits = [0.0; 16];
         logits[6] = 1.0;

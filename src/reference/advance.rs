@@ -1,13 +1,13 @@
 //! Begin a step: CAGE's temperature, the learning rate, Adam's powers, and where the next batch begins.
 
-use super::Constants;
+use super::{CageState, Constants};
 
 /// What changes every step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
     /// Steps begun.
     pub step: u32,
-    /// Of this step's backward pass.
+    /// Of this step's backward pass, where CAGE's scope is the network.
     pub temperature: f64,
     /// Of this step.
     pub learning_rate: f64,
@@ -43,21 +43,11 @@ impl Step {
 }
 
 /// Begin a step whose selections' confidences sum to `confidence_sum`.
-///
-/// CAGE (Align Forward, Adapt Backward): c_ema ← d·c_ema + (1 − d)·c, then
-/// τ_b = τ_max − (τ_max − τ_min) · clamp((c_ema − 1/K)/(1 − 1/K), 0, 1).
 pub fn advance(constants: &Constants, confidence_sum: f64, step: &mut Step) {
-    let decay = constants.cage.map_or(0.99, |cage| cage.decay.into());
     step.confidence = confidence_sum / constants.selections;
-    step.confidence_mean = decay * step.confidence_mean + (1.0 - decay) * step.confidence;
-    step.temperature = match constants.cage {
-        None => constants.temperature,
-        Some(cage) => {
-            let undecided = 1.0 / constants.choices;
-            let certainty = ((step.confidence_mean - undecided) / (1.0 - undecided)).clamp(0.0, 1.0);
-            f64::from(cage.tau_max) - f64::from(cage.tau_max - cage.tau_min) * certainty
-        }
-    };
+    let mut cage = CageState { mean: step.confidence_mean, temperature: step.temperature };
+    cage.adapt(constants, step.confidence);
+    (step.confidence_mean, step.temperature) = (cage.mean, cage.temperature);
     step.learning_rate = learning_rate(constants, step.step);
     step.beta1_power *= constants.beta1;
     step.beta2_power *= constants.beta2;

@@ -1,6 +1,6 @@
 //! What does not change during a run, as numbers with meaning.
 
-use crate::network::{Model, Parametrization};
+use crate::network::Model;
 use crate::train::{Cage, Schedule, Settings};
 
 /// A run's constants.
@@ -39,13 +39,9 @@ pub struct Constants {
 }
 
 impl Constants {
-    /// Those of training `model` on `samples` samples. An input-wise gate selects each of its 2^k table entries out
-    /// of two, an OP gate its function out of sixteen.
+    /// Those of training `model` on `samples` samples.
     pub fn of(settings: &Settings, model: &Model, samples: u32) -> Self {
-        let selections = model.layers.iter().map(|layer| match layer.parametrization {
-            Parametrization::IwpSin | Parametrization::IwpSigmoid => layer.gates() << layer.arity,
-            Parametrization::Op => layer.gates(),
-        });
+        let selections = model.layers.iter().map(|l| l.gates() * l.parametrization.selections(l.arity));
         Constants {
             learning_rate: settings.lr.into(),
             final_fraction: settings.lr_final.into(),
@@ -58,10 +54,7 @@ impl Constants {
             group_tau: settings.tau.into(),
             temperature: settings.temperature.into(),
             cage: settings.cage,
-            choices: match settings.parametrization {
-                Parametrization::IwpSin | Parametrization::IwpSigmoid => 2.0,
-                Parametrization::Op => 16.0,
-            },
+            choices: settings.parametrization.choices(settings.arity) as f64,
             selections: selections.sum::<usize>() as f64,
             samples,
             batch: settings.batch,

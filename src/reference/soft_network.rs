@@ -1,6 +1,6 @@
 //! The relaxed network, whole: real activations, tables from logits at a temperature, loss and every gradient.
 
-use super::{backward_soft, forward_soft, group_sum_soft, loss, parametrization};
+use super::{backward_soft, forward_soft, group_sum_soft, loss, parametrization, tabulate_soft};
 use crate::network::Layer;
 
 /// A network as one differentiable function of its logits and its inputs.
@@ -10,6 +10,8 @@ pub struct SoftNetwork {
     pub layers: Vec<Layer>,
     /// `[layer][gate][logit]`
     pub logits: Vec<Vec<Vec<f64>>>,
+    /// `[layer][gate][logit]`, added in every selection.
+    pub noise: Vec<Vec<Vec<f64>>>,
     /// Of every selection.
     pub temperature: f64,
     /// Classes that share the last layer.
@@ -44,12 +46,11 @@ impl SoftNetwork {
         let mut by_logits = Vec::new();
         for (i, layer) in self.layers.iter().enumerate().rev() {
             let adjoints = backward_soft(layer, &tables[i], &activations[i], &by_outputs);
-            let gates = self.logits[i].iter().zip(&adjoints.tables);
-            by_logits.push(
-                gates
-                    .map(|(z, s)| parametrization::logit_gradients(layer.parametrization, z, s, self.temperature))
-                    .collect(),
-            );
+            let gates = self.logits[i].iter().zip(&self.noise[i]).zip(&adjoints.tables);
+            let gradients = gates.map(|((z, noise), s)| {
+                parametrization::logit_gradients(layer.parametrization, z, noise, s, self.temperature)
+            });
+            by_logits.push(gradients.collect());
             by_outputs = adjoints.inputs;
         }
         by_logits.reverse();
@@ -58,12 +59,9 @@ impl SoftNetwork {
 
     /// `[layer][gate][code]`
     fn tables(&self) -> Vec<Vec<Vec<f64>>> {
-        let layers = self.layers.iter().zip(&self.logits);
+        let layers = self.layers.iter().zip(&self.logits).zip(&self.noise);
         layers
-            .map(|(layer, logits)| {
-                let table = |z: &Vec<f64>| parametrization::soft_table(layer.parametrization, z, self.temperature);
-                logits.iter().map(table).collect()
-            })
+            .map(|((layer, logits), noise)| tabulate_soft(layer.parametrization, logits, noise, self.temperature))
             .collect()
     }
 
@@ -83,30 +81,51 @@ impl SoftNetwork {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{forward_hard, input_gradients};
+    use super::super::{forward_hard, input_gradients, selection_noise, tables_of_bits};
     use super::*;
     use crate::network::{Draw, Initialization, Parametrization, Wiring};
     use crate::random::Philox;
 
     const INPUTS: usize = 8;
 
-    fn network(parametrization: Parametrization, arity: usize, temperature: f64, rng: &mut Philox) -> SoftNetwork {
-        let draw = Draw { wiring: Wiring::Random, parametrization, initialization: Initialization::Gaussian, seed: 11 };
+    fn network(
+        parametrization: Parametrization,
+        arity: usize,
+        temperature: f64,
+        noisy: bool,
+        rng: &mut Philox,
+    ) -> SoftNetwork {
+        let draw = Draw { wiring: Wiring::Random, parametrization, start: Initialization::Gaussian.into(), seed: 11 };
         let layers = [(INPUTS, 7), (7, 9), (9, 6)];
         let layers: Vec<Layer> =
             layers.iter().enumerate().map(|(i, &(inputs, gates))| Layer::draw(i, inputs, gates, arity, draw)).collect();
-        // Away from cos z = 0, where the sine's slope is bounded by LEAST_COSINE and no derivative any more.
-        let mut logit = || loop {
+        // Where there is a derivative: away from cos z = 0, where the sine's slope is bounded by LEAST_COSINE, and inside the
+        // clamp, past which the gradient goes straight through.
+        let mut logit = |noise: f64| loop {
             let z = rng.normal();
-            if z.cos().abs() > 0.2 {
+            let smooth = match parametrization {
+                Parametrization::IwpSin => z.cos().abs() > 0.2,
+                Parametrization::IwpClamp => (z + noise).abs() < 0.9 * temperature,
+                _ => true,
+            };
+            if smooth {
                 return z;
             }
         };
-        let logits = layers
+        let count = parametrization.logits(arity);
+        let gates = |l: &Layer| 0..l.gates();
+        let noise: Vec<Vec<Vec<f64>>> = layers
             .iter()
-            .map(|l| (0..l.gates()).map(|_| (0..parametrization.logits(arity)).map(|_| logit()).collect()).collect())
+            .map(|l| {
+                let draw = |gate| match noisy {
+                    true => selection_noise(parametrization, count, 1, 0, gate),
+                    false => vec![0.0; count],
+                };
+                gates(l).map(draw).collect()
+            })
             .collect();
-        SoftNetwork { layers, logits, temperature, classes: 3, tau: 0.7 }
+        let logits = noise.iter().map(|l| l.iter().map(|n| n.iter().map(|&n| logit(n)).collect()).collect()).collect();
+        SoftNetwork { layers, logits, noise, temperature, classes: 3, tau: 0.7 }
     }
 
     /// A central difference over ±h errs by h²/6 of the third derivative and by the loss's rounding over h: with
@@ -114,13 +133,10 @@ mod tests {
     #[test]
     fn gradients_are_the_central_differences_of_the_loss() {
         let mut rng = Philox::new(2, 0);
-        let mut cases = vec![(Parametrization::Op, 2)];
-        for arity in 1..=6 {
-            cases.extend([(Parametrization::IwpSin, arity), (Parametrization::IwpSigmoid, arity)]);
-        }
-        for (parametrization, arity) in cases {
-            for temperature in [0.3, 1.0, 3.0] {
-                let network = network(parametrization, arity, temperature, &mut rng);
+        let cases = Parametrization::ALL.into_iter().flat_map(|p| (1..=6).map(move |arity| (p, arity)));
+        for (parametrization, arity) in cases.filter(|(p, arity)| p.can_have(*arity)) {
+            for (temperature, noisy) in [(0.3, false), (1.0, false), (1.0, true), (3.0, true)] {
+                let network = network(parametrization, arity, temperature, noisy, &mut rng);
                 let inputs: Vec<f64> = (0..INPUTS).map(|_| rng.uniform()).collect();
                 let label = rng.below(3) as usize;
                 let gradients = network.gradients(&inputs, label);
@@ -162,17 +178,13 @@ mod tests {
             let draw = Draw {
                 wiring: Wiring::Random,
                 parametrization: Parametrization::IwpSin,
-                initialization: Initialization::Gaussian,
+                start: Initialization::Gaussian.into(),
                 seed: 5,
             };
             let layer = Layer::draw(0, INPUTS, 20, arity, draw);
             let bits: Vec<bool> = (0..INPUTS).map(|_| rng.below(2) == 1).collect();
             let real: Vec<f64> = bits.iter().map(|&b| f64::from(u8::from(b))).collect();
-            let tables: Vec<Vec<f64>> = layer
-                .tables
-                .iter()
-                .map(|t| (0..1 << arity).map(|c| f64::from((t >> c) as u32 & 1)).collect())
-                .collect();
+            let tables = tables_of_bits(&layer.tables, arity);
             let gradients: Vec<f64> = (0..20).map(|_| rng.normal()).collect();
             let hard: Vec<f64> = forward_hard(&layer, &bits).into_iter().map(|b| f64::from(u8::from(b))).collect();
             assert_eq!(forward_soft(&layer, &tables, &real), hard);

@@ -8,14 +8,15 @@ use crate::network::Parametrization;
 pub struct Tabulated {
     /// `[gates]`: bit `c` is the output for code `c`.
     pub tables: Vec<u64>,
-    /// Sum over the layer's selections of their greatest probability.
-    pub confidence: f64,
+    /// `[gates]`: sum over the gate's selections of their greatest probability, without noise.
+    pub confidences: Vec<f64>,
 }
 
-/// Tabulate `[gates][logits]`.
-pub fn tabulate(parametrization: Parametrization, logits: &[Vec<f64>]) -> Tabulated {
+/// Tabulate `[gates][logits]` with `noise` of the same shape.
+pub fn tabulate(parametrization: Parametrization, logits: &[Vec<f64>], noise: &[Vec<f64>]) -> Tabulated {
+    let table = |(z, noise): (&Vec<f64>, &Vec<f64>)| parametrization::hard_table(parametrization, z, noise);
     Tabulated {
-        tables: logits.iter().map(|z| parametrization::hard_table(parametrization, z)).collect(),
-        confidence: logits.iter().map(|z| parametrization::confidence(parametrization, z)).sum(),
+        tables: logits.iter().zip(noise).map(table).collect(),
+        confidences: logits.iter().map(|z| parametrization::confidence(parametrization, z)).collect(),
     }
 }

@@ -12,16 +12,20 @@ pub struct Moments {
     pub second: f64,
 }
 
-/// Update one gate's logits from its `[codes]` table gradients.
+/// Update one gate's logits from its `[codes]` table gradients, at a backward temperature and with the `[logits]` noise of
+/// the step's selection.
+#[allow(clippy::too_many_arguments)] // the kernel's bindings
 pub fn update(
     constants: &Constants,
     step: &Step,
     parametrization: Parametrization,
+    temperature: f64,
+    noise: &[f64],
     table_gradients: &[f64],
     logits: &mut [f64],
     moments: &mut [Moments],
 ) {
-    let gradients = parametrization::logit_gradients(parametrization, logits, table_gradients, step.temperature);
+    let gradients = parametrization::logit_gradients(parametrization, logits, noise, table_gradients, temperature);
     for ((logit, moments), gradient) in logits.iter_mut().zip(moments).zip(gradients) {
         moments.first = constants.beta1 * moments.first + (1.0 - constants.beta1) * gradient;
         moments.second = constants.beta2 * moments.second + (1.0 - constants.beta2) * gradient * gradient;

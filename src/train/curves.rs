@@ -20,8 +20,8 @@ pub fn curves(metrics: &[Metrics]) -> Result<Vec<u8>> {
         let loss = [curve("held out", BLUE, |m| m.loss), curve("training batches", ORANGE, |m| m.train_loss)];
         panel(&panels[1], "cross-entropy", metrics, &loss)?;
         let gap = [
-            curve("relaxed - hard, held out", BLUE, |m| (m.accuracy_relaxed - m.accuracy) * 100.0),
-            curve("soft - hard, held out", GREEN, |m| (m.accuracy_soft - m.accuracy) * 100.0),
+            curve("selection gap, held out", BLUE, |m| m.selection_gap * 100.0),
+            curve("computation gap, held out", GREEN, |m| m.computation_gap * 100.0),
         ];
         panel(&panels[2], "gap, points", metrics, &gap)?;
         let temperature = [

@@ -59,6 +59,7 @@ mod tests {
             ("batch", "128", "64"),
             ("cage", "true", "false"),
             ("cage-decay", "0.99", "none"),
+            ("cage-scope", "network", "none"),
             ("cage-tau-max", "3.0", "none"),
             ("cage-tau-min", "0.5", "none"),
             ("lr", "0.1", "0.05"),

@@ -1,9 +1,9 @@
 //! How well the network does on a split, read three ways.
 
 use super::samples::Samples;
-use super::step::PassMaker;
+use super::step::{PassMaker, SoftTables, Source};
 use super::trainer::Trainer;
-use super::workspace::Workspace;
+use super::workspace::{SoftBuffers, Workspace};
 use crate::Result;
 use crate::data::Split;
 use crate::gpu::Pass;
@@ -15,8 +15,9 @@ pub enum Mode {
     Hard,
     /// The selected gates by their multilinear extension on real activations.
     SelectedSoft,
-    /// The relaxed network: each gate's whole mixture, at the fixed temperature.
-    Relaxed,
+    /// The network as the next training step would run it: Hard-ST the selected gates on bits, Gumbel-ST sampled ones, the
+    /// soft methods mixtures at the fixed temperature, with noise or without.
+    Training,
 }
 
 /// One split's result.
@@ -40,9 +41,19 @@ pub struct Evaluator {
     judged: wgpu::Buffer,
     /// One chunk after another, `[chunks][classes][words · 32]` f32.
     all_votes: wgpu::Buffer,
-    hard: Vec<Pass>,
-    selected: Vec<Pass>,
-    relaxed: Vec<Pass>,
+    hard: Passes,
+    selected: Passes,
+    training: Passes,
+}
+
+/// What one mode does.
+struct Passes {
+    /// Whether hard tables are made with noise.
+    noise: bool,
+    /// Once: real tables, if the mode needs them.
+    tables: Vec<Pass>,
+    /// For every chunk of samples.
+    chunk: Vec<Pass>,
 }
 
 /// Samples evaluated at once, at most; fewer where real activations of the widest layer would pass 64 MiB.
@@ -61,33 +72,46 @@ impl Evaluator {
         let judged = gpu.storage("judged", split.len() as u64 * 8);
         let chunks = samples.count.div_ceil(chunk);
         let all_votes = gpu.storage("all votes", u64::from(chunks) * workspace.votes.size());
-        let plane = || gpu.storage("soft activations", (widest * chunk as usize * 4) as u64);
-        let planes = [plane(), plane()];
-        let training = &trainer.buffers.training;
+        let soft = SoftBuffers::for_evaluation(gpu, &workspace, model);
+        let buffers = &trainer.buffers;
+        let (method, input) = (trainer.settings().method, trainer.settings().input_kind);
+        let source = Source { samples: &samples, encoder: &trainer.encoder, augmented: None };
         let mut make = PassMaker::new(gpu, trainer.tuning);
-        let mut whole = |forward: &dyn Fn(&mut PassMaker) -> Vec<Pass>| {
-            let mut passes = make.encode(&workspace, &samples, &trainer.encoder, &trainer.buffers.step, false, None);
-            passes.extend(forward(&mut make));
-            passes.push(make.evaluate(&workspace, training, &samples, &judged));
-            passes
+        let mut packed = |noise| {
+            let mut chunk = make.pick(&workspace, &source, &buffers.step, false);
+            chunk.push(make.encode(&workspace, &source));
+            chunk.extend(make.forward_hard(parameters, &workspace));
+            chunk.push(make.evaluate(&workspace, &buffers.training, &samples, &judged));
+            Passes { noise, tables: Vec::new(), chunk }
         };
-        let hard = whole(&|make| make.forward_hard(parameters, &workspace));
-        let selected = whole(&|make| make.forward_soft(model, parameters, &workspace, &planes, training, true));
-        let relaxed = whole(&|make| make.forward_soft(model, parameters, &workspace, &planes, training, false));
+        let hard = packed(false);
+        let sampled = (!method.is_soft()).then(|| packed(method.is_noisy()));
+        let mut real = |tables| {
+            let mut chunk = make.pick(&workspace, &source, &buffers.step, false);
+            chunk.push(make.encode(&workspace, &source));
+            chunk.push(make.activate(&workspace, &source, &soft, input));
+            chunk.extend(make.forward_soft(parameters, &workspace, &soft));
+            chunk.push(make.evaluate(&workspace, &buffers.training, &samples, &judged));
+            let tables = make.tabulate_soft(model, parameters, &workspace, buffers, &soft, tables);
+            Passes { noise: false, tables, chunk }
+        };
+        let selected = real(SoftTables::Selected);
+        let training = sampled.unwrap_or_else(|| real(SoftTables::Mixed { noise: method.is_noisy() }));
         gpu.check()?;
-        Ok(Evaluator { samples, labels: split.labels.clone(), workspace, judged, all_votes, hard, selected, relaxed })
+        Ok(Evaluator { samples, labels: split.labels.clone(), workspace, judged, all_votes, hard, selected, training })
     }
 
     /// Evaluate the trainer's network as it is now.
     pub fn run(&self, trainer: &mut Trainer, mode: Mode) -> Result<Evaluation> {
-        trainer.finish()?;
-        trainer.tabulate();
-        let gpu = trainer.gpu();
         let passes = match mode {
             Mode::Hard => &self.hard,
             Mode::SelectedSoft => &self.selected,
-            Mode::Relaxed => &self.relaxed,
+            Mode::Training => &self.training,
         };
+        trainer.finish()?;
+        trainer.tabulate(passes.noise);
+        let gpu = trainer.gpu();
+        gpu.submit(&passes.tables);
         let batch = self.workspace.batch;
         let vote_bytes = self.workspace.votes.size();
         for (chunk, first) in (0..self.samples.count).step_by(batch.size as usize).enumerate() {
@@ -95,7 +119,7 @@ impl Evaluator {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             {
                 let mut pass = encoder.begin_compute_pass(&Default::default());
-                passes.iter().for_each(|p| p.record(&mut pass));
+                passes.chunk.iter().for_each(|p| p.record(&mut pass));
             }
             let to = chunk as u64 * vote_bytes;
             encoder.copy_buffer_to_buffer(&self.workspace.votes, 0, &self.all_votes, to, vote_bytes);

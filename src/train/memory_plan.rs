@@ -8,7 +8,7 @@ use super::settings::Settings;
 use super::step::MOST_PARTIALS;
 use super::tuning::Tuning;
 use crate::data::Dataset;
-use crate::gpu::shader::HISTORY;
+use crate::gpu::shader::{CageScope, HISTORY};
 use crate::gpu::{Gpu, structs};
 use crate::network::Encoder;
 use crate::{Error, Result};
@@ -72,6 +72,7 @@ impl MemoryPlan {
         let words = u64::from(settings.batch.div_ceil(32));
         let (bits, reals) = (words * WORD, words * 32 * WORD);
         let gradients = words * u64::from(settings.gradients.bits()) * WORD;
+        let (soft, arity) = (settings.method.is_soft(), settings.arity as u64);
         let row_words = data.pixels.div_ceil(4);
         let mut items = Vec::new();
         let mut add = |label, layer, bytes: u64| {
@@ -95,16 +96,23 @@ impl MemoryPlan {
         let mut inputs = data.features;
         for (i, &gates) in settings.layers.iter().enumerate() {
             let gates = gates as u64;
-            let (pins, codes) = (gates * 2, 4);
-            let logits = gates * settings.parametrization.logits(2) as u64;
+            let (pins, codes) = (gates * arity, 1u64 << arity);
+            let logits = gates * settings.parametrization.logits(settings.arity) as u64;
             add("wiring", Some(i), pins * WORD);
-            add("edges", Some(i), (inputs + 1 + pins * 2) * WORD);
-            add("tables", Some(i), gates * WORD);
+            add("edges", Some(i), (inputs + 1 + pins * arity) * WORD);
+            add("tables", Some(i), gates * codes.div_ceil(32) * WORD);
             add("logits", Some(i), logits * WORD);
             add("moments", Some(i), logits * 2 * WORD);
             add("table gradients", Some(i), gates * codes * WORD);
             add("layer", Some(i), size_of::<structs::Layer>() as u64);
             add("outputs", Some(i), gates * bits);
+            if soft {
+                add("soft activations", Some(i), gates * reals / 2);
+                add("soft tables", Some(i), gates * codes * WORD);
+            }
+            if settings.cage_scope() == CageScope::Gate {
+                add("cage", Some(i), gates * size_of::<structs::Cage>() as u64);
+            }
             inputs = gates;
         }
         add("encoder offsets", None, (row_words + 1) * WORD);
@@ -122,11 +130,18 @@ impl MemoryPlan {
         }
         add("class gradients", None, data.classes * reals);
         add("sliced class gradients", None, data.classes * gradients);
-        // The first layer's gradients are not kept, the last layer's are its classes'.
-        let last = settings.layers.len() - 1;
+        if soft {
+            add("soft activations", None, data.features * reals / 2);
+        }
+        if settings.cage_scope() == CageScope::Layer {
+            add("cage", None, (settings.layers.len() * size_of::<structs::Cage>()) as u64);
+        }
+        // The first layer sends no gradients on. On bits, the last layer's are its classes', and a gate has a row; on real
+        // activations, each of its pins has one.
+        let (kept, rows) = if soft { (settings.layers.len(), arity) } else { (settings.layers.len() - 1, 1) };
         for parity in 0..2 {
-            let kept = (1..last).filter(|i| i % 2 == parity).max_by_key(|&i| settings.layers[i]);
-            add("gradient plane", kept, kept.map_or(0, |i| settings.layers[i] as u64 * gradients));
+            let kept = (1..kept).filter(|i| i % 2 == parity).max_by_key(|&i| settings.layers[i]);
+            add("gradient plane", kept, kept.map_or(0, |i| settings.layers[i] as u64 * rows * gradients));
         }
         add("training", None, size_of::<structs::Training>() as u64);
         add("step", None, size_of::<structs::Step>() as u64);

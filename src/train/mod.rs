@@ -38,7 +38,7 @@ pub use profile::{Bound, Pace, Profile};
 pub use run::{Beginning, Options, Place, Reporter, run};
 pub use run_folder::{Metrics, RunFolder, best, config_of};
 pub(crate) use samples::padded_rows;
-pub use settings::{Cage, Method, Overrides, Preset, Schedule, Select, Settings, parse_layers};
+pub use settings::{Cage, InputKind, Method, Overrides, Preset, Schedule, Select, Settings, parse_layers};
 pub(crate) use step::PassMaker;
 pub use traffic::Traffic;
 pub use trainer::{Progress, Trainer, draw_model};

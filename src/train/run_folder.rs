@@ -49,10 +49,18 @@ pub struct Metrics {
     pub accuracy: f64,
     /// Held-out accuracy of the selected gates evaluated softly.
     pub accuracy_soft: f64,
-    /// Held-out accuracy of the relaxed network: every gate its whole mixture, at temperature 1.
-    pub accuracy_relaxed: f64,
-    /// Backward temperature (τ_b under CAGE).
+    /// Held-out accuracy of the network as training runs it.
+    pub accuracy_training_mode: f64,
+    /// `accuracy_training_mode − accuracy_soft`.
+    pub selection_gap: f64,
+    /// `accuracy_soft − accuracy`.
+    pub computation_gap: f64,
+    /// Backward temperature (τ_b under CAGE; the mean over layers or gates that have their own).
     pub temperature: f32,
+    /// The least of them.
+    pub temperature_min: f32,
+    /// The greatest of them.
+    pub temperature_max: f32,
     /// Mean confidence of the selections.
     pub confidence: f32,
     /// Its running mean.

@@ -5,16 +5,45 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{self, Coding, Dataset};
-use crate::gpu::shader::GradientFormat;
-use crate::network::{Initialization, Parametrization, Wiring};
+use crate::gpu::shader::{CageScope, GradientFormat};
+use crate::network::{Initialization, Parametrization, Start, Wiring};
 use crate::{Error, Result};
 
-/// How gates are selected forward and differentiated backward.
+/// How gates are selected forward and differentiated backward (Align Forward, Adapt Backward). With g the selection noise,
+/// drawn once a gate and step, the table weights of the forward pass, and those whose derivative the logits get:
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// The selected gate forward, the softmax's (or sine's, sigmoid's) slope backward.
+    /// The selected gate, argmax z, forward; softmax(z/τ) backward.
     HardSt,
+    /// A sampled gate, argmax(z + g), forward; softmax((z + g)/τ) backward.
+    GumbelSt,
+    /// The mixture softmax(z/τ) both ways.
+    SoftMix,
+    /// The noisy mixture softmax((z + g)/τ) both ways.
+    SoftGumbel,
+}
+
+impl Method {
+    /// Whether the forward pass uses mixtures, and so real activations.
+    pub fn is_soft(self) -> bool {
+        matches!(self, Method::SoftMix | Method::SoftGumbel)
+    }
+
+    /// Whether selections are noisy.
+    pub fn is_noisy(self) -> bool {
+        matches!(self, Method::GumbelSt | Method::SoftGumbel)
+    }
+}
+
+/// What the first layer reads in training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputKind {
+    /// The encoder's bits.
+    Bits,
+    /// Pixels as they are, byte / 255; the soft methods only.
+    Soft,
 }
 
 /// How the learning rate moves over the steps, after the warm-up.
@@ -66,6 +95,15 @@ pub struct Cage {
     pub tau_max: f32,
     /// Decay a step of confidence's running mean.
     pub decay: f32,
+    /// Whose confidence sets a gate's temperature.
+    pub scope: CageScope,
+}
+
+impl Default for Cage {
+    /// The paper's constants; its scope is unknown, so the network's.
+    fn default() -> Self {
+        Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99, scope: CageScope::Network }
+    }
 }
 
 /// Everything that decides a run's result, and nothing else.
@@ -91,17 +129,21 @@ pub struct Settings {
     pub thresholds: usize,
     /// Input bits set, or unset, in less than this fraction of the training samples are left out.
     pub rare: f64,
+    /// What the first layer reads in training.
+    pub input_kind: InputKind,
     /// Gates of each layer.
     pub layers: Vec<usize>,
+    /// Inputs a gate, 2 to 6.
+    pub arity: usize,
     /// How wires are drawn.
     pub wiring: Wiring,
     /// How logits become tables.
     pub parametrization: Parametrization,
     /// Where logits start.
-    pub init: Initialization,
+    pub start: Start,
     /// How gates are selected and differentiated.
     pub method: Method,
-    /// Temperature of selection in the backward pass where CAGE does not set it.
+    /// Temperature τ of selection: backward, where CAGE does not set it, and of the soft methods also forward.
     pub temperature: f32,
     /// CAGE's constants, if it is on.
     pub cage: Option<Cage>,
@@ -153,13 +195,15 @@ impl Preset {
             resized_crop: 1.0,
             thresholds: 3,
             rare: 0.1,
+            input_kind: InputKind::Bits,
             layers: vec![6000; 6],
+            arity: 2,
             wiring: Wiring::Unique,
             parametrization: Parametrization::IwpSin,
-            init: Initialization::Residual,
+            start: Initialization::Residual.into(),
             method: Method::HardSt,
             temperature: 1.0,
-            cage: Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99 }),
+            cage: Some(Cage::default()),
             tau: 10.0,
             batch: 128,
             steps: 6000,
@@ -270,6 +314,9 @@ pub struct Overrides {
     /// Gates of each layer, as DEPTHxWIDTH or a list: 3x8000, 2x16000,8000
     #[arg(long)]
     pub layers: Option<String>,
+    /// Inputs a gate, 2 to 6 (OP: 2)
+    #[arg(long, value_name = "K")]
+    pub arity: Option<usize>,
     /// How wires are drawn
     #[arg(long, value_enum)]
     pub wiring: Option<Wiring>,
@@ -279,10 +326,19 @@ pub struct Overrides {
     /// Where logits start
     #[arg(long, value_enum)]
     pub init: Option<Initialization>,
-    /// How gates are selected forward and differentiated backward
+    /// How far logits start from undecided [default: the parametrization's own]
+    #[arg(long, value_name = "MU")]
+    pub init_mean: Option<f32>,
+    /// Standard deviation of the first logits [default: the parametrization's own]
+    #[arg(long, value_name = "SIGMA")]
+    pub init_deviation: Option<f32>,
+    /// How gates are selected forward and differentiated backward; soft methods go without CAGE
     #[arg(long, value_enum)]
     pub method: Option<Method>,
-    /// Backward temperature of selection, where CAGE does not set it (so it goes with --no-cage)
+    /// What the first layer reads in training: the encoder's bits, or (soft methods) pixels as they are
+    #[arg(long = "input", value_enum)]
+    pub input_kind: Option<InputKind>,
+    /// Temperature of selection, where CAGE does not set it (so it goes with --no-cage or a soft method)
     #[arg(long)]
     pub temperature: Option<f32>,
     /// Let CAGE set the backward temperature
@@ -301,6 +357,9 @@ pub struct Overrides {
     /// CAGE: decay a step of confidence's running mean
     #[arg(long, value_name = "DECAY")]
     pub cage_decay: Option<f32>,
+    /// CAGE: whose confidence sets a gate's temperature
+    #[arg(long, value_enum)]
+    pub cage_scope: Option<CageScope>,
     /// Group-sum temperature: a class's score is its votes / tau
     #[arg(long)]
     pub tau: Option<f32>,
@@ -334,7 +393,7 @@ pub struct Overrides {
     /// Adam's epsilon
     #[arg(long)]
     pub epsilon: Option<f32>,
-    /// How gradient planes are stored
+    /// How gradient planes are stored [default: int8, soft methods f32]
     #[arg(long, value_enum)]
     pub gradients: Option<GradientFormat>,
     /// Seed of everything random
@@ -383,9 +442,10 @@ impl Overrides {
             resized_crop,
             thresholds,
             rare,
+            input_kind,
+            arity,
             wiring,
             parametrization,
-            init,
             method,
             temperature,
             tau,
@@ -413,14 +473,31 @@ impl Overrides {
         }
         settings.data_dir = self.data_dir.clone().or(settings.data_dir.take());
         settings.input = self.input.over(&settings.input);
-        let mut cage = settings.cage.unwrap_or(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99 });
-        let said = [self.cage_tau_min, self.cage_tau_max, self.cage_decay];
-        for (slot, value) in [&mut cage.tau_min, &mut cage.tau_max, &mut cage.decay].into_iter().zip(said) {
-            *slot = value.unwrap_or(*slot);
+        settings.start.initialization = self.init.unwrap_or(settings.start.initialization);
+        settings.start.mean = self.init_mean.or(settings.start.mean);
+        settings.start.deviation = self.init_deviation.or(settings.start.deviation);
+        if settings.method.is_soft() {
+            // What a preset says for hard methods; what the user says is kept, and refused by `check` if it cannot be.
+            settings.cage = settings.cage.filter(|_| self.method.is_none());
+            if self.gradients.is_none() && self.method.is_some() {
+                settings.gradients = GradientFormat::F32;
+            }
         }
+        self.apply_cage(settings)
+    }
+
+    fn apply_cage(&self, settings: &mut Settings) -> Result<()> {
+        let mut cage = settings.cage.unwrap_or_default();
+        cage.tau_min = self.cage_tau_min.unwrap_or(cage.tau_min);
+        cage.tau_max = self.cage_tau_max.unwrap_or(cage.tau_max);
+        cage.decay = self.cage_decay.unwrap_or(cage.decay);
+        cage.scope = self.cage_scope.unwrap_or(cage.scope);
+        let constants = [self.cage_tau_min, self.cage_tau_max, self.cage_decay];
+        let said = constants.iter().any(Option::is_some) || self.cage_scope.is_some();
         let on = if self.no_cage { false } else { self.cage.unwrap_or(settings.cage.is_some()) };
-        if !on && said.iter().any(Option::is_some) {
-            return Err(Error::usage("CAGE is off, so its constants cannot be set; leave out --no-cage"));
+        if !on && said {
+            let remedy = if settings.method.is_soft() { "choose hard-st or gumbel-st" } else { "leave out --no-cage" };
+            return Err(Error::usage(format!("CAGE is off, so its constants cannot be set; {remedy}")));
         }
         if on && self.temperature.is_some() {
             return Err(Error::usage("CAGE sets the backward temperature; add --no-cage to fix it with --temperature"));
@@ -461,6 +538,11 @@ pub fn parse_layers(text: &str) -> Result<Vec<usize>> {
 }
 
 impl Settings {
+    /// CAGE's scope; the network where CAGE is off.
+    pub fn cage_scope(&self) -> CageScope {
+        self.cage.map_or(CageScope::Network, |cage| cage.scope)
+    }
+
     /// Everything said, as the flags of a run that repeats this one.
     pub fn spelled_out(&self) -> Overrides {
         let layers: Vec<_> = self.layers.iter().map(usize::to_string).collect();
@@ -476,9 +558,13 @@ impl Settings {
             thresholds: Some(self.thresholds),
             rare: Some(self.rare),
             layers: Some(layers.join(",")),
+            input_kind: Some(self.input_kind),
+            arity: Some(self.arity),
             wiring: Some(self.wiring),
             parametrization: Some(self.parametrization),
-            init: Some(self.init),
+            init: Some(self.start.initialization),
+            init_mean: self.start.mean,
+            init_deviation: self.start.deviation,
             method: Some(self.method),
             temperature: if self.cage.is_none() { Some(self.temperature) } else { None },
             cage: Some(self.cage.is_some()),
@@ -486,6 +572,7 @@ impl Settings {
             cage_tau_min: self.cage.map(|c| c.tau_min),
             cage_tau_max: self.cage.map(|c| c.tau_max),
             cage_decay: self.cage.map(|c| c.decay),
+            cage_scope: self.cage.map(|c| c.scope),
             tau: Some(self.tau),
             batch: Some(self.batch),
             steps: Some(self.steps),
@@ -532,6 +619,13 @@ impl Settings {
             if cage.tau_min > cage.tau_max {
                 return Err(Error::usage("--cage-tau-min is above --cage-tau-max; exchange them"));
             }
+        }
+        self.check_method()?;
+        if let Some(mean) = self.start.mean.filter(|m| !m.is_finite()) {
+            return Err(Error::usage(format!("--init-mean must be a number, not {mean}")));
+        }
+        if let Some(deviation) = self.start.deviation.filter(|d| !(d.is_finite() && *d >= 0.0)) {
+            return Err(Error::usage(format!("--init-deviation must be 0 or more, not {deviation}")));
         }
         if !(self.lr_final.is_finite() && (0.0..=1.0).contains(&self.lr_final)) {
             return Err(Error::usage(format!("--lr-final must be from 0 to 1, not {}", self.lr_final)));
@@ -588,6 +682,47 @@ impl Settings {
         }
     }
 
+    /// Refuse combinations that mean nothing, with the nearest that does.
+    fn check_method(&self) -> Result<()> {
+        if !(2..=6).contains(&self.arity) {
+            return Err(Error::usage(format!("--arity takes 2 to 6 inputs a gate, not {}", self.arity)));
+        }
+        if !self.parametrization.can_have(self.arity) {
+            return Err(Error::usage(format!(
+                "OP has 2^(2^k) logits a gate and is made for k = 2; for --arity {} choose --parametrization iwp or \
+                 walsh, which have 2^k",
+                self.arity
+            )));
+        }
+        if !self.method.is_soft() {
+            return match self.input_kind {
+                InputKind::Bits => Ok(()),
+                InputKind::Soft => Err(Error::usage(
+                    "hard methods run on bits, so --input soft goes with --method soft-mix or soft-gumbel",
+                )),
+            };
+        }
+        if self.cage.is_some() {
+            return Err(Error::usage(
+                "CAGE adapts a backward temperature apart from the forward pass, and a soft method has the same both ways; \
+                 leave out --cage, or choose --method hard-st or gumbel-st",
+            ));
+        }
+        if self.gradients.is_sliced() {
+            return Err(Error::usage(
+                "soft methods have real gradients, so --gradients f32 or bf16; integers go with --method hard-st or \
+                 gumbel-st",
+            ));
+        }
+        if self.input_kind == InputKind::Soft && self.thresholds != 1 {
+            return Err(Error::usage(format!(
+                "--input soft gives each pixel to one input, and --thresholds {} makes {} of it; add --thresholds 1",
+                self.thresholds, self.thresholds
+            )));
+        }
+        Ok(())
+    }
+
     /// Refuse a last layer that `classes` classes cannot share, naming the nearest that they can.
     pub fn check_classes(&self, classes: usize) -> Result<()> {
         let last = self.layers[self.layers.len() - 1];
@@ -628,6 +763,22 @@ mod tests {
     }
 
     #[test]
+    fn a_soft_method_goes_without_what_presets_say_for_hard_ones() {
+        let soft = Overrides { method: Some(Method::SoftMix), temperature: Some(0.5), ..Default::default() };
+        let settings = soft.resolve(None).unwrap();
+        assert_eq!((settings.cage, settings.gradients, settings.temperature), (None, GradientFormat::F32, 0.5));
+        let with = |change: &dyn Fn(&mut Overrides)| {
+            let mut flags = Overrides { method: Some(Method::SoftMix), ..Default::default() };
+            change(&mut flags);
+            flags.resolve(None).unwrap_err().to_string()
+        };
+        assert!(with(&|f| f.cage = Some(true)).contains("leave out --cage"));
+        assert!(with(&|f| f.gradients = Some(GradientFormat::Int8)).contains("f32"));
+        assert!(with(&|f| f.cage_scope = Some(CageScope::Gate)).contains("hard-st"));
+        assert!(with(&|f| f.input_kind = Some(InputKind::Soft)).contains("--thresholds 1"));
+    }
+
+    #[test]
     fn what_a_run_writes_can_be_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
@@ -642,7 +793,19 @@ mod tests {
             patience: Some(4),
             ..Preset::Quick.settings()
         };
-        for settings in [Preset::Quick.settings(), Preset::Cifar10Medium.settings(), odd] {
+        let soft = Settings {
+            method: Method::SoftGumbel,
+            input_kind: InputKind::Soft,
+            cage: None,
+            gradients: GradientFormat::F32,
+            arity: 3,
+            start: Start { initialization: Initialization::AndOr, mean: Some(0.5), deviation: None },
+            ..Preset::Quick.settings()
+        };
+        let soft = Settings { thresholds: 1, ..soft };
+        let scoped = Cage { scope: CageScope::Gate, ..Cage::default() };
+        let scoped = Settings { method: Method::GumbelSt, cage: Some(scoped), ..Preset::Quick.settings() };
+        for settings in [Preset::Quick.settings(), Preset::Cifar10Medium.settings(), odd, soft, scoped] {
             std::fs::write(&path, toml::to_string(&settings.spelled_out()).unwrap()).unwrap();
             assert_eq!(Overrides::default().resolve(Some(&path)).unwrap(), settings);
         }
@@ -664,6 +827,11 @@ mod tests {
         assert!(told(&|s| s.resized_crop = f64::NAN).contains("--resized-crop"));
         let refused = Settings { layers: vec![8004], ..Preset::Quick.settings() }.check_classes(10).unwrap_err();
         assert!(refused.to_string().contains("8000 can"), "{refused}");
+        assert!(told(&|s| (s.arity, s.parametrization) = (3, Parametrization::Op)).contains("iwp"));
+        assert!(told(&|s| s.arity = 7).contains("2 to 6"));
+        assert!(told(&|s| s.input_kind = InputKind::Soft).contains("soft-mix"));
+        assert!(told(&|s| s.method = Method::SoftMix).contains("hard-st"), "with CAGE");
+        assert!(told(&|s| (s.method, s.cage) = (Method::SoftMix, None)).contains("f32"), "with int8 gradients");
         let both = Overrides { temperature: Some(0.3), ..Default::default() };
         assert!(both.resolve(None).unwrap_err().to_string().contains("--no-cage"));
         assert!(told(&|s| (s.validation, s.select) = (0.0, Select::Best)).contains("--validation"));

@@ -2,16 +2,16 @@
 
 use super::parameters::Parameters;
 use super::samples::Samples;
-use super::settings::Settings;
+use super::settings::{InputKind, Settings};
 use super::tuning::Tuning;
-use super::workspace::{Augmented, EncoderTable, Gradients, Workspace};
-use crate::gpu::shader::{GradientFormat, Variant};
+use super::workspace::{Augmented, EncoderTable, Gradients, SoftBuffers, Workspace};
+use crate::gpu::shader::{CageScope, GradientFormat, Variant};
 use crate::gpu::{Gpu, Kernel, Pass};
 use crate::network::Model;
 use crate::{Error, Result};
 
 /// Most workgroups that tabulate one layer, each leaving one confidence partial sum.
-pub const MOST_PARTIALS: u32 = 64;
+pub const MOST_PARTIALS: u32 = 256;
 
 /// Turns of loops that a lane may take. Mesa's software driver leaves every loop of a lane, silently, once they have
 /// turned 65,535 times together (LP_MAX_TGSI_LOOP_ITERATIONS); unrolled loops do not count, so estimates are high.
@@ -37,6 +37,47 @@ pub struct StepBuffers {
     pub partials: wgpu::Buffer,
     /// `[HISTORY]` of (mean loss, accuracy) f32.
     pub history: wgpu::Buffer,
+    /// CAGE's state where its scope is smaller than the network: one buffer of `[layers]`, or one of `[gates]` a layer.
+    pub cages: Vec<wgpu::Buffer>,
+}
+
+/// What real tables hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SoftTables {
+    /// The hard tables, as zeros and ones.
+    Selected,
+    /// The mixtures at the fixed temperature, with the next step's noise or without.
+    Mixed {
+        /// Whether there is noise.
+        noise: bool,
+    },
+}
+
+/// Where a batch comes from.
+pub struct Source<'a> {
+    /// Pixels and labels.
+    pub samples: &'a Samples,
+    /// From bytes to features.
+    pub encoder: &'a EncoderTable,
+    /// The batch's images, moved, where augmentation is asked for.
+    pub augmented: Option<&'a Augmented>,
+}
+
+impl Source<'_> {
+    /// The pixels that encoding reads, as bindings 0 to 2 and 6 to 8; and whether they lie in shards.
+    fn pixels<'b>(&'b self, w: &'b Workspace) -> (Vec<(u32, &'b wgpu::Buffer)>, bool) {
+        match self.augmented {
+            Some(augmented) => (vec![(0, &w.batch_uniform), (1, &augmented.places), (2, &augmented.pixels)], false),
+            None => self.samples_as_they_are(w),
+        }
+    }
+
+    fn samples_as_they_are<'b>(&'b self, w: &'b Workspace) -> (Vec<(u32, &'b wgpu::Buffer)>, bool) {
+        let [first, shards @ ..] = self.samples.pixels.as_slice() else { return (Vec::new(), false) };
+        let mut pixels = vec![(0, &w.batch_uniform), (1, &w.chosen), (2, first)];
+        pixels.extend((6..).zip(shards));
+        (pixels, !shards.is_empty())
+    }
 }
 
 impl<'a> PassMaker<'a> {
@@ -62,49 +103,110 @@ impl<'a> PassMaker<'a> {
         [items.div_ceil(per_workgroup).clamp(1, self.tuning.most_workgroups.max(fewest).min(MOST_GROUPS)), 1]
     }
 
-    /// Pixels of the batch to input bits: `select_batch`, `augment` where asked for, `encode`.
-    pub fn encode(
-        &mut self,
-        w: &Workspace,
-        samples: &Samples,
-        encoder: &EncoderTable,
-        step: &wgpu::Buffer,
-        training: bool,
-        augmented: Option<&Augmented>,
-    ) -> Vec<Pass> {
+    /// Choose the batch: `select_batch`, `augment` where asked for.
+    pub fn pick(&mut self, w: &Workspace, source: &Source, step: &wgpu::Buffer, training: bool) -> Vec<Pass> {
         let select = Variant { training, ..Variant::of("select_batch") };
         let select_buffers = [(0, &w.batch_uniform), (1, step), (2, &w.chosen)];
         let mut passes = vec![self.pass(select, "select_batch".into(), &select_buffers, [w.words.div_ceil(2), 1])];
-        let shards: Vec<_> = samples.pixels.iter().skip(1).enumerate().map(|(i, s)| (6 + i as u32, s)).collect();
-        let sharded = !shards.is_empty();
-        let mut pixels = vec![(0, &w.batch_uniform), (1, &w.chosen), (2, &samples.pixels[0])];
-        pixels.extend(shards);
-        if let Some(augmented) = augmented {
+        if let Some(augmented) = source.augmented {
+            let (pixels, shards) = source.samples_as_they_are(w);
             let mut buffers = [pixels, vec![(3, step), (4, &augmented.pixels)]].concat();
             buffers.extend(augmented.turns.iter().map(|turns| (5, turns)));
-            let groups = self.groups(samples.row_words * w.words * 32, 64, 32);
-            let variant = Variant { shards: sharded, warped: augmented.turns.is_some(), ..Variant::of("augment") };
+            let groups = self.groups(source.samples.row_words * w.words * 32, 64, 32);
+            let variant = Variant { shards, warped: augmented.turns.is_some(), ..Variant::of("augment") };
             passes.push(self.pass(variant, "augment".into(), &buffers, groups));
-            pixels = vec![(0, &w.batch_uniform), (1, &augmented.places), (2, &augmented.pixels)];
         }
-        let variant = Variant { shards: sharded && augmented.is_none(), ..Variant::of("encode") };
-        let buffers = [pixels, vec![(3, &encoder.offsets), (4, &encoder.features), (5, &w.bits)]].concat();
-        let turns = 33 + 33 * encoder.most_features;
-        let groups = self.groups(samples.row_words * w.words, 64, turns);
-        passes.push(self.pass(variant, "encode".into(), &buffers, groups));
         passes
     }
 
-    /// Logits to hard tables, with confidences: a `tabulate` a layer.
-    pub fn tabulate(&mut self, model: &Model, p: &Parameters, w: &Workspace, partials: &wgpu::Buffer) -> Vec<Pass> {
-        let most = self.tuning.most_workgroups.min(MOST_PARTIALS);
+    /// Pixels of the batch to input bits: `encode`.
+    pub fn encode(&mut self, w: &Workspace, source: &Source) -> Pass {
+        self.encode_into(w, source, "encode", &w.bits)
+    }
+
+    /// The batch's input activations: the bits as zeros and ones, or pixels as they are.
+    pub fn activate(&mut self, w: &Workspace, source: &Source, soft: &SoftBuffers, input: InputKind) -> Pass {
+        match input {
+            InputKind::Soft => self.encode_into(w, source, "encode_soft", &soft.inputs),
+            InputKind::Bits => {
+                let groups = self.groups(w.batch.features * w.words, 64, 5);
+                let buffers = [(0, &w.layers[0].0), (1, &w.bits), (2, &soft.inputs)];
+                self.pass(Variant::of("unpack_bits"), "unpack_bits".into(), &buffers, groups)
+            }
+        }
+    }
+
+    fn encode_into(&mut self, w: &Workspace, source: &Source, kernel: &'static str, to: &wgpu::Buffer) -> Pass {
+        let (pixels, shards) = source.pixels(w);
+        let buffers = [pixels, vec![(3, &source.encoder.offsets), (4, &source.encoder.features), (5, to)]].concat();
+        let turns = 33 + 33 * source.encoder.most_features;
+        let groups = self.groups(source.samples.row_words * w.words, 64, turns);
+        self.pass(Variant { shards, ..Variant::of(kernel) }, kernel.into(), &buffers, groups)
+    }
+
+    /// Logits to hard tables, with confidences: a `tabulate` a layer. `noise`: the next step's is added; `scope`: each
+    /// gate's own CAGE takes its confidence in, if that is the scope.
+    pub fn tabulate(
+        &mut self,
+        model: &Model,
+        p: &Parameters,
+        w: &Workspace,
+        s: &StepBuffers,
+        noise: bool,
+        scope: CageScope,
+    ) -> Vec<Pass> {
+        let scope = if scope == CageScope::Gate { scope } else { CageScope::Network };
         (0..p.layers.len())
             .map(|i| {
                 let (layer, l) = (&model.layers[i], &p.layers[i]);
-                let variant =
-                    Variant { arity: layer.arity, parametrization: layer.parametrization, ..Variant::of("tabulate") };
-                let buffers = [(0, &w.layers[i].0), (1, &l.logits), (2, &l.tables), (3, partials)];
-                self.pass(variant, format!("tabulate {i}"), &buffers, [l.gates.div_ceil(64).clamp(1, most), 1])
+                let (arity, parametrization) = (layer.arity, layer.parametrization);
+                let variant = Variant { arity, parametrization, noise, scope, ..Variant::of("tabulate") };
+                let mut buffers = vec![(0, &w.layers[i].0), (1, &l.logits), (2, &l.tables), (3, &s.partials)];
+                if noise || scope == CageScope::Gate {
+                    buffers.push((4, &s.training));
+                }
+                if noise {
+                    buffers.push((5, &s.step));
+                }
+                if scope == CageScope::Gate {
+                    buffers.push((6, &s.cages[i]));
+                }
+                let [groups, _] = self.groups(l.gates, 64, selection_turns(&variant));
+                self.pass(variant, format!("tabulate {i}"), &buffers, [groups.min(MOST_PARTIALS), 1])
+            })
+            .collect()
+    }
+
+    /// Real tables: a `tabulate_soft` a layer.
+    pub fn tabulate_soft(
+        &mut self,
+        model: &Model,
+        p: &Parameters,
+        w: &Workspace,
+        s: &StepBuffers,
+        soft: &SoftBuffers,
+        tables: SoftTables,
+    ) -> Vec<Pass> {
+        (0..p.layers.len())
+            .map(|i| {
+                let (layer, l) = (&model.layers[i], &p.layers[i]);
+                let (arity, parametrization) = (layer.arity, layer.parametrization);
+                let base = Variant { arity, ..Variant::of("tabulate_soft") };
+                let variant = match tables {
+                    SoftTables::Selected => Variant { selected: true, ..base },
+                    SoftTables::Mixed { noise } => Variant { parametrization, noise, ..base },
+                };
+                let mut buffers = vec![(0, &w.layers[i].0), (1, &soft.tables[i])];
+                buffers.extend(if variant.selected {
+                    vec![(2, &l.tables)]
+                } else {
+                    vec![(2, &l.logits), (3, &s.training)]
+                });
+                if variant.noise {
+                    buffers.push((4, &s.step));
+                }
+                let groups = self.groups(l.gates, 64, selection_turns(&variant));
+                self.pass(variant, format!("tabulate_soft {i}"), &buffers, groups)
             })
             .collect()
     }
@@ -175,33 +277,18 @@ impl<'a> PassMaker<'a> {
         settings: &Settings,
     ) -> Result<Vec<Pass>> {
         let last = p.layers.len() - 1;
+        let sliced = settings.gradients.is_sliced();
+        let kernel = if sliced { "backward_sliced" } else { "backward_hard" };
         let mut passes = Vec::new();
         for (i, l) in p.layers.iter().enumerate().rev() {
-            let Tuning { span, most_lanes, .. } = self.tuning;
-            let sliced = settings.gradients.is_sliced();
-            let span = if sliced { self.tuning.span_words(w.words) * 32 } else { span };
-            let lanes = (w.words * 32).div_ceil(span).next_power_of_two().min(most_lanes);
-            // Shared sums must fit the 16 KiB of workgroup memory that every device has.
-            let workgroup = self.tuning.workgroup.min(4096 >> l.arity).max(lanes);
-            let (consumers, keep) = (i < last, i < last && i > 0);
-            let variant = Variant {
-                arity: l.arity,
-                consumer_arity: if consumers { p.layers[i + 1].arity } else { l.arity },
-                gradients: settings.gradients,
-                workgroup,
-                lanes,
-                span,
-                consumers,
-                consumer_class: i + 1 == last,
-                keep,
-                ..Variant::of(if sliced { "backward_sliced" } else { "backward_hard" })
-            };
+            let keep = i < last && i > 0;
+            let variant = self.backward_variant(kernel, p, w, i, keep, settings);
             let inputs = if i == 0 { &w.bits } else { &w.outputs[i - 1] };
             let classes = if sliced { &g.sliced_classes } else { &g.classes };
             let source = if i + 1 >= last { classes } else { &g.planes[(i + 1) % 2] };
             let mut buffers =
                 vec![(0, &w.layers[i].0), (1, &l.wiring), (2, inputs), (3, source), (4, &l.table_gradients)];
-            if consumers {
+            if i < last {
                 let next = &p.layers[i + 1];
                 buffers.extend([(5, &next.edges), (6, &w.outputs[i]), (7, &next.tables)]);
             }
@@ -211,32 +298,104 @@ impl<'a> PassMaker<'a> {
             if sliced {
                 buffers.push((9, &s.training));
             }
-            // An edge's pins, for each of a span's words or chunks, and its planes; then the codes'.
-            let (units, quads) = (if sliced { span / 32 } else { span / 8 }, settings.gradients.bits() / 4);
-            let edge = 8 + units * (variant.consumer_arity as u32 + 4 + if sliced { 2 * quads } else { 0 });
-            let codes = (1 << l.arity) * (3 + l.arity as u32 + units * (2 + if sliced { quads } else { 0 }));
-            let consumers = if consumers { p.layers[i + 1].most_consumers } else { 0 };
-            let turns = (consumers * edge + codes) * (w.words * 32).div_ceil(span * lanes) + 8 * codes;
-            if self.gpu.adapter.is_software() && turns > MOST_TURNS {
-                return Err(Error::usage(format!(
-                    "one output of layer {i} is read by {consumers} gates, more than this software driver can add up; \
-                     widen layer {i}, or use a GPU"
-                )));
-            }
-            let groups = self.groups(l.gates, workgroup / lanes, turns);
-            passes.push(self.pass(variant, format!("{} {i}", variant.kernel), &buffers, groups));
+            passes.push(self.backward_pass(variant, p, w, i, &buffers)?);
         }
         Ok(passes)
     }
 
+    /// The same on real activations: a `backward_soft` a layer, last to first.
+    pub fn backward_soft(
+        &mut self,
+        p: &Parameters,
+        w: &Workspace,
+        g: &Gradients,
+        soft: &SoftBuffers,
+        settings: &Settings,
+    ) -> Result<Vec<Pass>> {
+        let mut passes = Vec::new();
+        for (i, l) in p.layers.iter().enumerate().rev() {
+            let variant = self.backward_variant("backward_soft", p, w, i, i > 0, settings);
+            let inputs = if i == 0 { &soft.inputs } else { &soft.outputs[i - 1] };
+            let source = if variant.consumers { &g.planes[(i + 1) % 2] } else { &g.classes };
+            let mut buffers =
+                vec![(0, &w.layers[i].0), (1, &l.wiring), (2, inputs), (3, source), (4, &l.table_gradients)];
+            if variant.consumers {
+                buffers.push((5, &p.layers[i + 1].edges));
+            }
+            if variant.keep {
+                buffers.extend([(6, &soft.tables[i]), (7, &g.planes[i % 2])]);
+            }
+            passes.push(self.backward_pass(variant, p, w, i, &buffers)?);
+        }
+        Ok(passes)
+    }
+
+    fn backward_variant(
+        &self,
+        kernel: &'static str,
+        p: &Parameters,
+        w: &Workspace,
+        i: usize,
+        keep: bool,
+        settings: &Settings,
+    ) -> Variant {
+        let Tuning { span, most_lanes, .. } = self.tuning;
+        let span = if settings.gradients.is_sliced() { self.tuning.span_words(w.words) * 32 } else { span };
+        let lanes = (w.words * 32).div_ceil(span).next_power_of_two().min(most_lanes);
+        let (arity, last) = (p.layers[i].arity, p.layers.len() - 1);
+        Variant {
+            arity,
+            consumer_arity: if i < last { p.layers[i + 1].arity } else { arity },
+            gradients: settings.gradients,
+            // Shared sums must fit the 16 KiB of workgroup memory that every device has.
+            workgroup: self.tuning.workgroup.min(4096 >> arity).max(lanes),
+            lanes,
+            span,
+            consumers: i < last,
+            consumer_class: kernel != "backward_soft" && i + 1 == last,
+            keep,
+            ..Variant::of(kernel)
+        }
+    }
+
+    /// # Errors
+    /// [`Error::Usage`] if a gate has more consumers than the driver lets a lane add up.
+    fn backward_pass(
+        &mut self,
+        variant: Variant,
+        p: &Parameters,
+        w: &Workspace,
+        i: usize,
+        buffers: &[(u32, &wgpu::Buffer)],
+    ) -> Result<Pass> {
+        let consumers = if variant.consumers { p.layers[i + 1].most_consumers } else { 0 };
+        let turns = backward_turns(&variant, consumers, w.words);
+        if self.gpu.adapter.is_software() && turns > MOST_TURNS {
+            return Err(Error::usage(format!(
+                "one output of layer {i} is read by {consumers} gates, more than this software driver can add up; \
+                 widen layer {i}, or use a GPU"
+            )));
+        }
+        let groups = self.groups(p.layers[i].gates, variant.workgroup / variant.lanes, turns);
+        Ok(self.pass(variant, format!("{} {i}", variant.kernel), buffers, groups))
+    }
+
     /// Table gradients to new logits: an `update` a layer.
-    pub fn update(&mut self, model: &Model, p: &Parameters, w: &Workspace, s: &StepBuffers) -> Vec<Pass> {
+    pub fn update(
+        &mut self,
+        model: &Model,
+        p: &Parameters,
+        w: &Workspace,
+        s: &StepBuffers,
+        settings: &Settings,
+    ) -> Vec<Pass> {
+        let scope = settings.cage_scope();
         (0..p.layers.len())
             .map(|i| {
                 let (layer, l) = (&model.layers[i], &p.layers[i]);
-                let variant =
-                    Variant { arity: layer.arity, parametrization: layer.parametrization, ..Variant::of("update") };
-                let buffers = [
+                let (arity, parametrization, noise) = (layer.arity, layer.parametrization, settings.method.is_noisy());
+                let variant = Variant { arity, parametrization, noise, scope, ..Variant::of("update") };
+                let mut buffers = vec![
                     (0, &w.layers[i].0),
                     (1, &s.training),
                     (2, &s.step),
@@ -244,17 +403,25 @@ impl<'a> PassMaker<'a> {
                     (4, &l.logits),
                     (5, &l.moments),
                 ];
-                let logits = layer.parametrization.logits(layer.arity) as u32;
-                let groups = self.groups(l.gates, 64, logits * 16);
+                match scope {
+                    CageScope::Network => {}
+                    CageScope::Layer => buffers.push((6, &s.cages[0])),
+                    CageScope::Gate => buffers.push((6, &s.cages[i])),
+                }
+                let groups = self.groups(l.gates, 64, selection_turns(&variant));
                 self.pass(variant, format!("update {i}"), &buffers, groups)
             })
             .collect()
     }
 
     /// Begin a step: `advance`.
-    pub fn advance(&mut self, s: &StepBuffers) -> Pass {
-        let buffers = [(0, &s.training), (1, &s.partials), (2, &s.step)];
-        self.pass(Variant::of("advance"), "advance".into(), &buffers, [1, 1])
+    pub fn advance(&mut self, s: &StepBuffers, settings: &Settings) -> Pass {
+        let scope = if settings.cage_scope() == CageScope::Layer { CageScope::Layer } else { CageScope::Network };
+        let mut buffers = vec![(0, &s.training), (1, &s.partials), (2, &s.step)];
+        if scope == CageScope::Layer {
+            buffers.push((3, &s.cages[0]));
+        }
+        self.pass(Variant { scope, ..Variant::of("advance") }, "advance".into(), &buffers, [1, 1])
     }
 
     /// Votes to each sample's loss and predicted class.
@@ -269,32 +436,45 @@ impl<'a> PassMaker<'a> {
         self.pass(Variant::of("evaluate"), "evaluate".into(), &buffers, [w.words.div_ceil(2), 1])
     }
 
-    /// Input bits to votes on real activations: `unpack_bits`, a `forward_soft` a layer, `group_sum_soft`.
-    /// `planes` are two buffers for the widest layer, `[features][words · 32]` f32.
-    pub fn forward_soft(
-        &mut self,
-        model: &Model,
-        p: &Parameters,
-        w: &Workspace,
-        planes: &[wgpu::Buffer; 2],
-        training: &wgpu::Buffer,
-        selected: bool,
-    ) -> Vec<Pass> {
-        let groups = self.groups(w.batch.features * w.words * 32, 64, 1);
-        let unpack = [(0, &w.layers[0].0), (1, &w.bits), (2, &planes[1])];
-        let mut passes = vec![self.pass(Variant::of("unpack_bits"), "unpack_bits".into(), &unpack, groups)];
+    /// Input activations to votes: a `forward_soft` a layer, `group_sum_soft`.
+    pub fn forward_soft(&mut self, p: &Parameters, w: &Workspace, soft: &SoftBuffers) -> Vec<Pass> {
+        let mut passes = Vec::new();
         for (i, l) in p.layers.iter().enumerate() {
-            let parametrization = model.layers[i].parametrization;
-            let variant = Variant { arity: l.arity, parametrization, selected, ..Variant::of("forward_soft") };
-            let mut buffers = vec![(0, &w.layers[i].0), (1, &l.wiring), (2, &planes[(i + 1) % 2]), (3, &planes[i % 2])];
-            buffers.extend(if selected { vec![(4, &l.tables)] } else { vec![(4, &l.logits), (5, training)] });
-            let groups = self.groups(l.gates * w.words, 64, 32 * (2 + l.arity as u32 + (1 << l.arity)) + 300);
+            let variant = Variant { arity: l.arity, ..Variant::of("forward_soft") };
+            let inputs = if i == 0 { &soft.inputs } else { &soft.outputs[i - 1] };
+            let buffers =
+                [(0, &w.layers[i].0), (1, &l.wiring), (2, inputs), (3, &soft.outputs[i]), (4, &soft.tables[i])];
+            let codes = 1u32 << l.arity;
+            let groups = self.groups(l.gates * w.words, 64, codes + 4 * (2 + l.arity as u32 * (1 + codes)));
             passes.push(self.pass(variant, format!("forward_soft {i}"), &buffers, groups));
         }
         let last = p.layers.len() - 1;
-        let buffers = [(0, &w.layers[last].0), (1, &planes[last % 2]), (2, &w.votes)];
-        let groups = self.groups(w.batch.classes * w.words * 32, 64, w.layers[last].1.group + 1);
+        let buffers = [(0, &w.layers[last].0), (1, &soft.outputs[last]), (2, &w.votes)];
+        let groups = self.groups(w.batch.classes * w.words * 4, 64, w.layers[last].1.group + 1);
         passes.push(self.pass(Variant::of("group_sum_soft"), "group_sum_soft".into(), &buffers, groups));
         passes
     }
+}
+
+/// Turns of loops that a gate takes in `tabulate`, `tabulate_soft` and `update`.
+fn selection_turns(variant: &Variant) -> u32 {
+    let logits = variant.parametrization.logits(variant.arity) as u32;
+    let noise = if variant.noise { logits.div_ceil(4) * 16 } else { 0 };
+    logits * 16 + noise
+}
+
+/// Turns of loops that a gate takes in the backward pass, one output being read by `consumers` pins at most.
+fn backward_turns(variant: &Variant, consumers: u32, words: u32) -> u32 {
+    let Variant { arity, consumer_arity, span, lanes, gradients, .. } = *variant;
+    let (codes, others) = (1u32 << arity, consumer_arity as u32);
+    if variant.kernel == "backward_soft" {
+        // A chunk's edges and pins; then the codes'.
+        return (consumers + 8 * arity as u32 + 1) * (words * 4).div_ceil(lanes) + 4 * codes;
+    }
+    // An edge's pins, for each of a span's words or chunks, and its planes; then the codes'.
+    let sliced = gradients.is_sliced();
+    let (units, quads) = (if sliced { span / 32 } else { span / 8 }, gradients.bits() / 4);
+    let edge = 8 + units * (others + 4 + if sliced { 2 * quads } else { 0 });
+    let own = codes * (3 + arity as u32 + units * (2 + if sliced { quads } else { 0 }));
+    (consumers * edge + own) * (words * 32).div_ceil(span * lanes) + 8 * codes
 }

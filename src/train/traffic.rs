@@ -83,8 +83,8 @@ impl Traffic {
         let at: Option<usize> = layer.parse().ok();
         let layer = at.and_then(|at| self.layers.get(at)).copied();
         let last = self.layers.last().copied()?;
-        // Of one feature: its bits, its reals, its gradients.
-        let (bits, reals) = (self.words * WORD, self.words * 32 * WORD);
+        // Of one feature: its bits, its real activations, numbers in f32, its gradients.
+        let (bits, activations, reals) = (self.words * WORD, self.words * 16 * WORD, self.words * 32 * WORD);
         let gradients = self.words * u64::from(self.gradients.bits()) * WORD;
         let class_gradients = if self.gradients.is_sliced() { reals } else { gradients };
         let samples = self.words * 32;
@@ -94,13 +94,15 @@ impl Traffic {
             "select_batch" => samples * WORD,
             // Sample numbers and pixels in, pixels out.
             "augment" => samples * WORD + 2 * pixels,
-            // Sample numbers, pixels and the encoder's table in, bits out.
-            "encode" => {
+            // Sample numbers, pixels and the encoder's table in, bits or real activations out.
+            "encode" | "encode_soft" => {
                 let table = (self.row_words + 1 + 2 * self.features) * WORD;
-                samples * WORD + pixels + table + self.features * bits
+                let row = if kernel == "encode" { bits } else { activations };
+                samples * WORD + pixels + table + self.features * row
             }
-            // Logits in, tables out.
+            // Logits in, tables out; real tables are f32.
             "tabulate" => layer?.gates * layer?.logits * WORD + layer?.tables(),
+            "tabulate_soft" => layer?.gates * (layer?.logits + layer?.codes()) * WORD,
             // A structure or two.
             "advance" => 2 * size_of::<structs::Step>() as u64 + size_of::<structs::Training>() as u64,
             // Wiring, tables and input bits in, output bits out.
@@ -114,15 +116,15 @@ impl Traffic {
             "backward_hard" | "backward_sliced" => self.backward(at?, bits, gradients)?,
             // Table gradients in; logits and both moments in and out.
             "update" => layer?.gates * (layer?.codes() + 6 * layer?.logits) * WORD,
-            // Bits in, reals out.
-            "unpack_bits" => self.features * (bits + reals),
-            // Wiring, logits (or, at least, tables) and inputs in, outputs out.
+            // Bits in, real activations out.
+            "unpack_bits" => self.features * (bits + activations),
+            // Wiring, tables and inputs in, outputs out.
             "forward_soft" => {
-                let gates = layer?.tables().min(layer?.gates * layer?.logits * WORD);
-                layer?.wiring() + gates + (layer?.read() + layer?.gates) * reals
+                layer?.wiring() + layer?.gates * layer?.codes() * WORD + (layer?.read() + layer?.gates) * activations
             }
             // Outputs in, votes out.
-            "group_sum_soft" => (last.gates + self.classes) * reals,
+            "group_sum_soft" => last.gates * activations + self.classes * reals,
+            "backward_soft" => self.backward_soft(at?, activations, gradients)?,
             _ => return None,
         })
     }
@@ -144,6 +146,21 @@ impl Traffic {
         }
         Some(bytes)
     }
+
+    /// Wiring, input activations and gradient rows in, table gradients out; of layers with consumers also the edges, whose
+    /// rows these are; every layer but the first reads its tables and writes a row a pin.
+    fn backward_soft(&self, at: usize, activations: u64, gradients: u64) -> Option<u64> {
+        let layer = *self.layers.get(at)?;
+        let mut bytes = layer.wiring() + layer.read() * activations + layer.gates * layer.codes() * WORD;
+        bytes += match self.layers.get(at + 1) {
+            Some(next) => (layer.gates + 1 + next.pins()) * WORD + next.pins() * gradients,
+            None => self.classes * gradients,
+        };
+        if at > 0 {
+            bytes += layer.gates * layer.codes() * WORD + layer.pins() * gradients;
+        }
+        Some(bytes)
+    }
 }
 
 #[cfg(test)]
@@ -157,7 +174,7 @@ mod tests {
         let draw = Draw {
             wiring: Wiring::Unique,
             parametrization: Parametrization::IwpSin,
-            initialization: Initialization::Gaussian,
+            start: Initialization::Gaussian.into(),
             seed: 1,
         };
         let widths = [10, 20, 16, 12];
@@ -197,14 +214,23 @@ mod tests {
             // Rows of 16 consumers; none is kept.
             ("backward_sliced 0", 40 * 4 + 10 * 8 + 20 * 16 + 16 * 64 + (21 + 64) * 4 + 16 * 4 + 20 * 8),
             ("update 2", 12 * (4 + 4 * 2 + 8 * 2) * 4),
-            ("unpack_bits", 10 * (8 + 256)),
-            ("group_sum_soft", 15 * 256),
+            // Real activations are 128 bytes a feature.
+            ("unpack_bits", 10 * (8 + 128)),
+            ("encode_soft", 256 + 64 * 12 + (4 + 20) * 4 + 10 * 128),
+            ("tabulate_soft 2", 12 * (4 + 4) * 4),
+            ("forward_soft 1", 32 * 4 + 16 * 16 + (20 + 16) * 128),
+            ("group_sum_soft", 12 * 128 + 3 * 256),
         ];
         for (label, bytes) in expected {
             assert_eq!(sliced.bytes(label), Some(bytes), "{label}");
         }
         assert_eq!(real.bytes("loss"), Some(3 * 512 + 2 * 256));
         assert_eq!(real.bytes("backward_hard 2"), Some(24 * 4 + 16 * 8 + 12 * 16 + 3 * 256));
+        // Wires, activations, table gradients; rows of classes; its own tables, and a row for each of 24 pins.
+        assert_eq!(real.bytes("backward_soft 2"), Some(24 * 4 + 16 * 128 + 12 * 16 + 3 * 256 + 12 * 16 + 24 * 256));
+        // 21 offsets and 32 edges, whose rows are read; nothing is sent on.
+        let first = 40 * 4 + 10 * 128 + 20 * 16 + (21 + 32) * 4 + 32 * 256;
+        assert_eq!(real.bytes("backward_soft 0"), Some(first));
         assert_eq!(sliced.bytes("backward_sliced 3"), None);
         assert_eq!(sliced.bytes("no such kernel"), None);
     }

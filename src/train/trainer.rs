@@ -8,13 +8,13 @@ use super::checkpoint::{State, Tensor};
 use super::memory_plan::{Extents, MemoryPlan};
 use super::parameters::Parameters;
 use super::samples::{Samples, Stream};
-use super::settings::{Schedule, Settings};
-use super::step::{MOST_PARTIALS, PassMaker, StepBuffers};
+use super::settings::{InputKind, Schedule, Settings};
+use super::step::{MOST_PARTIALS, PassMaker, SoftTables, Source, StepBuffers};
 use super::traffic::Traffic;
 use super::tuning::Tuning;
-use super::workspace::{Augmented, EncoderTable, Gradients, Workspace};
+use super::workspace::{Augmented, EncoderTable, Gradients, SoftBuffers, Workspace};
 use crate::data::{Dataset, ImageShape, Split};
-use crate::gpu::shader::HISTORY;
+use crate::gpu::shader::{CageScope, HISTORY};
 use crate::gpu::{Clock, Gpu, Pass, Span, structs, time_passes};
 use crate::network::{Draw, Encoder, Layer, Model};
 use crate::{Error, Result};
@@ -33,7 +33,8 @@ pub struct Trainer<'a> {
     pub(super) buffers: StepBuffers,
     /// Where the training samples do not stay on the device.
     stream: Option<Stream>,
-    tabulate: Vec<Pass>,
+    /// Logits to tables without noise, and with the next step's.
+    tabulate: [Vec<Pass>; 2],
     step: Vec<Pass>,
     traffic: Traffic,
     submitted: u32,
@@ -51,8 +52,10 @@ pub struct Progress {
     pub loss: f64,
     /// Mean training accuracy over the same.
     pub accuracy: f64,
-    /// Backward temperature: τ_b, or the fixed one.
+    /// Backward temperature: τ_b, or the fixed one; the mean where layers or gates have their own.
     pub temperature: f32,
+    /// The least and the greatest backward temperature of a layer or gate.
+    pub temperature_range: [f32; 2],
     /// Mean confidence of the selections, and its running mean.
     pub confidence: f32,
     /// Its running mean, which CAGE looks at.
@@ -76,18 +79,19 @@ pub fn draw_model(
     let draw = Draw {
         wiring: settings.wiring,
         parametrization: settings.parametrization,
-        initialization: settings.init,
+        start: settings.start,
         seed: settings.seed,
     };
     let mut inputs = encoder.features();
     let mut layers = Vec::new();
     for (i, &gates) in settings.layers.iter().enumerate() {
-        if inputs < 2 {
+        if inputs < settings.arity {
             return Err(Error::usage(format!(
-                "layer {i} has {inputs} input and its gates need 2; widen the layer before"
+                "layer {i} has {inputs} inputs and its gates need {}; widen the layer before",
+                settings.arity
             )));
         }
-        layers.push(Layer::draw(i, inputs, gates, 2, draw));
+        layers.push(Layer::draw(i, inputs, gates, settings.arity, draw));
         inputs = gates;
     }
     Ok(Model {
@@ -113,7 +117,7 @@ impl<'a> Trainer<'a> {
     /// [`Trainer::new`] with kernels shaped, and samples kept, as `tuning` says.
     pub fn tuned(gpu: &'a Gpu, settings: &Settings, data: &Dataset, tuning: Tuning) -> Result<Self> {
         let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
-        let encoder = encoder.without_rare(&data.train.pixels, data.image, settings.rare, 2);
+        let encoder = encoder.without_rare(&data.train.pixels, data.image, settings.rare, settings.arity);
         MemoryPlan::check(settings, &Extents::of(gpu, &encoder, data))?;
         let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
         let model = Model { table: data.table.clone(), ..drawn };
@@ -146,7 +150,7 @@ impl<'a> Trainer<'a> {
         }
         let workspace = Workspace::new(gpu, &model, &parameters, samples, batch, seed, augmentation.as_ref());
         let augmented = augmentation.as_ref().map(|how| Augmented::new(gpu, &workspace, how));
-        let gradients = Gradients::new(gpu, &model, workspace.words, settings.gradients);
+        let gradients = Gradients::new(gpu, &model, workspace.words, settings.gradients, settings.method.is_soft());
         let constants = constants(settings, &model, samples.count);
         let state = structs::Step {
             step: 0,
@@ -167,19 +171,39 @@ impl<'a> Trainer<'a> {
             step,
             partials: gpu.storage("confidence partials", u64::from(constants.partials) * 4),
             history: gpu.storage("history", u64::from(HISTORY) * 8),
+            cages: cages(gpu, settings, &model, constants.choices),
         };
+        let (method, scope) = (settings.method, settings.cage_scope());
         let mut make = PassMaker::new(gpu, tuning);
-        let tabulate = make.tabulate(&model, &parameters, &workspace, &buffers.partials);
-        let mut step = make.encode(&workspace, samples, &encoder, &buffers.step, true, augmented.as_ref());
-        step.extend(make.tabulate(&model, &parameters, &workspace, &buffers.partials));
-        step.push(make.advance(&buffers));
-        step.extend(make.forward_hard(&parameters, &workspace));
+        let mut tabulated = |noise, scope| make.tabulate(&model, &parameters, &workspace, &buffers, noise, scope);
+        let tabulate = [false, true].map(|noise| tabulated(noise, CageScope::Network));
+        let tabulate_step = tabulated(method.is_noisy(), scope);
+        let source = Source { samples, encoder: &encoder, augmented: augmented.as_ref() };
+        let mut step = make.pick(&workspace, &source, &buffers.step, true);
+        if settings.input_kind == InputKind::Bits {
+            step.push(make.encode(&workspace, &source));
+        }
+        step.extend(tabulate_step);
+        let soft = method.is_soft().then(|| SoftBuffers::for_training(gpu, &workspace, &model));
+        if let Some(soft) = &soft {
+            let tables = SoftTables::Mixed { noise: method.is_noisy() };
+            step.extend(make.tabulate_soft(&model, &parameters, &workspace, &buffers, soft, tables));
+            step.push(make.advance(&buffers, settings));
+            step.push(make.activate(&workspace, &source, soft, settings.input_kind));
+            step.extend(make.forward_soft(&parameters, &workspace, soft));
+        } else {
+            step.push(make.advance(&buffers, settings));
+            step.extend(make.forward_hard(&parameters, &workspace));
+        }
         step.push(make.loss(&workspace, &gradients, samples, &buffers, settings));
         if settings.gradients.is_sliced() {
             step.push(make.slice_gradients(&workspace, &gradients, &buffers, settings));
         }
-        step.extend(make.backward(&parameters, &workspace, &gradients, &buffers, settings)?);
-        step.extend(make.update(&model, &parameters, &workspace, &buffers));
+        step.extend(match &soft {
+            Some(soft) => make.backward_soft(&parameters, &workspace, &gradients, soft, settings)?,
+            None => make.backward(&parameters, &workspace, &gradients, &buffers, settings)?,
+        });
+        step.extend(make.update(&model, &parameters, &workspace, &buffers, settings));
         gpu.check()?;
         let traffic = Traffic::of(&model, &workspace.batch, settings.gradients);
         Ok(Trainer {
@@ -270,14 +294,8 @@ impl<'a> Trainer<'a> {
     fn submit_at_once(&mut self, count: u32) -> Result<()> {
         let began = Instant::now();
         self.stream_ahead(count);
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            for _ in 0..count {
-                self.step.iter().for_each(|p| p.record(&mut pass));
-            }
-        }
-        self.in_flight.push_back(self.gpu.queue.submit([encoder.finish()]));
+        let steps = (0..count).flat_map(|_| &self.step);
+        self.in_flight.push_back(self.gpu.submit(steps));
         self.recorded = (self.recorded.0 + count, self.recorded.1 + began.elapsed());
         self.submitted += count;
         if self.in_flight.len() > MOST_IN_FLIGHT {
@@ -308,11 +326,26 @@ impl<'a> Trainer<'a> {
             return Err(Error::Diverged(format!("training stopped being finite by step {}", state.step)));
         }
         let mean = |i: usize| steps.iter().map(|(_, h)| f64::from(h[i])).sum::<f64>() / steps.len().max(1) as f64;
+        let mut temperatures = Vec::new();
+        for (buffer, layer) in self.buffers.cages.iter().zip(&self.model.layers) {
+            let scope = self.settings.cage_scope();
+            let count = if scope == CageScope::Layer { self.model.layers.len() } else { layer.gates() };
+            let cages: Vec<structs::Cage> = self.gpu.read(buffer, count)?;
+            temperatures.extend(cages.into_iter().map(|cage| cage.temperature));
+        }
+        if temperatures.is_empty() {
+            temperatures.push(state.temperature);
+        }
+        let total: f64 = temperatures.iter().map(|&t| f64::from(t)).sum();
         Ok(Progress {
             step: state.step,
             loss: mean(0),
             accuracy: mean(1),
-            temperature: state.temperature,
+            temperature: (total / temperatures.len() as f64) as f32,
+            temperature_range: [
+                temperatures.iter().copied().fold(f32::INFINITY, f32::min),
+                temperatures.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            ],
             confidence: state.confidence,
             confidence_mean: state.confidence_mean,
             learning_rate: state.learning_rate,
@@ -330,6 +363,7 @@ impl<'a> Trainer<'a> {
             buffers.push((format!("layers.{i}.logits"), &layer.logits, logits));
             buffers.push((format!("layers.{i}.moments"), &layer.moments, 2 * logits));
         }
+        buffers.extend(self.buffers.cages.iter().enumerate().map(|(i, c)| (format!("cages.{i}"), c, c.size())));
         buffers
     }
 
@@ -358,20 +392,16 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Make the tables of the logits as they are now; a step uses those of its beginning.
-    pub fn tabulate(&self) {
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            self.tabulate.iter().for_each(|p| p.record(&mut pass));
-        }
-        self.gpu.queue.submit([encoder.finish()]);
+    /// Make the tables of the logits as they are now, with the next step's selection noise if `noise`; a step uses those of
+    /// its beginning.
+    pub fn tabulate(&self, noise: bool) {
+        self.gpu.submit(&self.tabulate[usize::from(noise)]);
     }
 
     /// Bring logits and tables back: the discretized network.
     pub fn download(&mut self) -> Result<&Model> {
         self.finish()?;
-        self.tabulate();
+        self.tabulate(false);
         self.parameters.download(self.gpu, &mut self.model)?;
         Ok(&self.model)
     }
@@ -382,6 +412,7 @@ fn constants(settings: &Settings, model: &Model, samples: u32) -> structs::Train
     let selections: usize = model.layers.iter().map(|l| l.gates() * l.parametrization.selections(l.arity)).sum();
     let choices = model.layers[0].parametrization.choices(model.layers[0].arity);
     let cage = settings.cage;
+    let [key0, key1] = crate::random::key(settings.seed);
     structs::Training {
         learning_rate: settings.lr,
         final_fraction: settings.lr_final,
@@ -406,6 +437,30 @@ fn constants(settings: &Settings, model: &Model, samples: u32) -> structs::Train
         samples,
         batch: settings.batch,
         slice_scale: slice_scale(settings),
+        key0,
+        key1,
+        layers: model.layers.len() as u32,
+        pad: 0,
+    }
+}
+
+/// CAGE's state of each layer or gate, where that is its scope: running means at 1/K.
+fn cages(gpu: &Gpu, settings: &Settings, model: &Model, choices: f32) -> Vec<wgpu::Buffer> {
+    let start = |selections: usize| structs::Cage {
+        mean: 1.0 / choices,
+        temperature: settings.temperature,
+        selections: selections as f32,
+    };
+    let per_gate = |l: &Layer| l.parametrization.selections(l.arity);
+    match settings.cage_scope() {
+        CageScope::Network => Vec::new(),
+        CageScope::Layer => {
+            let layers: Vec<_> = model.layers.iter().map(|l| start(l.gates() * per_gate(l))).collect();
+            vec![gpu.storage_of("cage", &layers)]
+        }
+        CageScope::Gate => {
+            model.layers.iter().map(|l| gpu.storage_of("cage", &vec![start(per_gate(l)); l.gates()])).collect()
+        }
     }
 }
 

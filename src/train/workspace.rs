@@ -42,7 +42,7 @@ impl EncoderTable {
     }
 }
 
-/// Buffers of one batch size, hard path.
+/// Buffers of one batch size: what is encoded, the packed bits of the hard path, votes.
 pub struct Workspace {
     /// 32-sample words: ⌈batch / 32⌉.
     pub words: u32,
@@ -84,13 +84,55 @@ impl Augmented {
     }
 }
 
+/// What the soft path needs: real activations of every feature, and real tables.
+pub struct SoftBuffers {
+    /// `[features]` rows of input activations, 16 bits a sample.
+    pub inputs: wgpu::Buffer,
+    /// Each layer's `[gates]` rows.
+    pub outputs: Vec<wgpu::Buffer>,
+    /// Each layer's `[gates][2^arity]` f32.
+    pub tables: Vec<wgpu::Buffer>,
+}
+
+impl SoftBuffers {
+    /// Make them for training, which needs all activations at once.
+    pub fn for_training(gpu: &Gpu, w: &Workspace, model: &Model) -> Self {
+        let plane = |features: u32| gpu.storage("soft activations", plane_bytes(features, w.words));
+        SoftBuffers {
+            inputs: plane(w.batch.features),
+            outputs: w.layers.iter().map(|(_, layer)| plane(layer.gates)).collect(),
+            tables: soft_tables(gpu, model),
+        }
+    }
+
+    /// Make them for evaluation, where a layer's activations take the place of those two layers before.
+    pub fn for_evaluation(gpu: &Gpu, w: &Workspace, model: &Model) -> Self {
+        let widest = w.layers.iter().map(|(_, layer)| layer.gates).max().unwrap_or(0).max(w.batch.features);
+        let planes = [0, 1].map(|_| gpu.storage("soft activations", plane_bytes(widest, w.words)));
+        SoftBuffers {
+            inputs: planes[1].clone(),
+            outputs: (0..w.layers.len()).map(|i| planes[i % 2].clone()).collect(),
+            tables: soft_tables(gpu, model),
+        }
+    }
+}
+
+fn plane_bytes(features: u32, words: u32) -> u64 {
+    u64::from(features) * u64::from(words) * 64
+}
+
+fn soft_tables(gpu: &Gpu, model: &Model) -> Vec<wgpu::Buffer> {
+    model.layers.iter().map(|l| gpu.storage("soft tables", (l.gates() * (4 << l.arity)) as u64)).collect()
+}
+
 /// What only training needs: gradient rows in chunks of 8 samples.
 pub struct Gradients {
     /// `[classes]` rows, as `loss` leaves them: f32 where planes are sliced.
     pub classes: wgpu::Buffer,
     /// `[classes]` rows, bit-sliced; unused otherwise.
     pub sliced_classes: wgpu::Buffer,
-    /// Two planes of `[gates]` rows, of the widest layer that keeps its gradients; layer l writes plane l % 2.
+    /// Two planes of `[gates]` rows, or of `[gates][arity]`, of the widest layer that sends gradients on; layer l writes plane
+    /// l % 2.
     pub planes: [wgpu::Buffer; 2],
 }
 
@@ -127,14 +169,18 @@ impl Workspace {
             least_side: augmentation.map_or(0, |how| how.least_side),
             ring: samples.ring,
         };
+        let mut first_gate = 0;
         let layers = parameters.layers.iter().enumerate().map(|(i, layer)| {
+            first_gate += layer.gates;
             let shape = structs::Layer {
                 gates: layer.gates,
                 inputs: layer.inputs,
                 words,
                 group: model.group() as u32,
                 first_partial: i as u32 * MOST_PARTIALS,
-                pad: [0; 3],
+                first_gate: first_gate - layer.gates,
+                index: i as u32,
+                pad: 0,
             };
             (gpu.uniform("layer", &shape), shape)
         });
@@ -153,18 +199,19 @@ impl Workspace {
 }
 
 impl Gradients {
-    /// Make the class rows and the two planes.
-    pub fn new(gpu: &Gpu, model: &Model, words: u32, format: GradientFormat) -> Self {
+    /// Make the class rows and the two planes: a row a gate, on real activations (`soft`) a row a pin.
+    pub fn new(gpu: &Gpu, model: &Model, words: u32, format: GradientFormat, soft: bool) -> Self {
         let row = u64::from(words) * 32 * u64::from(format.bits()) / 8;
-        // The first layer's gradients are not kept, the last layer's are its classes'.
-        let inner = &model.layers[..model.layers.len() - 1];
-        let widest = |parity: usize| {
-            inner.iter().enumerate().skip(1).filter(|(i, _)| i % 2 == parity).map(|(_, l)| l.gates()).max().unwrap_or(0)
+        // The first layer sends no gradients on. On bits, the last layer's are its classes'.
+        let kept = if soft { model.layers.len() } else { model.layers.len() - 1 };
+        let rows = |parity: usize| {
+            let layers = model.layers[..kept].iter().enumerate().skip(1).filter(|(i, _)| i % 2 == parity);
+            layers.map(|(_, l)| if soft { l.wiring.len() } else { l.gates() }).max().unwrap_or(0)
         };
         Gradients {
             classes: gpu.storage("class gradients", model.classes.len() as u64 * u64::from(words) * 128),
             sliced_classes: gpu.storage("sliced class gradients", model.classes.len() as u64 * row),
-            planes: [0, 1].map(|parity| gpu.storage("gradient plane", widest(parity) as u64 * row)),
+            planes: [0, 1].map(|parity| gpu.storage("gradient plane", rows(parity) as u64 * row)),
         }
     }
 }

@@ -59,7 +59,7 @@ pub fn random_model(image: ImageShape, thresholds: usize, widths: &[usize], arit
     let draw = Draw {
         wiring: Wiring::Unique,
         parametrization: Parametrization::IwpSin,
-        initialization: Initialization::Gaussian,
+        start: Initialization::Gaussian.into(),
         seed,
     };
     let mut inputs = encoder.features();

@@ -99,6 +99,25 @@ pub fn store_gradients(rows: &[Vec<f32>], format: GradientFormat) -> Vec<u32> {
     }
 }
 
+/// `[rows][samples]` multiples of 1/65535 as the soft kernels store them: chunks of 8 samples, sample i beside i + 4; one half
+/// past the samples.
+pub fn store_activations(rows: &[Vec<f64>], words: usize) -> Vec<u32> {
+    let fraction = |row: &[f64], s: usize| (row.get(s).copied().unwrap_or(0.5) * 65535.0).round() as u32;
+    let chunk =
+        |row: &[f64], first: usize| [0, 1, 2, 3].map(|i| fraction(row, first + i) | fraction(row, first + i + 4) << 16);
+    rows.iter().flat_map(|row| (0..words * 4).flat_map(move |c| chunk(row, 8 * c))).collect()
+}
+
+/// Back to `[rows][words · 32]`.
+pub fn load_activations(stored: &[u32], words: usize) -> Vec<Vec<f64>> {
+    let halves = |chunk: &[u32]| -> Vec<f64> {
+        let (low, high) = (chunk.iter().map(|w| w & 0xffff), chunk.iter().map(|w| w >> 16));
+        low.chain(high).map(|x| f64::from(x) / 65535.0).collect()
+    };
+    let values: Vec<f64> = stored.chunks_exact(4).flat_map(halves).collect();
+    values.chunks_exact(words * 32).map(<[f64]>::to_vec).collect()
+}
+
 /// u32 words of `rows` stored gradient rows.
 pub fn gradient_words(rows: usize, words: usize, format: GradientFormat) -> usize {
     rows * words * format.bits() as usize
@@ -178,7 +197,9 @@ pub fn extents(gates: usize, inputs: usize, words: usize, group: usize) -> struc
         words: words as u32,
         group: group as u32,
         first_partial: 0,
-        pad: [0; 3],
+        first_gate: 0,
+        index: 0,
+        pad: 0,
     }
 }
 
@@ -248,6 +269,10 @@ pub fn training(c: &Constants, partials: usize) -> structs::Training {
         samples: c.samples,
         batch: c.batch,
         slice_scale: 1.0,
+        key0: 0,
+        key1: 0,
+        layers: 1,
+        pad: 0,
     }
 }
 

@@ -1,26 +1,35 @@
-// The original parametrization (Petersen et al. 2022): p = softmax(z / tau) over the 16 functions of two inputs,
+// The original parametrization (Petersen et al. 2022): p = softmax((z + noise) / tau) over the 16 functions of two inputs,
 // P_c = sum_i p_i T_i(c). Function i's outputs for codes 0, 1, 2, 3 are i's bits from the highest down.
 
-fn hard_table(z: array<f32, LOGITS>) -> vec2<u32> {
+// Standard Gumbel noise, -log(-log u), from a uniform draw; near u = 1 the inner logarithm by its series, since devices
+// promise a logarithm near 1 to an absolute error only.
+fn noise_of(u: f32) -> f32 {
+    let v = 1.0 - u;
+    let series = v * (1.0 + v * (0.5 + v * (0.33333333 + v * (0.25 + v * 0.2))));
+    return -log(select(-log(u), series, v < 0.0625));
+}
+
+fn hard_table(z: array<f32, LOGITS>, noise: array<f32, LOGITS>) -> vec2<u32> {
     var best = 0u;
     for (var i = 1u; i < LOGITS; i++) {
-        if z[i] > z[best] {
+        if z[i] + noise[i] > z[best] + noise[best] {
             best = i;
         }
     }
     return vec2<u32>(reverseBits(best) >> 28u, 0u);
 }
 
-// softmax(z / temperature)
-fn probabilities(z: array<f32, LOGITS>, temperature: f32) -> array<f32, LOGITS> {
-    var greatest = z[0];
-    for (var i = 1u; i < LOGITS; i++) {
-        greatest = max(greatest, z[i]);
-    }
+// softmax((z + noise) / temperature)
+fn probabilities(z: array<f32, LOGITS>, noise: array<f32, LOGITS>, temperature: f32) -> array<f32, LOGITS> {
     var p: array<f32, LOGITS>;
+    var greatest = z[0] + noise[0];
+    for (var i = 0u; i < LOGITS; i++) {
+        p[i] = z[i] + noise[i];
+        greatest = max(greatest, p[i]);
+    }
     var sum = 0.0;
     for (var i = 0u; i < LOGITS; i++) {
-        p[i] = exp((z[i] - greatest) / temperature);
+        p[i] = exp((p[i] - greatest) / temperature);
         sum += p[i];
     }
     for (var i = 0u; i < LOGITS; i++) {
@@ -31,7 +40,8 @@ fn probabilities(z: array<f32, LOGITS>, temperature: f32) -> array<f32, LOGITS> 
 
 // max_i softmax(z)_i
 fn confidence(z: array<f32, LOGITS>) -> f32 {
-    let p = probabilities(z, 1.0);
+    var none: array<f32, LOGITS>;
+    let p = probabilities(z, none, 1.0);
     var greatest = p[0];
     for (var i = 1u; i < LOGITS; i++) {
         greatest = max(greatest, p[i]);
@@ -40,8 +50,8 @@ fn confidence(z: array<f32, LOGITS>) -> f32 {
 }
 
 // The table at a temperature.
-fn soft_table(z: array<f32, LOGITS>, temperature: f32) -> array<f32, CODES> {
-    let p = probabilities(z, temperature);
+fn soft_table(z: array<f32, LOGITS>, noise: array<f32, LOGITS>, temperature: f32) -> array<f32, CODES> {
+    let p = probabilities(z, noise, temperature);
     var table: array<f32, CODES>;
     for (var c = 0u; c < CODES; c++) {
         for (var i = 0u; i < LOGITS; i++) {
@@ -51,10 +61,14 @@ fn soft_table(z: array<f32, LOGITS>, temperature: f32) -> array<f32, CODES> {
     return table;
 }
 
-// Table gradients to logit gradients at the backward temperature: with G_i = sum_c T_i(c) S_c,
-// dz_i = p_i (G_i - sum_j p_j G_j) / tau.
-fn logit_gradients(z: array<f32, LOGITS>, table_gradients: array<f32, CODES>, temperature: f32) -> array<f32, LOGITS> {
-    let p = probabilities(z, temperature);
+// Table gradients to logit gradients at a temperature: with G_i = sum_c T_i(c) S_c, dz_i = p_i (G_i - sum_j p_j G_j) / tau.
+fn logit_gradients(
+    z: array<f32, LOGITS>,
+    noise: array<f32, LOGITS>,
+    table_gradients: array<f32, CODES>,
+    temperature: f32,
+) -> array<f32, LOGITS> {
+    let p = probabilities(z, noise, temperature);
     var g: array<f32, LOGITS>;
     var mean = 0.0;
     for (var i = 0u; i < LOGITS; i++) {

@@ -1,0 +1,139 @@
+// A layer's gradients on real activations. A gate's own gradient is what its consumers sent to it, or its class's; from it
+// come, in the same pass, its table's gradients and what it sends to each of its pins:
+//   g[gate][s]      = sum over consumers' pins of sent[pin][s]
+//   S[gate][c]      = sum over samples of g[gate][s] prod_i (x_i or 1 - x_i)
+//   sent[pin][s]    = g[gate][s] (y(pin = 1) - y(pin = 0)), y being the multilinear extension of the gate's table
+// Activations are rows of shared/activation.wgsl, gradients rows of shared/gradient.wgsl; `sent` has a row a pin,
+// [gates][ARITY]. The last layer's gradient is its class's row (no CONSUMERS); the first layer sends nothing (KEEP false).
+//
+// LANES lanes share a gate; each takes 8 samples at a time.
+#import shared/structs.wgsl
+#import shared/activation.wgsl
+#import shared/gradient.wgsl
+#import shared/multilinear_adjoint.wgsl
+
+@group(0) @binding(0) var<uniform> layer: Layer;
+@group(0) @binding(1) var<storage, read> wiring: array<u32>; // [gates][ARITY]
+@group(0) @binding(2) var<storage, read> inputs: array<vec4<u32>>; // [inputs] rows
+@group(0) @binding(3) var<storage, read> source: array<vec4<u32>>; // rows of the consumers' pins, or of classes
+@group(0) @binding(4) var<storage, read_write> table_gradients: array<f32>; // [gates][CODES]
+#if CONSUMERS
+@group(0) @binding(5) var<storage, read> edges: array<u32>; // as in backward_hard; the other wires are not looked at
+#endif
+#if KEEP
+@group(0) @binding(6) var<storage, read> tables: array<f32>; // [gates][CODES]
+@group(0) @binding(7) var<storage, read_write> sent: array<vec4<u32>>;
+#endif
+
+const GATES_PER_WORKGROUP: u32 = WORKGROUP / LANES;
+
+#if LANES_SHARE
+var<workgroup> shared_sums: array<f32, WORKGROUP * CODES>;
+#endif
+
+fn load_chunk(row: u32, chunk: u32) -> Chunk {
+    let i = row * layer.words * 4u + chunk;
+#if GRADIENT_BF16
+    return unpack_chunk(source[i]);
+#else
+    return Chunk(bitcast<vec4<f32>>(source[i * 2u]), bitcast<vec4<f32>>(source[i * 2u + 1u]));
+#endif
+}
+
+#if KEEP
+fn store_chunk(row: u32, chunk: u32, low: vec4<f32>, high: vec4<f32>) {
+    let i = row * layer.words * 4u + chunk;
+#if GRADIENT_BF16
+    sent[i] = pack_chunk(Chunk(low, high));
+#else
+    sent[i * 2u] = bitcast<vec4<u32>>(low);
+    sent[i * 2u + 1u] = bitcast<vec4<u32>>(high);
+#endif
+}
+#endif
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
+    @builtin(local_invocation_index) index: u32,
+) {
+    let lane = index % LANES;
+    let step = count.x * GATES_PER_WORKGROUP;
+    for (var first_gate = wid.x * GATES_PER_WORKGROUP; first_gate < layer.gates; first_gate += step) {
+        let gate = first_gate + index / LANES;
+        for (var c = 0u; c < CODES; c++) {
+            by_code[c] = vec4<f32>(0.0);
+        }
+        if gate < layer.gates {
+            var rows: array<u32, ARITY>; // where the pins' samples begin, from the last pin
+            for (var n = 0u; n < ARITY; n++) {
+                rows[n] = wiring[gate * ARITY + ARITY - 1u - n] * layer.words * 4u;
+            }
+#if KEEP
+            for (var c = 0u; c < CODES; c++) {
+                table[c] = tables[gate * CODES + c];
+            }
+#endif
+            for (var chunk = lane; chunk < layer.words * 4u; chunk += LANES) {
+#if CONSUMERS
+                var g: Chunk;
+                for (var edge = edges[gate]; edge < edges[gate + 1u]; edge += CONSUMER_ARITY) {
+                    let code = edges[edge];
+                    let own = load_chunk((code >> 3u) * CONSUMER_ARITY + (code & 7u), chunk);
+                    g.low += own.low;
+                    g.high += own.high;
+                }
+#else
+                let g = load_chunk(gate / layer.group, chunk);
+#endif
+                var high: array<vec4<f32>, ARITY>;
+                for (var n = 0u; n < ARITY; n++) {
+                    let own = unpack_activations(inputs[rows[n] + chunk]);
+                    x[n] = own.low;
+                    high[n] = own.high;
+                    by_pin[n] = vec4<f32>(0.0);
+                }
+                add_adjoint(g.low);
+                var low: array<vec4<f32>, ARITY>;
+                for (var n = 0u; n < ARITY; n++) {
+                    low[n] = by_pin[n];
+                    x[n] = high[n];
+                    by_pin[n] = vec4<f32>(0.0);
+                }
+                add_adjoint(g.high);
+#if KEEP
+                for (var n = 0u; n < ARITY; n++) {
+                    store_chunk(gate * ARITY + ARITY - 1u - n, chunk, low[n], by_pin[n]);
+                }
+#endif
+            }
+        }
+#if LANES_SHARE
+        for (var c = 0u; c < CODES; c++) {
+            shared_sums[index * CODES + c] = dot(by_code[c], vec4<f32>(1.0));
+        }
+        workgroupBarrier();
+        for (var half = LANES / 2u; half > 0u; half /= 2u) {
+            if lane < half {
+                for (var c = 0u; c < CODES; c++) {
+                    shared_sums[index * CODES + c] += shared_sums[(index + half) * CODES + c];
+                }
+            }
+            workgroupBarrier();
+        }
+        if lane == 0u && gate < layer.gates {
+            for (var c = 0u; c < CODES; c++) {
+                table_gradients[gate * CODES + c] = shared_sums[index * CODES + c];
+            }
+        }
+        workgroupBarrier();
+#else
+        if gate < layer.gates {
+            for (var c = 0u; c < CODES; c++) {
+                table_gradients[gate * CODES + c] = dot(by_code[c], vec4<f32>(1.0));
+            }
+        }
+#endif
+    }
+}
