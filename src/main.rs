@@ -16,6 +16,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Train(Box<commands::train::Args>),
+    Sweep(commands::sweep::Args),
     Eval(commands::eval::Args),
     Predict(commands::predict::Args),
     Inspect(commands::inspect::Args),
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
     }));
     let result = match Cli::parse().command {
         Command::Train(args) => commands::train::run(*args),
+        Command::Sweep(args) => commands::sweep::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
         Command::Inspect(args) => commands::inspect::run(args),

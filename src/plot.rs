@@ -23,6 +23,17 @@ pub const ORANGE: Rgb = Rgb(232, 119, 34);
 /// A third colour, for curves.
 pub const GREEN: Rgb = Rgb(46, 139, 87);
 
+/// Colours of curves; they repeat after the last (Okabe and Ito's, which colour-blind readers can tell apart).
+pub const COLOURS: [Rgb; 7] = [
+    Rgb(0, 114, 178),
+    Rgb(213, 94, 0),
+    Rgb(0, 158, 115),
+    Rgb(204, 121, 167),
+    Rgb(230, 159, 0),
+    Rgb(86, 180, 233),
+    Rgb(90, 90, 90),
+];
+
 /// A drawing in RGB.
 pub type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 

@@ -21,6 +21,7 @@ pub mod profile;
 pub mod report;
 pub mod runs;
 pub mod simplify;
+pub mod sweep;
 pub mod train;
 pub mod verify;
 

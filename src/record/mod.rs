@@ -3,7 +3,9 @@
 mod overlay;
 mod report;
 mod run_record;
+mod sweep_report;
 
 pub use overlay::overlay;
 pub use report::report;
 pub use run_record::{RunRecord, varying};
+pub use sweep_report::{Finished, csv, markdown, picture};

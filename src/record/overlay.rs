@@ -2,19 +2,8 @@
 
 use super::RunRecord;
 use crate::Result;
-use crate::plot::{self, Line, Rgb};
+use crate::plot::{self, COLOURS, Line};
 use crate::train::Metrics;
-
-/// Colours of runs; they repeat after the last (Okabe and Ito's, which colour-blind readers can tell apart).
-const COLOURS: [Rgb; 7] = [
-    Rgb(0, 114, 178),
-    Rgb(213, 94, 0),
-    Rgb(0, 158, 115),
-    Rgb(204, 121, 167),
-    Rgb(230, 159, 0),
-    Rgb(86, 180, 233),
-    Rgb(90, 90, 90),
-];
 
 /// Hard accuracy, loss and backward temperature of `runs` over their steps, one colour a run.
 pub fn overlay(runs: &[RunRecord]) -> Result<Vec<u8>> {

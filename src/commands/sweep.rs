@@ -1,0 +1,79 @@
+//! `sweep`: a grid of runs, one after the other.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::gpu::Gpu;
+use crate::record::{Finished, csv, markdown, picture};
+use crate::train::{Beginning, Cell, Metrics, Options, Place, Reporter, Sweep};
+use crate::{Error, Result, files};
+
+/// Train every combination of some settings; finished runs are kept, so that a sweep can be stopped and gone on with
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// TOML file: title, [base] settings, [[grid]]s whose lists are axes, [[plot]]s (see assets/sweeps)
+    file: PathBuf,
+    /// Folder of the runs, the tables and the pictures
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Adapter, by number or name (see `devices`)
+    #[arg(long)]
+    adapter: Option<String>,
+    /// Print the results as JSON on stdout, all else on stderr
+    #[arg(long)]
+    json: bool,
+}
+
+/// Run what is left of the sweep, then write and print its tables.
+pub fn run(args: Args) -> Result<()> {
+    let sweep = Sweep::load(&args.file)?;
+    let cells = sweep.cells()?;
+    if cells.is_empty() {
+        return Err(Error::input(&args.file, "it has no cells; add a [[grid]]"));
+    }
+    let mut finished = Vec::new();
+    for (i, cell) in cells.iter().enumerate() {
+        eprintln!("{}/{}: {}", i + 1, cells.len(), cell.name());
+        let summary = train(&args, cell).map_err(|e| e.with_advice(&format!("the cell is {}", cell.name())))?;
+        let percent = |key: &str| summary[key].as_f64().unwrap_or(f64::NAN) * 100.0;
+        eprintln!("    hard {:.2} %, selection gap {:.2} points", percent("test_accuracy"), percent("selection_gap"));
+        finished.push(Finished { cell: cell.clone(), summary });
+    }
+    files::write_whole(&args.out.join("results.csv"), &csv(&finished)?)?;
+    let table = markdown(&sweep, &finished);
+    files::write_whole(&args.out.join("results.md"), table.as_bytes())?;
+    for plot in &sweep.plot {
+        files::write_whole(&args.out.join(&plot.file), &picture(&sweep, plot, &finished)?)?;
+    }
+    if args.json {
+        let cell = |f: &Finished| json!({ "cell": f.cell.name(), "summary": f.summary });
+        println!("{:#}", json!(finished.iter().map(cell).collect::<Vec<_>>()));
+    } else {
+        print!("{table}");
+    }
+    eprintln!("wrote {}", args.out.join("results.csv").display());
+    Ok(())
+}
+
+/// Train one cell, or go on with it, or take what it came to.
+fn train(args: &Args, cell: &Cell) -> Result<serde_json::Value> {
+    let folder = args.out.join(cell.name());
+    let place = if folder.join("config.toml").exists() { Place::Resume(folder) } else { Place::New(Some(folder)) };
+    let data = cell.settings.open_data()?;
+    let options = Options { place, ..Options::default() };
+    crate::train::run(&|| Gpu::open(args.adapter.as_deref()), &cell.settings, data, &options, &mut Quiet)
+}
+
+/// Tells of warnings only.
+struct Quiet;
+
+impl Reporter for Quiet {
+    fn begin(&mut self, _: &Beginning) {}
+    fn estimate(&mut self, _: f64) {}
+    fn step(&mut self, _: u32) {}
+    fn evaluated(&mut self, _: &Metrics) {}
+    fn warn(&mut self, message: &str) {
+        eprintln!("    warning: {message}");
+    }
+}
