@@ -9,7 +9,7 @@
 // LANES lanes share a gate; each takes SPAN samples at a time, so that an edge is looked up once for all of them.
 #import shared/structs.wgsl
 #import shared/lut.wgsl
-#import shared/gradient.wgsl
+#import shared/gradient_rows.wgsl
 
 @group(0) @binding(0) var<uniform> layer: Layer;
 @group(0) @binding(1) var<storage, read> wiring: array<u32>;  // [gates][ARITY]
@@ -33,15 +33,6 @@ const GATES_PER_WORKGROUP: u32 = WORKGROUP / LANES;
 #if LANES_SHARE
 var<workgroup> shared_sums: array<f32, WORKGROUP * CODES>;
 #endif
-
-fn load_chunk(row: u32, chunk: u32) -> Chunk {
-    let i = row * layer.words * 4u + chunk;
-#if GRADIENT_BF16
-    return unpack_chunk(source[i]);
-#else
-    return Chunk(bitcast<vec4<f32>>(source[i * 2u]), bitcast<vec4<f32>>(source[i * 2u + 1u]));
-#endif
-}
 
 // g where `chosen` has a sample's bit, negated where `negative` has it too; sample i of g is bit `first` + i.
 fn signed(g: vec4<f32>, chosen: u32, negative: u32, first: u32) -> vec4<f32> {

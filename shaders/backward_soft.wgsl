@@ -9,7 +9,7 @@
 // LANES lanes share a gate; each takes 8 samples at a time.
 #import shared/structs.wgsl
 #import shared/activation.wgsl
-#import shared/gradient.wgsl
+#import shared/gradient_rows.wgsl
 #import shared/multilinear_adjoint.wgsl
 
 @group(0) @binding(0) var<uniform> layer: Layer;
@@ -30,15 +30,6 @@ const GATES_PER_WORKGROUP: u32 = WORKGROUP / LANES;
 #if LANES_SHARE
 var<workgroup> shared_sums: array<f32, WORKGROUP * CODES>;
 #endif
-
-fn load_chunk(row: u32, chunk: u32) -> Chunk {
-    let i = row * layer.words * 4u + chunk;
-#if GRADIENT_BF16
-    return unpack_chunk(source[i]);
-#else
-    return Chunk(bitcast<vec4<f32>>(source[i * 2u]), bitcast<vec4<f32>>(source[i * 2u + 1u]));
-#endif
-}
 
 #if KEEP
 fn store_chunk(row: u32, chunk: u32, low: vec4<f32>, high: vec4<f32>) {

@@ -37,6 +37,7 @@ const FILES: &[(&str, &str)] = files![
     "shared/activation.wgsl",
     "shared/cage.wgsl",
     "shared/gradient.wgsl",
+    "shared/gradient_rows.wgsl",
     "shared/lut.wgsl",
     "shared/multilinear.wgsl",
     "shared/multilinear_adjoint.wgsl",

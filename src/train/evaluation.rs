@@ -88,8 +88,7 @@ impl Evaluator {
         let sampled = (!method.is_soft()).then(|| packed(method.is_noisy()));
         let mut real = |tables| {
             let mut chunk = make.pick(&workspace, &source, &buffers.step, false);
-            chunk.push(make.encode(&workspace, &source));
-            chunk.push(make.activate(&workspace, &source, &soft, input));
+            chunk.extend(make.activate(&workspace, &source, &soft, input));
             chunk.extend(make.forward_soft(parameters, &workspace, &soft));
             chunk.push(make.evaluate(&workspace, &buffers.training, &samples, &judged));
             let tables = make.tabulate_soft(model, parameters, &workspace, buffers, &soft, tables);

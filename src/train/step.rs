@@ -124,14 +124,16 @@ impl<'a> PassMaker<'a> {
         self.encode_into(w, source, "encode", &w.bits)
     }
 
-    /// The batch's input activations: the bits as zeros and ones, or pixels as they are.
-    pub fn activate(&mut self, w: &Workspace, source: &Source, soft: &SoftBuffers, input: InputKind) -> Pass {
+    /// Pixels of the batch to input activations: the bits as zeros and ones, `encode` and `unpack_bits`, or pixels as they
+    /// are, `encode_soft`.
+    pub fn activate(&mut self, w: &Workspace, source: &Source, soft: &SoftBuffers, input: InputKind) -> Vec<Pass> {
         match input {
-            InputKind::Soft => self.encode_into(w, source, "encode_soft", &soft.inputs),
+            InputKind::Soft => vec![self.encode_into(w, source, "encode_soft", &soft.inputs)],
             InputKind::Bits => {
                 let groups = self.groups(w.batch.features * w.words, 64, 5);
                 let buffers = [(0, &w.layers[0].0), (1, &w.bits), (2, &soft.inputs)];
-                self.pass(Variant::of("unpack_bits"), "unpack_bits".into(), &buffers, groups)
+                let unpack = self.pass(Variant::of("unpack_bits"), "unpack_bits".into(), &buffers, groups);
+                vec![self.encode(w, source), unpack]
             }
         }
     }

@@ -8,7 +8,7 @@ use super::checkpoint::{State, Tensor};
 use super::memory_plan::{Extents, MemoryPlan};
 use super::parameters::Parameters;
 use super::samples::{Samples, Stream};
-use super::settings::{InputKind, Schedule, Settings};
+use super::settings::{Schedule, Settings};
 use super::step::{MOST_PARTIALS, PassMaker, SoftTables, Source, StepBuffers};
 use super::traffic::Traffic;
 use super::tuning::Tuning;
@@ -33,7 +33,7 @@ pub struct Trainer<'a> {
     pub(super) buffers: StepBuffers,
     /// Where the training samples do not stay on the device.
     stream: Option<Stream>,
-    /// Logits to tables without noise, and with the next step's.
+    /// Logits to tables without noise, and, where the method has it, with the next step's.
     tabulate: [Vec<Pass>; 2],
     step: Vec<Pass>,
     traffic: Traffic,
@@ -176,22 +176,21 @@ impl<'a> Trainer<'a> {
         let (method, scope) = (settings.method, settings.cage_scope());
         let mut make = PassMaker::new(gpu, tuning);
         let mut tabulated = |noise, scope| make.tabulate(&model, &parameters, &workspace, &buffers, noise, scope);
-        let tabulate = [false, true].map(|noise| tabulated(noise, CageScope::Network));
+        let sampled = if method.is_noisy() { tabulated(true, CageScope::Network) } else { Vec::new() };
+        let tabulate = [tabulated(false, CageScope::Network), sampled];
         let tabulate_step = tabulated(method.is_noisy(), scope);
         let source = Source { samples, encoder: &encoder, augmented: augmented.as_ref() };
         let mut step = make.pick(&workspace, &source, &buffers.step, true);
-        if settings.input_kind == InputKind::Bits {
-            step.push(make.encode(&workspace, &source));
-        }
         step.extend(tabulate_step);
         let soft = method.is_soft().then(|| SoftBuffers::for_training(gpu, &workspace, &model));
         if let Some(soft) = &soft {
             let tables = SoftTables::Mixed { noise: method.is_noisy() };
             step.extend(make.tabulate_soft(&model, &parameters, &workspace, &buffers, soft, tables));
             step.push(make.advance(&buffers, settings));
-            step.push(make.activate(&workspace, &source, soft, settings.input_kind));
+            step.extend(make.activate(&workspace, &source, soft, settings.input_kind));
             step.extend(make.forward_soft(&parameters, &workspace, soft));
         } else {
+            step.push(make.encode(&workspace, &source));
             step.push(make.advance(&buffers, settings));
             step.extend(make.forward_hard(&parameters, &workspace));
         }

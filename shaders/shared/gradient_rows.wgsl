@@ -1,0 +1,11 @@
+// Rows of gradients in `source`, of words as `layer` says: chunk `chunk` of row `row`.
+#import shared/gradient.wgsl
+
+fn load_chunk(row: u32, chunk: u32) -> Chunk {
+    let i = row * layer.words * 4u + chunk;
+#if GRADIENT_BF16
+    return unpack_chunk(source[i]);
+#else
+    return Chunk(bitcast<vec4<f32>>(source[i * 2u]), bitcast<vec4<f32>>(source[i * 2u + 1u]));
+#endif
+}
