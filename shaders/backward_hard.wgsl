@@ -8,6 +8,7 @@
 //
 // LANES lanes share a gate; each takes SPAN samples at a time, so that an edge is looked up once for all of them.
 #import shared/structs.wgsl
+#import shared/table_gradients.wgsl
 #import shared/lut.wgsl
 #import shared/gradient_rows.wgsl
 
@@ -15,7 +16,6 @@
 @group(0) @binding(1) var<storage, read> wiring: array<u32>;  // [gates][ARITY]
 @group(0) @binding(2) var<storage, read> inputs: array<u32>;  // [inputs][words]
 @group(0) @binding(3) var<storage, read> source: array<vec4<u32>>; // gradient rows of consumers, or of classes
-@group(0) @binding(4) var<storage, read_write> table_gradients: array<f32>; // [gates][CODES]
 #if CONSUMERS
 // [gates + 1] where each gate's edges begin in this same array, then [pins][CONSUMER_ARITY] edges: consumer << 3 | pin
 // and the consumer's other wires.
@@ -28,11 +28,9 @@
 #endif
 
 const CHUNKS: u32 = SPAN / 8u;
-const GATES_PER_WORKGROUP: u32 = WORKGROUP / LANES;
+alias Sums = array<f32, CODES>;
 
-#if LANES_SHARE
-var<workgroup> shared_sums: array<f32, WORKGROUP * CODES>;
-#endif
+const GATES_PER_WORKGROUP: u32 = WORKGROUP / LANES;
 
 // g where `chosen` has a sample's bit, negated where `negative` has it too; sample i of g is bit `first` + i.
 fn signed(g: vec4<f32>, chosen: u32, negative: u32, first: u32) -> vec4<f32> {
@@ -112,7 +110,7 @@ fn main(
 #if KEEP
                 for (var q = 0u; q < CHUNKS; q++) {
                     let i = gate * layer.words * 4u + chunk + q;
-#if GRADIENT_BF16
+#if GRADIENT_HALVES
                     gradients[i] = pack_chunk(g[q]);
 #else
                     gradients[i * 2u] = bitcast<vec4<u32>>(g[q].low);
@@ -138,31 +136,10 @@ fn main(
                 }
             }
         }
-#if LANES_SHARE
+        var own_sums: Sums;
         for (var c = 0u; c < CODES; c++) {
-            shared_sums[index * CODES + c] = dot(sums[c], vec4<f32>(1.0));
+            own_sums[c] = dot(sums[c], vec4<f32>(1.0));
         }
-        workgroupBarrier();
-        for (var half = LANES / 2u; half > 0u; half /= 2u) {
-            if lane < half {
-                for (var c = 0u; c < CODES; c++) {
-                    shared_sums[index * CODES + c] += shared_sums[(index + half) * CODES + c];
-                }
-            }
-            workgroupBarrier();
-        }
-        if lane == 0u && gate < layer.gates {
-            for (var c = 0u; c < CODES; c++) {
-                table_gradients[gate * CODES + c] = shared_sums[index * CODES + c];
-            }
-        }
-        workgroupBarrier();
-#else
-        if gate < layer.gates {
-            for (var c = 0u; c < CODES; c++) {
-                table_gradients[gate * CODES + c] = dot(sums[c], vec4<f32>(1.0));
-            }
-        }
-#endif
+        keep_table_gradients(gate, index, own_sums, 1.0);
     }
 }

@@ -8,6 +8,7 @@
 //
 // LANES lanes share a gate; each takes SPAN samples at a time, so that an edge is looked up once for all of them.
 #import shared/structs.wgsl
+#import shared/table_gradients.wgsl
 #import shared/lut.wgsl
 #import shared/sliced.wgsl
 
@@ -15,7 +16,6 @@
 @group(0) @binding(1) var<storage, read> wiring: array<u32>;  // [gates][ARITY]
 @group(0) @binding(2) var<storage, read> inputs: array<u32>;  // [inputs][words]
 @group(0) @binding(3) var<storage, read> source: array<vec4<u32>>; // gradient rows of consumers, or of classes
-@group(0) @binding(4) var<storage, read_write> table_gradients: array<f32>; // [gates][CODES]
 @group(0) @binding(9) var<uniform> training: Training;
 #if CONSUMERS
 // [gates + 1] where each gate's edges begin in this same array, then [pins][CONSUMER_ARITY] edges: consumer << 3 | pin
@@ -29,11 +29,9 @@
 #endif
 
 const WORDS: u32 = SPAN / 32u;
-const GATES_PER_WORKGROUP: u32 = WORKGROUP / LANES;
+alias Sums = array<i32, CODES>;
 
-#if LANES_SHARE
-var<workgroup> shared_sums: array<i32, WORKGROUP * CODES>;
-#endif
+const GATES_PER_WORKGROUP: u32 = WORKGROUP / LANES;
 
 fn load_row(row: u32, word: u32) -> Sliced {
     var g: Sliced;
@@ -98,7 +96,7 @@ fn main(
     let unit = 1.0 / training.slice_scale;
     for (var first = wid.x * GATES_PER_WORKGROUP; first < layer.gates; first += count.x * GATES_PER_WORKGROUP) {
         let gate = first + index / LANES;
-        var sums: array<i32, CODES>;
+        var sums: Sums;
         if gate < layer.gates {
             var own: array<u32, ARITY>; // where the inputs' bits begin
             for (var pin = 0u; pin < ARITY; pin++) {
@@ -138,31 +136,6 @@ fn main(
                 }
             }
         }
-#if LANES_SHARE
-        for (var c = 0u; c < CODES; c++) {
-            shared_sums[index * CODES + c] = sums[c];
-        }
-        workgroupBarrier();
-        for (var half = LANES / 2u; half > 0u; half /= 2u) {
-            if lane < half {
-                for (var c = 0u; c < CODES; c++) {
-                    shared_sums[index * CODES + c] += shared_sums[(index + half) * CODES + c];
-                }
-            }
-            workgroupBarrier();
-        }
-        if lane == 0u && gate < layer.gates {
-            for (var c = 0u; c < CODES; c++) {
-                table_gradients[gate * CODES + c] = f32(shared_sums[index * CODES + c]) * unit;
-            }
-        }
-        workgroupBarrier();
-#else
-        if gate < layer.gates {
-            for (var c = 0u; c < CODES; c++) {
-                table_gradients[gate * CODES + c] = f32(sums[c]) * unit;
-            }
-        }
-#endif
+        keep_table_gradients(gate, index, sums, unit);
     }
 }

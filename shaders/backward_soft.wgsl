@@ -8,6 +8,7 @@
 //
 // LANES lanes share a gate; each takes 8 samples at a time.
 #import shared/structs.wgsl
+#import shared/table_gradients.wgsl
 #import shared/activation.wgsl
 #import shared/gradient_rows.wgsl
 #import shared/multilinear_adjoint.wgsl
@@ -16,7 +17,6 @@
 @group(0) @binding(1) var<storage, read> wiring: array<u32>; // [gates][ARITY]
 @group(0) @binding(2) var<storage, read> inputs: array<vec4<u32>>; // [inputs] rows
 @group(0) @binding(3) var<storage, read> source: array<vec4<u32>>; // rows of the consumers' pins, or of classes
-@group(0) @binding(4) var<storage, read_write> table_gradients: array<f32>; // [gates][CODES]
 #if CONSUMERS
 @group(0) @binding(5) var<storage, read> edges: array<u32>; // as in backward_hard; the other wires are not looked at
 #endif
@@ -25,16 +25,14 @@
 @group(0) @binding(7) var<storage, read_write> sent: array<vec4<u32>>;
 #endif
 
-const GATES_PER_WORKGROUP: u32 = WORKGROUP / LANES;
+alias Sums = array<f32, CODES>;
 
-#if LANES_SHARE
-var<workgroup> shared_sums: array<f32, WORKGROUP * CODES>;
-#endif
+const GATES_PER_WORKGROUP: u32 = WORKGROUP / LANES;
 
 #if KEEP
 fn store_chunk(row: u32, chunk: u32, low: vec4<f32>, high: vec4<f32>) {
     let i = row * layer.words * 4u + chunk;
-#if GRADIENT_BF16
+#if GRADIENT_HALVES
     sent[i] = pack_chunk(Chunk(low, high));
 #else
     sent[i * 2u] = bitcast<vec4<u32>>(low);
@@ -100,31 +98,10 @@ fn main(
 #endif
             }
         }
-#if LANES_SHARE
+        var own_sums: Sums;
         for (var c = 0u; c < CODES; c++) {
-            shared_sums[index * CODES + c] = dot(by_code[c], vec4<f32>(1.0));
+            own_sums[c] = dot(by_code[c], vec4<f32>(1.0));
         }
-        workgroupBarrier();
-        for (var half = LANES / 2u; half > 0u; half /= 2u) {
-            if lane < half {
-                for (var c = 0u; c < CODES; c++) {
-                    shared_sums[index * CODES + c] += shared_sums[(index + half) * CODES + c];
-                }
-            }
-            workgroupBarrier();
-        }
-        if lane == 0u && gate < layer.gates {
-            for (var c = 0u; c < CODES; c++) {
-                table_gradients[gate * CODES + c] = shared_sums[index * CODES + c];
-            }
-        }
-        workgroupBarrier();
-#else
-        if gate < layer.gates {
-            for (var c = 0u; c < CODES; c++) {
-                table_gradients[gate * CODES + c] = dot(by_code[c], vec4<f32>(1.0));
-            }
-        }
-#endif
+        keep_table_gradients(gate, index, own_sums, 1.0);
     }
 }

@@ -20,7 +20,7 @@ fn main(
         let word = i / batch.row_words;
         var bytes: array<u32, 32>;
         for (var s = 0u; s < 32u; s++) {
-            bytes[s] = four_pixels(chosen[word * 32u + s], quad);
+            bytes[s] = four_pixels(chosen[batch.offset + word * 32u + s], quad);
         }
         for (var f = offsets[quad]; f < offsets[quad + 1u]; f++) {
             let entry = features[f];

@@ -1,7 +1,8 @@
 // Softmax cross-entropy over class scores = votes / tau, averaged over the batch, and its gradient by each vote.
 // votes [classes][words * 32] f32; class_gradients [classes][words * 32] f32, rows of 8-sample chunks as in
-// shared/gradient.wgsl (bf16: [classes][words * 16] u32). Samples past the batch get gradient 0.
+// shared/gradient.wgsl (16 bits: [classes][words * 16] u32). Samples past the batch get gradient 0.
 // d loss / d vote of class c = (softmax_c - [c = label]) / (tau * batch).
+// Micro-batches of a step come one after another; each adds its share of the step's means.
 #import shared/structs.wgsl
 #import shared/gradient.wgsl
 
@@ -41,18 +42,18 @@ fn judge(s: u32, scored: ptr<function, Scored>) -> vec2<f32> {
     for (var c = 0u; c < batch.classes; c++) {
         total += exp(score(c, s) - peak);
     }
-    let label = labels[chosen[s]];
+    let label = labels[chosen[batch.offset + s]];
     *scored = Scored(peak, total, label);
     return vec2<f32>(log(total) + peak - score(label, s), f32(best == label));
 }
 
 fn gradient(class_index: u32, s: u32, scored: Scored) -> f32 {
     let p = exp(score(class_index, s) - scored.peak) / scored.total;
-    let g = (p - f32(class_index == scored.label)) / (training.group_tau * f32(batch.size));
+    let g = (p - f32(class_index == scored.label)) / (training.group_tau * f32(training.batch));
     return select(0.0, g, s < batch.size);
 }
 
-// A lane takes samples i and i + 4 of a chunk, which share a word in bf16.
+// A lane takes samples i and i + 4 of a chunk, which share a word in 16 bits.
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) lane: u32) {
     var sum = vec2<f32>(0.0);
@@ -67,13 +68,12 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         for (var c = 0u; c < batch.classes; c++) {
             let g = gradient(c, s, first);
             let g_too = gradient(c, s + 4u, second);
-            if GRADIENT_BF16 {
-                let packed = bf16(vec4<f32>(g, g_too, 0.0, 0.0));
-                class_gradients[c * batch.words * 16u + i] = (packed.x >> 16u) | (packed.y & 0xffff0000u);
-            } else {
-                class_gradients[c * batch.words * 32u + s] = bitcast<u32>(g);
-                class_gradients[c * batch.words * 32u + s + 4u] = bitcast<u32>(g_too);
-            }
+#if GRADIENT_HALVES
+            class_gradients[c * batch.words * 16u + i] = pack_chunk(Chunk(vec4<f32>(g), vec4<f32>(g_too))).x;
+#else
+            class_gradients[c * batch.words * 32u + s] = bitcast<u32>(g);
+            class_gradients[c * batch.words * 32u + s + 4u] = bitcast<u32>(g_too);
+#endif
         }
     }
     sums[lane] = sum;
@@ -85,6 +85,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
     }
     if lane == 0u {
-        history[(step.step - 1u) % HISTORY] = sums[0] / f32(batch.size);
+        let at = (step.step - 1u) % HISTORY;
+        let before = select(history[at], vec2<f32>(0.0), batch.offset == 0u);
+        history[at] = before + sums[0] / f32(training.batch);
     }
 }

@@ -1,6 +1,6 @@
 // Class gradients to bit-sliced integers: [classes][words * 32] f32 to [classes][words][SLICES] u32 planes.
 // q = floor(g * scale + u) with u uniform in [0, 1): stochastic rounding, so that the mean of q / scale is g. The scale
-// leaves a quarter of the range to sums; u comes from (seed, step, class, sample) alone.
+// leaves a quarter of the range to sums; u comes from (seed, step, class, place in the step's batch) alone.
 #import shared/structs.wgsl
 #import shared/random.wgsl
 #import shared/sliced.wgsl
@@ -18,10 +18,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let most = f32((1u << (SLICES - 1u)) - 1u);
+    let class_words = (training.batch + 31u) / 32u; // of the whole batch
+    let first_draw = (id.x / batch.words * class_words + id.x % batch.words) * 32u + batch.offset;
     var made: Sliced;
     for (var s = 0u; s < 32u; s += 4u) {
         let at = id.x * 32u + s;
-        let draws = philox(vec2<u32>(batch.key0, batch.key1), vec4<u32>(at, step.step, 0u, 2u));
+        let draws = philox(vec2<u32>(batch.key0, batch.key1), vec4<u32>(first_draw + s, step.step, 0u, 2u));
         for (var j = 0u; j < 4u; j++) {
             let u = f32(draws[j] >> 8u) / 16777216.0;
             let g = class_gradients[at + j] * training.slice_scale;

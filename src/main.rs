@@ -17,6 +17,7 @@ struct Cli {
 enum Command {
     Train(Box<commands::train::Args>),
     Sweep(commands::sweep::Args),
+    Depth(Box<commands::depth::Args>),
     Eval(commands::eval::Args),
     Predict(commands::predict::Args),
     Inspect(commands::inspect::Args),
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => commands::train::run(*args),
         Command::Sweep(args) => commands::sweep::run(args),
+        Command::Depth(args) => commands::depth::run(*args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
         Command::Inspect(args) => commands::inspect::run(args),

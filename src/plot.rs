@@ -67,18 +67,23 @@ pub fn png(width: u32, height: u32, draw: impl FnOnce(&Canvas) -> Drawn) -> Resu
     Ok(bytes)
 }
 
-/// One curve over steps.
+/// One curve over steps, or layers.
 pub struct Line<'a> {
     /// What the legend says; nothing where it is empty.
     pub name: &'a str,
     /// Its colour.
     pub colour: Rgb,
-    /// (step, value), by step, values finite.
+    /// (step, value), in order, values finite.
     pub points: Vec<(u32, f64)>,
 }
 
 /// Draw curves over steps into `area`.
 pub fn lines(area: &Canvas, title: &str, lines: &[Line]) -> Drawn {
+    lines_over(area, title, lines, &|step| format!("{step} steps"))
+}
+
+/// Draw curves over what `label` calls each place on the axis.
+pub fn lines_over(area: &Canvas, title: &str, lines: &[Line], label: &dyn Fn(&u32) -> String) -> Drawn {
     let points = || lines.iter().flat_map(|line| &line.points);
     let (low, high) = points().fold((f64::MAX, f64::MIN), |(low, high), p| (low.min(p.1), high.max(p.1)));
     let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
@@ -99,7 +104,7 @@ pub fn lines(area: &Canvas, title: &str, lines: &[Line]) -> Drawn {
         .axis_style(INK)
         .light_line_style(TRANSPARENT)
         .bold_line_style(PALE)
-        .x_label_formatter(&|step| format!("{step} steps"))
+        .x_label_formatter(&label)
         .draw()?;
     for Line { name, colour, points } in lines {
         let series = chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;

@@ -59,7 +59,7 @@ fn a_run_leaves_a_folder_that_repeats_it_byte_for_byte() {
 
     // The circuit alone repeats the run's accuracy, to the image.
     let path = first.join("model.safetensors");
-    let eval = gatewright(&["eval", path.to_str().unwrap(), "--json"]);
+    let eval = gatewright(&["eval", path.to_str().unwrap(), "--json", "--gaps"]);
     let eval: serde_json::Value = serde_json::from_slice(&eval.stdout).unwrap();
     assert_eq!(eval["accuracy"], summary["test_accuracy"]);
     assert_eq!(eval["samples"].as_u64(), Some(10_000));
@@ -71,6 +71,56 @@ fn a_run_leaves_a_folder_that_repeats_it_byte_for_byte() {
         .map(|n| n.as_u64().unwrap())
         .sum();
     assert_eq!(confusion, 10_000);
+}
+
+#[test]
+fn depth_tells_of_every_layer_of_every_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let told = gatewright(&["depth", "--layers", "12x40", "--batch", "64", "--out", out, "--json"]);
+    assert!(told.status.success(), "{}", complaint(&told));
+    let networks: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let networks = networks.as_array().unwrap();
+    assert_eq!(networks.len(), 4, "two parametrizations with two initializations");
+    for network in networks {
+        let layers = network["layers"].as_array().unwrap();
+        assert_eq!(layers.len(), 12);
+        assert!(layers.iter().all(|layer| layer["logit_gradient_norm"].as_f64().is_some_and(|norm| norm > 0.0)));
+    }
+    assert_eq!(std::fs::read_to_string(dir.path().join("depth.csv")).unwrap().lines().count(), 1 + 4 * 12);
+    assert!(image::open(dir.path().join("depth.png")).is_ok());
+    let refused = gatewright(&["depth", "--parametrization", "op", "--parametrizations", "iwp"]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
+fn gaps_of_a_saved_network_are_those_that_its_run_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("soft");
+    let run = train(&out, &["--method", "soft-mix", "--temperature", "2.5", "--init", "gaussian"]);
+    assert!(run.status.success(), "{}", complaint(&run));
+    let summary: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    let model = out.join("model.safetensors");
+    let eval = gatewright(&["eval", model.to_str().unwrap(), "--gaps", "--json"]);
+    assert!(eval.status.success(), "{}", complaint(&eval));
+    let gaps = serde_json::from_slice::<serde_json::Value>(&eval.stdout).unwrap()["gaps"].clone();
+    for (told, run) in [
+        ("accuracy_training_mode", "test_accuracy_training_mode"),
+        ("accuracy_soft", "test_accuracy_soft"),
+        ("accuracy", "test_accuracy"),
+        ("selection_gap", "selection_gap"),
+        ("computation_gap", "computation_gap"),
+        ("total_gap", "total_gap"),
+    ] {
+        assert_eq!(gaps[told], summary[run], "{told}");
+    }
+    assert!(gaps["selection_gap"].as_f64().unwrap() != 0.0, "nothing to tell apart");
+
+    let alone = dir.path().join("model.safetensors");
+    std::fs::copy(&model, &alone).unwrap();
+    let refused = gatewright(&["eval", alone.to_str().unwrap(), "--gaps"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(complaint(&refused).contains("config.toml"), "{}", complaint(&refused));
 }
 
 #[test]

@@ -7,9 +7,9 @@
 mod device;
 
 use device::{
-    Bench, SINE_ERROR, ULP, assert_near, batch, bf16, constants, devices, edges, extents, gradient_words,
-    load_activations, load_gradients, pack, random_bits, random_layer, state, state_buffer, store_activations,
-    store_gradients, table_words, training, transposed, unpack,
+    Bench, SINE_ERROR, ULP, assert_near, batch, bf16, constants, devices, edges, extents, gradient_words, kept,
+    kept_error, load_activations, load_gradients, pack, random_bits, random_layer, state, state_buffer,
+    store_activations, store_gradients, table_words, training, transposed, unpack,
 };
 use gatewright::data::ImageShape;
 use gatewright::gpu::shader::{CageScope, GradientFormat, HISTORY, Variant};
@@ -695,17 +695,23 @@ fn backward_soft_is_the_adjoint_of_the_multilinear_extension() {
             }
             // The layer before the last meets pins like any other; the last one sends gradients on too.
             let keep = variant.keep || n % 2 == 0;
-            let variant = Variant { kernel: "backward_soft", consumer_class: false, keep, ..variant };
+            let gradients = if n % 5 == 4 { GradientFormat::F16 } else { variant.gradients };
+            let variant = Variant { kernel: "backward_soft", consumer_class: false, keep, gradients, ..variant };
+            // Sums of hundreds must stay below 16 in f16.
+            let unit = if gradients == GradientFormat::F16 { 1e-3 } else { 1.0 };
             let (words, classes) = (size.div_ceil(32), 5);
             let group = count.div_ceil(classes);
             let count = if variant.consumers { count } else { group * classes };
             let layer = random_layer(inputs, count, variant.arity, &mut rng);
             let next = random_layer(count, 2 * count + 1, variant.consumer_arity, &mut rng);
             let rows = if variant.consumers { next.wiring.len() } else { classes };
-            let round = |g: f32| if variant.gradients == GradientFormat::Bf16 { bf16(g) } else { g };
             // Samples past the batch have gradient 0.
             let source: Vec<Vec<f32>> = (0..rows)
-                .map(|_| (0..words * 32).map(|s| if s < size { round(rng.normal() as f32) } else { 0.0 }).collect())
+                .map(|_| {
+                    (0..words * 32)
+                        .map(|s| if s < size { kept(unit * rng.normal() as f32, variant.gradients) } else { 0.0 })
+                        .collect()
+                })
                 .collect();
             let x = random_fractions(inputs, size, &mut rng);
             let tables = random_fractions(count, 1 << variant.arity, &mut rng);
@@ -756,7 +762,7 @@ fn backward_soft_is_the_adjoint_of_the_multilinear_extension() {
                 for (pin, expected) in sent_to_pins(&layer, &tables, &sample, &g).iter().enumerate() {
                     let (gate, Some(made)) = (pin / layer.arity, &made) else { break };
                     // A sum over consumers, 4 roundings a pin of a slope of at most 1, and of what is stored.
-                    let stored = if variant.gradients == GradientFormat::Bf16 { 1.0 / 256.0 } else { 0.0 };
+                    let stored = kept_error(variant.gradients);
                     let roundings = consumers[gate] + 4.0 * layer.arity as f64 + 4.0;
                     let tolerance = own_sizes[gate] * (roundings * ULP + stored) + 1e-30;
                     let what = || format!("what pin {pin} sends, sample {s}, {variant:?}");
@@ -850,7 +856,7 @@ fn loss_and_its_gradient_are_those_of_softmax_cross_entropy() {
     let mut rng = Philox::new(8, 0);
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
-        for gradients in [GradientFormat::F32, GradientFormat::Bf16] {
+        for gradients in [GradientFormat::F32, GradientFormat::Bf16, GradientFormat::F16] {
             for (i, size) in [1, 31, 32, 33, 100, 128, 129, 700].into_iter().enumerate() {
                 let (classes, most, tau) = [(10, 100, 10.0), (1, 7, 1.0), (3, 1000, 30.0), (2, 50, 0.5)][i % 4];
                 let (words, samples) = (usize::div_ceil(size, 32), 50);
@@ -887,7 +893,9 @@ fn loss_and_its_gradient_are_those_of_softmax_cross_entropy() {
                             assert_eq!(row[s], 0.0, "a sample past the batch has gradient 0");
                             continue;
                         }
-                        let rounding = if gradients == GradientFormat::Bf16 { exact.abs() / 256.0 } else { 0.0 };
+                        // f16 counts the smallest gradients in 2^-36.
+                        let least = if gradients == GradientFormat::F16 { 2f64.powi(-36) } else { 0.0 };
+                        let rounding = exact.abs() * kept_error(gradients) + least;
                         let tolerance = rounding + (softmax_error(peak) + 8.0 * ULP) / (tau * size as f64);
                         let what = || format!("class {class} of sample {s}, batch {size}");
                         assert_near(&what, row[s].into(), exact, tolerance);
@@ -945,7 +953,7 @@ fn backward(bench: &mut Bench, shape: Backward, value: &mut dyn FnMut() -> f32, 
     let rows = if by_class { classes } else { next.gates() };
     let source: Vec<Vec<f32>> = (0..rows)
         .map(|_| (0..words * 32).map(|s| if s < size { value() } else { 0.0 }).collect::<Vec<_>>())
-        .map(|row| if variant.gradients == GradientFormat::Bf16 { row.into_iter().map(bf16).collect() } else { row })
+        .map(|row| row.into_iter().map(|g| kept(g, variant.gradients)).collect())
         .collect();
     let input_bits = random_bits(inputs, size, rng);
     let samples = transposed(&input_bits);
@@ -1042,6 +1050,7 @@ fn backward_shapes() -> Vec<Backward> {
                 gradients: [GradientFormat::F32, GradientFormat::Bf16][n % 2],
                 workgroup: if lanes > 1 { workgroup.min(4096 >> arity) } else { workgroup },
                 lanes,
+                subgroups: lanes > 1 && n % 2 == 0,
                 span,
                 consumers,
                 consumer_class,
@@ -1130,7 +1139,9 @@ fn slice_gradients_rounds_by_its_draws() {
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
         for gradients in [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16] {
-            for (size, classes) in [(1, 1), (33, 3), (100, 10), (129, 47)] {
+            for (size, classes, offset) in [(1, 1, 0), (33, 3, 0), (100, 10, 0), (129, 47, 0), (33, 3, 96), (64, 2, 32)]
+            {
+                let whole = usize::div_ceil(offset + size, 32);
                 let (words, seed, bits) = (usize::div_ceil(size, 32), 77 + size as u64, gradients.bits());
                 let [key0, key1] = key(seed);
                 let scale = 1024.0;
@@ -1147,12 +1158,22 @@ fn slice_gradients_rounds_by_its_draws() {
                 let sliced = gpu.storage("sliced", count as u64 * 4);
                 let step = 9;
                 let buffers = [
-                    (0, &gpu.uniform("batch", &structs::Batch { key0, key1, ..batch(1, size, classes) })),
+                    (
+                        0,
+                        &gpu.uniform(
+                            "batch",
+                            &structs::Batch { key0, key1, offset: offset as u32, ..batch(1, size, classes) },
+                        ),
+                    ),
                     (
                         1,
                         &gpu.uniform(
                             "training",
-                            &structs::Training { slice_scale: scale, ..training(&constants(), 0) },
+                            &structs::Training {
+                                slice_scale: scale,
+                                batch: (offset + size) as u32,
+                                ..training(&constants(), 0)
+                            },
                         ),
                     ),
                     (2, &gpu.uniform("step", &state(step, 0, 0))),
@@ -1164,7 +1185,7 @@ fn slice_gradients_rounds_by_its_draws() {
                 let made = load_gradients(&bench.read(&sliced, count), words, gradients);
                 for (class, row) in rows.iter().enumerate() {
                     for (s, &g) in row.iter().enumerate() {
-                        let draw = reference::slice_draw(seed, step, (class * words * 32 + s) as u32);
+                        let draw = reference::slice_draw(seed, step, (class * whole * 32 + offset + s) as u32);
                         let expected = reference::slice_gradients(g.into(), scale.into(), bits, draw);
                         // f32's sum of the two may round up to a whole number that the exact sum is just below.
                         let exact = f64::from(g) * f64::from(scale) + draw;
@@ -1184,7 +1205,10 @@ fn backward_hard_is_near_for_real_gradients() {
     let mut rng = Philox::new(10, 0);
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
-        for shape in backward_shapes().into_iter().step_by(5) {
+        for (n, mut shape) in backward_shapes().into_iter().step_by(5).enumerate() {
+            if n % 3 == 2 {
+                shape.variant.gradients = GradientFormat::F16;
+            }
             let mut values = Philox::new(shape.size as u64, 2);
             let mut real = || 1e-3 * values.normal() as f32;
             let result = backward(&mut bench, shape, &mut real, &mut rng);
@@ -1199,7 +1223,7 @@ fn backward_hard_is_near_for_real_gradients() {
                 }
                 let Some(made) = &result.gradients else { continue };
                 for (s, (&expected, size)) in result.expected_gradients[gate].iter().zip(sizes).enumerate() {
-                    let rounding = if shape.variant.gradients == GradientFormat::Bf16 { 1.0 / 256.0 } else { 0.0 };
+                    let rounding = kept_error(shape.variant.gradients);
                     let tolerance = size * adding * (1.0 + rounding) + expected.abs() * rounding;
                     assert_near(
                         &|| format!("g of gate {gate}, sample {s}, {shape:?}"),

@@ -2,6 +2,7 @@
 
 mod device;
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use device::devices;
@@ -10,7 +11,9 @@ use gatewright::gpu::shader::{CageScope, GradientFormat};
 use gatewright::gpu::{Clock, Gpu};
 use gatewright::network::Parametrization;
 use gatewright::random::Philox;
-use gatewright::train::{Bandwidth, Cage, Extents, InputKind, MemoryPlan, Method, Preset, Settings, Trainer};
+use gatewright::train::{
+    Bandwidth, Cage, DataShape, Evaluator, Extents, InputKind, MemoryPlan, Method, Preset, Settings, Trainer,
+};
 use serde_json::Value;
 
 /// 64 random images of 6 × 6 bytes in 4 classes.
@@ -121,29 +124,45 @@ fn what_is_planned_is_what_is_allocated() {
         (vec![40], 1, GradientFormat::Int16),
         (vec![40, 400, 80, 120, 40], 1, GradientFormat::F32),
     ] {
-        for gpu in &devices() {
-            let rotate = f64::from(shift) * 10.0;
-            let settings = Settings { layers: layers.clone(), shift, rotate, gradients, ..settings() };
-            assert_planned(gpu, &settings);
+        let rotate = f64::from(shift) * 10.0;
+        let settings = Settings { layers: layers.clone(), shift, rotate, gradients, ..settings() };
+        let cut = Settings { batch: 100, micro_batch: Some(64), ..settings.clone() };
+        for settings in [settings, cut] {
+            devices().iter().for_each(|gpu| assert_planned(gpu, &settings));
         }
     }
+}
+
+/// A plan's buffers beside those that were there before.
+fn beside(before: BTreeMap<String, (u64, u64)>, plan: &MemoryPlan) -> BTreeMap<String, (u64, u64)> {
+    let mut all = before;
+    for (label, (count, bytes)) in plan.by_label() {
+        let sum = all.entry(label).or_default();
+        *sum = (sum.0 + count, sum.1 + bytes);
+    }
+    all
 }
 
 fn assert_planned(gpu: &Gpu, settings: &Settings) {
     let data = noise();
     let trainer = Trainer::new(gpu, settings, &data).unwrap();
-    let plan = MemoryPlan::of(settings, &Extents::of(gpu, &trainer.model().encoder, &data));
+    let plan = MemoryPlan::check(settings, &Extents::of(gpu, &trainer.model().encoder, DataShape::of(&data))).unwrap();
     assert_eq!(plan.by_label(), gpu.allocations(), "{settings:?}");
     assert_eq!(plan.total(), gpu.allocated_bytes(), "{settings:?}");
+    let extents = Extents::of(gpu, &trainer.model().encoder, DataShape::of(&data));
+    let evaluator = Evaluator::new(&trainer, &data.train).unwrap();
+    let both = beside(plan.by_label(), &MemoryPlan::for_evaluation(settings, &extents));
+    assert_eq!(both, gpu.allocations(), "{settings:?}");
+    drop(evaluator);
 }
 
 #[test]
 fn too_large_a_batch_is_refused_before_anything_is_allocated() {
     let gpu = Gpu::open_plain().unwrap();
     // A plane of 1,024,000 gates is 131,072,000 bytes at batch 128, and 128 MiB are bound at most.
-    let settings = Settings { layers: vec![1_024_000; 3], batch: 200, ..settings() };
+    let settings = Settings { layers: vec![1_024_000; 3], batch: 200, micro_batch: Some(224), ..settings() };
     let refused = Trainer::new(&gpu, &settings, &noise()).err().unwrap();
-    assert!(refused.to_string().contains("--batch 128 is the largest that fits"), "{refused}");
+    assert!(refused.to_string().contains("--micro-batch 128 is the largest that fits"), "{refused}");
     assert_eq!((refused.exit_code(), gpu.allocated_bytes()), (2, 0));
 }
 

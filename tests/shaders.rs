@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use std::path::Path;
 use std::process::Command;
 
-use gatewright::gpu::shader::Variant;
+use gatewright::gpu::shader::{GradientFormat, Variant};
 use gatewright::gpu::structs;
 use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
@@ -17,10 +17,18 @@ fn parse(variant: &Variant) -> Module {
         .unwrap_or_else(|e| panic!("{variant:?}: {}", e.emit_to_string(&variant.source())))
 }
 
-/// Validate with no capability beyond WGSL's own: no optional feature is asked for.
+/// Validate with no capability beyond WGSL's own, so that no optional feature is asked for, but subgroups where the variant is
+/// for devices that have them. (Packing f16 is WGSL's own; naga counts it apart for the sake of old OpenGL.)
 fn validated(variant: &Variant) -> (Module, ModuleInfo) {
     let module = parse(variant);
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+    let optional = match variant {
+        Variant { subgroups: true, .. } => Capabilities::SUBGROUP,
+        Variant { gradients: GradientFormat::F16, .. } => Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+        _ => Capabilities::empty(),
+    };
+    let info = Validator::new(ValidationFlags::all(), optional)
+        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+        .subgroup_operations(naga::valid::SubgroupOperationSet::all())
         .validate(&module)
         .unwrap_or_else(|e| panic!("{variant:?}: {}", e.emit_to_string(&variant.source())));
     (module, info)
@@ -129,7 +137,9 @@ fn host_structures_are_laid_out_as_the_shaders() {
                 shift,
                 flip,
                 least_side,
-                ring
+                ring,
+                offset,
+                pad
             }),
         ),
         (

@@ -10,7 +10,7 @@ use gatewright::network::{Encoder, Initialization, Model, Parametrization, Wirin
 use gatewright::random::Philox;
 use gatewright::reference::{self, Run, parametrization as twin};
 use gatewright::train::{
-    Cage, Evaluator, InputKind, Method, Mode, Preset, Schedule, Settings, Trainer, Tuning, draw_model,
+    Cage, Evaluator, InputKind, Method, Mode, Preset, Schedule, Settings, Trainer, Tuning, draw_model, passages,
 };
 
 const CAGE: Option<Cage> = Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99, scope: CageScope::Network });
@@ -111,7 +111,7 @@ fn step_cases() -> Vec<Steps> {
             }
             // OP's gradients, a tenth of the others', drown in what bf16 may round.
             if method == Method::HardSt && parametrization != Parametrization::Op {
-                cases.push(Steps { gradients: GradientFormat::Bf16, ..base });
+                cases.push(Steps { gradients: [GradientFormat::Bf16, GradientFormat::F16][i % 2], ..base });
             }
         }
     }
@@ -133,10 +133,12 @@ fn steps_are_the_twins_steps() {
     let train = noise(samples, 11, classes, 1);
     for gpu in &devices() {
         let usual = Tuning::for_adapter(&gpu.adapter);
-        let tunings = [usual, Tuning { span: 8, most_lanes: 16, vote_lanes: 64, most_workgroups: 2, ..usual }];
+        // Lanes share gates through workgroup memory, or within a subgroup where the device has these.
+        let shared = Tuning { span: 8, most_lanes: 16, vote_lanes: 64, most_workgroups: 2, subgroups: false, ..usual };
+        let tunings = [usual, shared, Tuning { most_lanes: 8, subgroups: true, ..shared }];
         for (n, case) in step_cases().into_iter().enumerate() {
             let Steps { method, cage, input_kind, gradients, parametrization, arity } = case;
-            let bf16 = gradients == GradientFormat::Bf16;
+            let halves = matches!(gradients, GradientFormat::Bf16 | GradientFormat::F16);
             let settings = Settings {
                 parametrization,
                 method,
@@ -148,7 +150,7 @@ fn steps_are_the_twins_steps() {
                 gradients,
                 temperature: 0.7,
                 epsilon: match parametrization {
-                    _ if bf16 => 1.0,
+                    _ if halves => 1.0,
                     Parametrization::Op => 0.0078125,
                     _ => 0.25,
                 },
@@ -159,6 +161,7 @@ fn steps_are_the_twins_steps() {
                 steps: 10,
                 warmup: 2,
                 wiring: [Wiring::Random, Wiring::Unique][n % 2],
+                micro_batch: [None, Some(32), Some(64)][n / 3 % 3],
                 seed: n as u64,
                 ..small(&[40, 33, 50, 27], [33, 31, 96][n % 3])
             };
@@ -167,7 +170,7 @@ fn steps_are_the_twins_steps() {
             let encoder = Encoder::thermometer(image, settings.thresholds).unwrap();
             let model = draw_model(&settings, "noise", image, &names, encoder).unwrap();
             let mut run = Run::new(&settings, model.clone(), &train);
-            let mut trainer = Trainer::with_model(gpu, &settings, model, &train, tunings[n % 2]).unwrap();
+            let mut trainer = Trainer::with_model(gpu, &settings, model, &train, tunings[n % 3]).unwrap();
             let first_logits = run.logits.clone();
             let (mut compared, mut changed) = (0, false);
             let most_paths = most_paths(&run.model);
@@ -214,7 +217,7 @@ fn steps_are_the_twins_steps() {
                 near("rate", progress.learning_rate.into(), run.step.learning_rate, rate_error);
 
                 let slope_error = if sine { 16.0 * SINE_ERROR } else { 0.0 } + 2.0 * noise_error;
-                let own_error = if bf16 { 3.0 / 256.0 } else { 100.0 * ULP };
+                let own_error = if halves { 3.0 / 256.0 } else { 100.0 * ULP };
                 let gradient_error = most_paths / f64::from(settings.tau) * (slope_error + own_error + soft_error);
                 let steps = f64::from(step + 1);
                 let tolerance = steps * f64::from(settings.lr) * 2.0 * gradient_error / f64::from(settings.epsilon);
@@ -245,7 +248,7 @@ fn steps_are_the_twins_steps() {
                 }
             }
             assert!(compared >= 3, "only {compared} steps of {case:?} could be compared");
-            assert!(changed || bf16, "no logit of {case:?} moved, so nothing was seen");
+            assert!(changed || halves, "no logit of {case:?} moved, so nothing was seen");
         }
     }
 }
@@ -285,6 +288,103 @@ fn the_same_seed_gives_the_same_bytes() {
                 assert!(first == bytes(4, 30), "{method:?}, {parametrization:?}, {gradients:?}");
                 assert!(first == bytes(4, 3), "however the steps are submitted");
                 assert!(first != bytes(5, 30));
+            }
+        }
+    }
+}
+
+/// What `depth` tells of a fresh network is what the twin's first step does.
+#[test]
+fn passages_of_a_fresh_network_are_the_twins() {
+    let data = dataset(row(20), 5, noise(64, 20, 5, 7));
+    for gpu in &devices() {
+        for (parametrization, method) in [
+            (Parametrization::IwpSin, Method::HardSt),
+            (Parametrization::Op, Method::HardSt),
+            (Parametrization::Op, Method::SoftMix),
+        ] {
+            let cage = CAGE.filter(|_| !method.is_soft());
+            let start = Initialization::Gaussian.into();
+            let gradients = GradientFormat::F32;
+            let settings = Settings { parametrization, method, cage, start, gradients, ..small(&[40, 33, 20], 33) };
+            let made = passages(gpu, &settings, &data).unwrap();
+            let model = Trainer::new(gpu, &settings, &data).unwrap().download().unwrap().clone();
+            let mut run = Run::new(&settings, model.clone(), &data.train);
+            let report = run.train_step();
+            let chosen = reference::select_batch(settings.seed, 64, 33, 0, 0);
+            let weights: Vec<_> = model
+                .layers
+                .iter()
+                .map(|layer| match method.is_soft() {
+                    true => {
+                        let count = parametrization.logits(2);
+                        let logits: Vec<Vec<f64>> =
+                            layer.logits.chunks_exact(count).map(|z| z.iter().map(|&z| z.into()).collect()).collect();
+                        let none = vec![vec![0.0; count]; layer.gates()];
+                        reference::tabulate_soft(parametrization, &logits, &none, settings.temperature.into())
+                    }
+                    false => reference::tables_of_bits(&layer.tables, 2),
+                })
+                .collect();
+            for (l, passage) in made.iter().enumerate() {
+                let (mut sums, mut squares) = (vec![0.0; model.layers[l].gates()], vec![0.0; model.layers[l].gates()]);
+                for &sample in &chosen {
+                    let pixels = &data.train.pixels[sample as usize * 20..][..20];
+                    let bits = reference::encode(&model.encoder, pixels);
+                    let mut x: Vec<f64> = bits.into_iter().map(|b| f64::from(u8::from(b))).collect();
+                    for (layer, weights) in model.layers.iter().zip(&weights).take(l + 1) {
+                        x = reference::forward_soft(layer, weights, &x);
+                    }
+                    for (gate, x) in x.iter().enumerate() {
+                        sums[gate] += x / 33.0;
+                        squares[gate] += x * x / 33.0;
+                    }
+                }
+                let gates = sums.len() as f64;
+                let signal =
+                    sums.iter().zip(&squares).map(|(m, s)| 2.0 * (s - m * m).max(0.0).sqrt()).sum::<f64>() / gates;
+                let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+                let tables = norm(&mut report.table_gradients[l].iter().flatten().copied());
+                let logits =
+                    norm(&mut run.moments[l].iter().flatten().map(|m| m.first / (1.0 - f64::from(settings.beta1))));
+                for (what, made, twin) in [
+                    ("balance", passage.balance, sums.iter().sum::<f64>() / gates),
+                    ("signal", passage.signal, signal),
+                    ("table gradients", passage.table_gradient_norm, tables),
+                    ("logit gradients", passage.logit_gradient_norm, logits),
+                ] {
+                    // Soft activations are kept in 16 bits, and the sine's slope errs by its own error.
+                    assert!(
+                        (made - twin).abs() <= 2e-3 * twin.abs() + 1e-6,
+                        "{what} of layer {l}: {made}, twin {twin}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Integer gradients in a unit that is a power of two are summed exactly, in whatever parts.
+#[test]
+fn micro_batches_train_to_the_same_bytes() {
+    let train = noise(150, 20, 5, 2);
+    for gpu in &devices() {
+        for (gradients, batch) in
+            [(GradientFormat::Int8, 128), (GradientFormat::Int16, 128), (GradientFormat::Int12, 64)]
+        {
+            let bytes = |micro_batch| {
+                let settings = Settings { gradients, micro_batch, tau: 2.0, shift: 1, ..small(&[100, 90, 50], batch) };
+                let image = ImageShape { channels: 1, height: 4, width: 5 };
+                let mut trainer = Trainer::new(gpu, &settings, &dataset(image, 5, train.clone())).unwrap();
+                trainer.submit(30).unwrap();
+                let progress = trainer.progress(0).unwrap();
+                (trainer.download().unwrap().to_bytes().unwrap(), progress.loss, progress.accuracy)
+            };
+            let (whole, loss, accuracy) = bytes(None);
+            for most in [32, 64, 96] {
+                let (cut, cut_loss, cut_accuracy) = bytes(Some(most));
+                assert!(whole == cut, "{gradients:?}, micro-batches of {most} of {batch}");
+                assert!((loss - cut_loss).abs() < 1e-6 && (accuracy - cut_accuracy).abs() < 1e-6);
             }
         }
     }

@@ -3,7 +3,7 @@
 
 fn load_chunk(row: u32, chunk: u32) -> Chunk {
     let i = row * layer.words * 4u + chunk;
-#if GRADIENT_BF16
+#if GRADIENT_HALVES
     return unpack_chunk(source[i]);
 #else
     return Chunk(bitcast<vec4<f32>>(source[i * 2u]), bitcast<vec4<f32>>(source[i * 2u + 1u]));

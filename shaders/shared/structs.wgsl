@@ -12,10 +12,10 @@ struct Layer {
     pad0: u32,
 }
 
-// A batch: which samples, and their extent.
+// A batch, or a micro-batch of it: which samples, and their extent.
 struct Batch {
     samples: u32,      // samples in the set it is picked from
-    size: u32,         // samples in a full batch
+    size: u32,         // samples of it
     words: u32,        // 32-sample words: ceil(size / 32)
     first: u32,        // evaluation: first sample of the batch
     row_words: u32,    // u32 words of bytes a sample: ceil(pixels / 4)
@@ -30,6 +30,10 @@ struct Batch {
     flip: u32,         // augmentation: 1 if half of the images are mirrored
     least_side: u32,   // augmentation: least side of the part that is shown, in 2^-14 of the image's
     ring: u32,         // steps whose samples are on the device at once, in order; 0: all samples are
+    offset: u32,       // micro-batch: place of its first sample in the step's batch, a multiple of 32
+    pad0: u32,
+    pad1: u32,
+    pad2: u32,
 }
 
 // What does not change during a run.

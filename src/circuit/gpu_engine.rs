@@ -117,6 +117,8 @@ impl<'a> GpuEngine<'a> {
             flip: 0,
             least_side: 16_384,
             ring: 0,
+            offset: 0,
+            pad: [0; 3],
         };
         let words = u64::from(words);
         let batch_uniform = gpu.uniform("batch", &batch);

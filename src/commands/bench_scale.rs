@@ -15,7 +15,7 @@ use crate::{Error, Result, files};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Gates a layer, while depth and batch stay
-    #[arg(long, value_delimiter = ',', default_value = "1000,4000,16000,64000,256000")]
+    #[arg(long, value_delimiter = ',', default_value = "1000,4000,16000,64000,256000,1024000")]
     widths: Vec<usize>,
     /// Layers, while width and batch stay
     #[arg(long, value_delimiter = ',', default_value = "2,5,10,20,40,80")]

@@ -9,6 +9,8 @@ use super::EngineKind;
 use crate::circuit::{Engine, GpuEngine, reference};
 use crate::data::{Options, Split};
 use crate::gpu::Gpu;
+use crate::network::Model;
+use crate::train::{Evaluator, Mode, Overrides, Settings, Trainer, Tuning, config_of};
 use crate::{Error, Result};
 
 /// Evaluate a saved network on a test set: accuracy, confusion matrix, images a second
@@ -43,6 +45,10 @@ pub struct Args {
     /// Adapter of --engine gpu, by number or name (see `devices`)
     #[arg(long)]
     adapter: Option<String>,
+    /// Also evaluate the network as its training runs it, and the selected gates softly, on a GPU; the method is that of the
+    /// run folder that the model lies in
+    #[arg(long)]
+    gaps: bool,
     /// Use one core only
     #[arg(long)]
     single: bool,
@@ -53,7 +59,9 @@ pub struct Args {
 
 /// Print accuracy, per-class accuracy and the confusion matrix.
 pub fn run(args: Args) -> Result<()> {
-    args.engine.check_adapter(&args.adapter)?;
+    if !args.gaps {
+        args.engine.check_adapter(&args.adapter)?;
+    }
     if args.engine == EngineKind::Gpu && args.single {
         return Err(Error::usage("--single is for --engine cpu"));
     }
@@ -103,20 +111,83 @@ pub fn run(args: Args) -> Result<()> {
     }
     let right: usize = (0..classes).map(|c| confusion[c][c]).sum();
     let accuracy = right as f64 / split.len() as f64;
+    let gaps = args.gaps.then(|| Gaps::measure(&args, model.clone(), split)).transpose()?;
     let images_per_second = split.len() as f64 / seconds;
     if args.json {
-        let report = json!({
+        let mut report = json!({
             "model": args.model, "data": data.name, "samples": split.len(), "gates": model.gates(),
             "engine": args.engine.name(), "adapter": (args.engine == EngineKind::Gpu).then_some(&place), "accuracy": accuracy, "right": right, "images_per_second": images_per_second,
             "classes": model.classes, "confusion": confusion,
         });
+        if let Some(gaps) = &gaps {
+            report["gaps"] = gaps.json();
+        }
         println!("{report:#}");
         return Ok(());
     }
     println!("{}: {right} of {} right, {:.2} % ({} gates)", data.name, split.len(), accuracy * 100.0, model.gates());
     println!("{images_per_second:.0} samples/s on {place}, encoding included\n");
+    if let Some(gaps) = &gaps {
+        gaps.print();
+    }
     print_confusion(&model.classes, &confusion);
     Ok(())
+}
+
+/// Accuracies of one network read three ways (Align Forward, Adapt Backward).
+struct Gaps {
+    settings: Settings,
+    /// As training runs it, the selected gates softly, the selected gates on bits.
+    accuracies: [f64; 3],
+}
+
+impl Gaps {
+    fn measure(args: &Args, model: Model, split: &Split) -> Result<Self> {
+        let folder = args.model.parent().unwrap_or(&args.model);
+        let config = config_of(folder);
+        if !config.is_file() {
+            return Err(Error::usage(format!(
+                "--gaps takes the training method from {}, and there is none; name the model in its run folder",
+                config.display()
+            )));
+        }
+        let settings = Overrides::default().resolve(Some(&config))?;
+        let gpu = Gpu::open(args.adapter.as_deref())?;
+        // Nothing is trained, so that no image is moved and a small batch does.
+        let still = Settings { shift: 0, flip: false, rotate: 0.0, resized_crop: 1.0, batch: 32, ..settings.clone() };
+        let mut trainer = Trainer::with_model(&gpu, &still, model, split, Tuning::for_adapter(&gpu.adapter))?;
+        let evaluator = Evaluator::new(&trainer, split)?;
+        let mut accuracies = [0.0; 3];
+        for (accuracy, mode) in accuracies.iter_mut().zip([Mode::Training, Mode::SelectedSoft, Mode::Hard]) {
+            *accuracy = evaluator.run(&mut trainer, mode)?.accuracy;
+        }
+        Ok(Gaps { settings, accuracies })
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let [training, soft, hard] = self.accuracies;
+        json!({
+            "method": self.settings.method,
+            "temperature": self.settings.temperature,
+            "accuracy_training_mode": training,
+            "accuracy_soft": soft,
+            "accuracy": hard,
+            "selection_gap": training - soft,
+            "computation_gap": soft - hard,
+            "total_gap": training - hard,
+        })
+    }
+
+    fn print(&self) {
+        let [training, soft, hard] = self.accuracies.map(|a| a * 100.0);
+        println!("as training runs it {training:.2} %, selected gates softly {soft:.2} %, on bits {hard:.2} %");
+        println!(
+            "selection gap {:.2}, computation gap {:.2}, total {:.2} points\n",
+            training - soft,
+            soft - hard,
+            training - hard
+        );
+    }
 }
 
 fn print_confusion(classes: &[String], confusion: &[Vec<usize>]) {

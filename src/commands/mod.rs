@@ -12,6 +12,7 @@ pub mod bench_scale;
 pub mod bench_step;
 pub mod data_fetch;
 pub mod data_info;
+pub mod depth;
 pub mod devices;
 pub mod eval;
 pub mod export;

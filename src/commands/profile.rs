@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::gpu::{Clock, Gpu};
-use crate::train::{Bandwidth, Extents, MemoryPlan, Overrides, Pace, Profile, Trainer};
+use crate::train::{Bandwidth, DataShape, Extents, MemoryPlan, Overrides, Pace, Profile, Trainer};
 use crate::{Result, data, files};
 
 /// Time every kernel of real training steps, layer by layer, beside what the adapter can do
@@ -52,7 +52,7 @@ pub fn run(args: Args) -> Result<()> {
     let gpu = Gpu::open(args.adapter.as_deref())?;
     let mut trainer = Trainer::new(&gpu, &settings, &data)?;
     let (buffers, allocated) = (gpu.allocated_bytes(), gpu.allocations());
-    let plan = MemoryPlan::of(&settings, &Extents::of(&gpu, &trainer.model().encoder, &data));
+    let plan = MemoryPlan::check(&settings, &Extents::of(&gpu, &trainer.model().encoder, DataShape::of(&data)))?;
     let memory = plan.by_label().into_iter().map(|(label, planned)| {
         let made = allocated.get(&label).copied().unwrap_or_default();
         Memory { label, buffers: planned.0, planned: planned.1, allocated: made.1 }

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::gpu::Gpu;
-use crate::record::{Finished, csv, markdown, picture};
+use crate::record::{Finished, RunRecord, csv, curves, markdown, picture};
 use crate::train::{Beginning, Cell, Metrics, Options, Place, Reporter, Sweep};
 use crate::{Error, Result, files};
 
 /// Train every combination of some settings; finished runs are kept, so that a sweep can be stopped and gone on with
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// TOML file: title, [base] settings, [[grid]]s whose lists are axes, [[plot]]s (see assets/sweeps)
+    /// TOML file: title, [base] settings, [[grid]]s whose lists are axes, [[plot]]s, [[curve]]s and a [race] (see assets/sweeps)
     file: PathBuf,
     /// Folder of the runs, the tables and the pictures
     #[arg(long, value_name = "DIR")]
@@ -38,13 +38,17 @@ pub fn run(args: Args) -> Result<()> {
         let summary = train(&args, cell).map_err(|e| e.with_advice(&format!("the cell is {}", cell.name())))?;
         let percent = |key: &str| summary[key].as_f64().unwrap_or(f64::NAN) * 100.0;
         eprintln!("    hard {:.2} %, selection gap {:.2} points", percent("test_accuracy"), percent("selection_gap"));
-        finished.push(Finished { cell: cell.clone(), summary });
+        let metrics = RunRecord::load(&args.out.join(cell.name()))?.metrics;
+        finished.push(Finished { cell: cell.clone(), summary, metrics });
     }
     files::write_whole(&args.out.join("results.csv"), &csv(&finished)?)?;
     let table = markdown(&sweep, &finished);
     files::write_whole(&args.out.join("results.md"), table.as_bytes())?;
     for plot in &sweep.plot {
         files::write_whole(&args.out.join(&plot.file), &picture(&sweep, plot, &finished)?)?;
+    }
+    for curve in &sweep.curve {
+        files::write_whole(&args.out.join(&curve.file), &curves(&sweep, curve, &finished)?)?;
     }
     if args.json {
         let cell = |f: &Finished| json!({ "cell": f.cell.name(), "summary": f.summary });

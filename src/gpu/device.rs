@@ -178,10 +178,11 @@ impl Gpu {
                 ..wgpu::Limits::default()
             }
         };
-        let timing = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+        let useful =
+            wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES | wgpu::Features::SUBGROUP;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("gatewright"),
-            required_features: if plain { wgpu::Features::empty() } else { adapter.features() & timing },
+            required_features: if plain { wgpu::Features::empty() } else { adapter.features() & useful },
             required_limits,
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()

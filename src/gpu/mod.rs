@@ -4,6 +4,7 @@ mod device;
 mod kernel;
 pub mod shader;
 pub mod structs;
+mod subgroups;
 mod timing;
 
 pub use device::{AdapterSummary, Gpu, adapters, no_adapter};

@@ -28,6 +28,7 @@ const FILES: &[(&str, &str)] = files![
     "group_sum.wgsl",
     "group_sum_soft.wgsl",
     "loss.wgsl",
+    "probe_subgroups.wgsl",
     "select_batch.wgsl",
     "slice_gradients.wgsl",
     "tabulate.wgsl",
@@ -38,6 +39,7 @@ const FILES: &[(&str, &str)] = files![
     "shared/cage.wgsl",
     "shared/gradient.wgsl",
     "shared/gradient_rows.wgsl",
+    "shared/lane_sums.wgsl",
     "shared/lut.wgsl",
     "shared/multilinear.wgsl",
     "shared/multilinear_adjoint.wgsl",
@@ -53,6 +55,7 @@ const FILES: &[(&str, &str)] = files![
     "shared/selection_noise.wgsl",
     "shared/sliced.wgsl",
     "shared/structs.wgsl",
+    "shared/table_gradients.wgsl",
 ];
 
 /// How gradient planes are stored.
@@ -63,6 +66,9 @@ pub enum GradientFormat {
     F32,
     /// 2 bytes a gate and sample: f32's range with 8 bits of precision; sums are still made in f32.
     Bf16,
+    /// 2 bytes a gate and sample: 11 bits of precision for gradients from 1.5e-8 to 16 in size; sums are still made in f32.
+    /// Needs no optional feature: WGSL packs pairs of f16 everywhere.
+    F16,
     /// 1 byte: bit-sliced integers of 8 bits, stochastically rounded; sums are exact.
     Int8,
     /// 1.5 bytes: bit-sliced integers of 12 bits.
@@ -76,7 +82,7 @@ impl GradientFormat {
     pub fn bits(self) -> u32 {
         match self {
             GradientFormat::F32 => 32,
-            GradientFormat::Bf16 | GradientFormat::Int16 => 16,
+            GradientFormat::Bf16 | GradientFormat::F16 | GradientFormat::Int16 => 16,
             GradientFormat::Int12 => 12,
             GradientFormat::Int8 => 8,
         }
@@ -119,6 +125,8 @@ pub struct Variant {
     pub bits_words: u32,
     /// Lanes that share a gate in the backward pass, or a class in `count_votes`.
     pub lanes: u32,
+    /// Lanes that share a gate add up by exchange within a subgroup instead of through workgroup memory.
+    pub subgroups: bool,
     /// Samples a lane of the backward pass takes at once: 8, 16 or 32.
     pub span: u32,
     /// Bit-sliced counter planes of the group sum.
@@ -131,6 +139,8 @@ pub struct Variant {
     pub consumer_class: bool,
     /// Backward: the layer before needs this layer's gradients.
     pub keep: bool,
+    /// Backward: table gradients are added to those of the step's earlier micro-batches.
+    pub added: bool,
     /// Soft tables: the selected gates' instead of the parametrization's.
     pub selected: bool,
     /// Selection noise is added to the logits.
@@ -158,12 +168,14 @@ impl Variant {
             workgroup: 64,
             bits_words: 1,
             lanes: 1,
+            subgroups: false,
             span: 32,
             planes: 8,
             training: true,
             consumers: true,
             consumer_class: false,
             keep: true,
+            added: false,
             selected: false,
             noise: false,
             scope: CageScope::Network,
@@ -181,7 +193,10 @@ impl Variant {
         match name {
             "CONSUMERS" => self.consumers,
             "KEEP" => self.keep,
-            "GRADIENT_BF16" => self.gradients == GradientFormat::Bf16,
+            "ADDED" => self.added,
+            "GRADIENT_HALVES" => matches!(self.gradients, GradientFormat::Bf16 | GradientFormat::F16),
+            "GRADIENT_F16" => self.gradients == GradientFormat::F16,
+            "SUBGROUPS" => self.subgroups,
             "LANES_SHARE" => self.lanes > 1,
             "SELECTED" => self.selected,
             "SHARDS" => self.shards,
@@ -197,6 +212,7 @@ impl Variant {
 
     /// The whole WGSL source.
     pub fn source(&self) -> String {
+        // naga 30 does not know `enable subgroups;` yet, and goes by the device's features alone.
         let mut out = String::new();
         let lut_arity = if self.kernel.starts_with("backward") { self.consumer_arity } else { self.arity };
         for (name, value) in [
@@ -217,11 +233,7 @@ impl Variant {
         ] {
             let _ = writeln!(out, "const {name}: u32 = {value}u;");
         }
-        for (name, value) in [
-            ("TRAINING", self.training),
-            ("CONSUMER_CLASS", self.consumer_class),
-            ("GRADIENT_BF16", self.gradients == GradientFormat::Bf16),
-        ] {
+        for (name, value) in [("TRAINING", self.training), ("CONSUMER_CLASS", self.consumer_class)] {
             let _ = writeln!(out, "const {name}: bool = {value};");
         }
         let _ = writeln!(out, "alias Bits = {};", if self.bits_words == 4 { "vec4<u32>" } else { "u32" });
@@ -266,7 +278,7 @@ impl Variant {
 
     /// Every kernel in every form that training or the circuit can ask for; what the shader tests translate.
     pub fn all() -> Vec<Variant> {
-        use GradientFormat::{Bf16, F32, Int8, Int12, Int16};
+        use GradientFormat::{Bf16, F16, F32, Int8, Int12, Int16};
         let mut all = Vec::new();
         for kernel in
             ["augment", "copy", "encode", "encode_soft", "evaluate", "group_sum", "group_sum_soft", "unpack_bits"]
@@ -285,9 +297,10 @@ impl Variant {
         for training in [true, false] {
             all.push(Variant { training, ..Variant::of("select_batch") });
         }
-        for gradients in [F32, Bf16] {
+        for gradients in [F32, Bf16, F16] {
             all.push(Variant { gradients, ..Variant::of("loss") });
         }
+        all.push(Variant { workgroup: 256, lanes: 16, subgroups: true, ..Variant::of("probe_subgroups") });
         for (workgroup, planes) in [(8, 11), (64, 13)] {
             all.push(Variant { workgroup, planes, ..Variant::of("group_sum") });
         }
@@ -337,13 +350,18 @@ impl Variant {
                 }
             }
         }
+        for (kernel, gradients) in [("backward_hard", F32), ("backward_soft", F32), ("backward_sliced", Int8)] {
+            for lanes in [1, 4] {
+                all.push(Variant { gradients, lanes, added: true, ..Variant::of(kernel) });
+            }
+            all.push(Variant { gradients, lanes: 8, subgroups: true, ..Variant::of(kernel) });
+        }
         for arity in 1..=6 {
             let base = Variant { gradients: Int8, ..Variant::of("backward_sliced") };
             all.push(Variant { arity, consumer_arity: 7 - arity, ..base });
         }
-        for (kernel, gradients) in
-            [("backward_hard", F32), ("backward_hard", Bf16), ("backward_soft", F32), ("backward_soft", Bf16)]
-        {
+        let formats = [F32, Bf16, F16].into_iter();
+        for (kernel, gradients) in formats.flat_map(|f| [("backward_hard", f), ("backward_soft", f)]) {
             for (lanes, span) in [(1, 32), (4, 32), (8, 16), (16, 8)] {
                 for keep in [true, false] {
                     for (consumers, consumer_class) in [(true, false), (true, true), (false, false)] {

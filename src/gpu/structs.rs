@@ -17,7 +17,7 @@ pub struct Layer {
     pub pad: u32,
 }
 
-/// A batch: which samples, and their extent.
+/// A batch, or a micro-batch of it: which samples, and their extent.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 #[allow(missing_docs)]
@@ -38,6 +38,8 @@ pub struct Batch {
     pub flip: u32,
     pub least_side: u32,
     pub ring: u32,
+    pub offset: u32,
+    pub pad: [u32; 3],
 }
 
 /// What does not change during a run.

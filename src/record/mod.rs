@@ -8,4 +8,4 @@ mod sweep_report;
 pub use overlay::overlay;
 pub use report::report;
 pub use run_record::{RunRecord, varying};
-pub use sweep_report::{Finished, csv, markdown, picture};
+pub use sweep_report::{Finished, csv, curves, markdown, picture};

@@ -5,16 +5,18 @@ use std::fmt::Write as _;
 use plotters::prelude::*;
 use serde_json::Value;
 
-use crate::plot::{self, COLOURS, Drawn, INK, PALE};
-use crate::train::{Cell, Plot, Sweep};
+use crate::plot::{self, COLOURS, Drawn, INK, Line, PALE};
+use crate::train::{Cell, Curve, Metrics, Plot, Race, Sweep};
 use crate::{Error, Result};
 
-/// A finished cell and its `summary.json`.
+/// A finished cell, its `summary.json` and its `metrics.jsonl`.
 pub struct Finished {
     /// What it was.
     pub cell: Cell,
     /// What came of it.
     pub summary: Value,
+    /// How it went.
+    pub metrics: Vec<Metrics>,
 }
 
 /// Columns of both tables: heading, key of `summary.json`, factor.
@@ -105,7 +107,74 @@ pub fn markdown(sweep: &Sweep, cells: &[Finished]) -> String {
         }
         text.push('\n');
     }
+    if let Some(race) = &sweep.race {
+        text.push_str(&race_table(race, cells));
+    }
     text
+}
+
+/// (step, mean of `of`), for every step at which all of `group` were evaluated.
+fn mean_curve(group: &[&Finished], of: impl Fn(&Metrics) -> f64) -> Vec<(u32, f64)> {
+    let at = |run: &Finished, step: u32| run.metrics.iter().find(|m| m.step == step).map(&of);
+    let Some(first) = group.first() else { return Vec::new() };
+    let mean = |step: u32| {
+        let values: Option<Vec<f64>> = group.iter().map(|run| at(run, step)).collect();
+        values.map(|values| (step, mean_and_deviation(&values).0))
+    };
+    first.metrics.iter().filter_map(|m| mean(m.step)).filter(|point| point.1.is_finite()).collect()
+}
+
+/// One of the sweep's pictures over steps: the mean over seeds.
+pub fn curves(sweep: &Sweep, curve: &Curve, cells: &[Finished]) -> Result<Vec<u8>> {
+    let of = |m: &Metrics| serde_json::to_value(m).map_or(f64::NAN, |m| m[&curve.y].as_f64().unwrap_or(f64::NAN));
+    let named: Vec<(String, Vec<(u32, f64)>)> =
+        by_settings(cells, &[]).into_iter().map(|(said, group)| (name(&said), mean_curve(&group, of))).collect();
+    let mut lines = Vec::new();
+    for (i, (name, points)) in named.iter().enumerate() {
+        lines.push(Line { name, colour: COLOURS[i % COLOURS.len()], points: points.clone() });
+    }
+    plot::png(1000, 560, |canvas| plot::lines(canvas, &format!("{}: {}", sweep.title, curve.y), &lines))
+}
+
+/// A Markdown table: for every combination of the other settings, each racer's best accuracy, the steps that it took to the
+/// baseline's best, and how many times fewer these are.
+fn race_table(race: &Race, cells: &[Finished]) -> String {
+    let mut text = format!(
+        "\n| settings | {} | best held-out accuracy, % | at step | steps to {}'s best | times fewer |\n|---|---|---|---|---|---|\n",
+        race.setting, race.baseline
+    );
+    for (settings, group) in by_settings(cells, &[race.setting.as_str()]) {
+        let mut racers: Vec<(&str, Vec<&Finished>)> = Vec::new();
+        for run in group {
+            let value = run.cell.said(&race.setting).unwrap_or_default();
+            match racers.iter_mut().find(|(v, _)| *v == value) {
+                Some((_, runs)) => runs.push(run),
+                None => racers.push((value, vec![run])),
+            }
+        }
+        let curves: Vec<_> = racers.iter().map(|(value, runs)| (*value, mean_curve(runs, |m| m.accuracy))).collect();
+        let best = |curve: &[(u32, f64)]| {
+            curve.iter().copied().reduce(|best, point| if point.1 > best.1 { point } else { best })
+        };
+        let goal = curves.iter().find(|(value, _)| *value == race.baseline).and_then(|(_, curve)| best(curve));
+        for (value, curve) in &curves {
+            let Some((step, accuracy)) = best(curve) else { continue };
+            let reached = goal.and_then(|goal| curve.iter().find(|point| point.1 >= goal.1));
+            let (steps, fewer) = match (reached, goal) {
+                (Some(at), Some(goal)) => (at.0.to_string(), format!("{:.1}", f64::from(goal.0) / f64::from(at.0))),
+                _ => ("-".into(), "-".into()),
+            };
+            let said = name(&settings);
+            let _ = writeln!(text, "| {said} | {value} | {:.2} | {step} | {steps} | {fewer} |", accuracy * 100.0);
+        }
+    }
+    text
+}
+
+/// Settings as a legend names them.
+fn name(settings: &[(&str, &str)]) -> String {
+    let name: Vec<_> = settings.iter().map(|(key, value)| format!("{key} {value}")).collect();
+    name.join(", ")
 }
 
 /// One of the sweep's pictures: the mean over seeds of `y`, along the values of `x` at even distances, a curve for every
@@ -113,7 +182,11 @@ pub fn markdown(sweep: &Sweep, cells: &[Finished]) -> String {
 pub fn picture(sweep: &Sweep, plot: &Plot, cells: &[Finished]) -> Result<Vec<u8>> {
     let x_of = |finished: &Finished| plot.x.iter().find_map(|key| finished.cell.said(key)).map(str::to_string);
     let mut places: Vec<String> = cells.iter().filter_map(x_of).collect();
-    let number = |text: &String| text.parse::<f64>().unwrap_or(f64::INFINITY);
+    // By its leading number, if it has one: 0.3, or 4x500 before 10x500.
+    let number = |text: &String| {
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        text[..end].parse::<f64>().unwrap_or(f64::INFINITY)
+    };
     places.sort_by(|a, b| number(a).total_cmp(&number(b)).then_with(|| a.cmp(b)));
     places.dedup();
     let but: Vec<&str> = plot.x.iter().map(String::as_str).collect();
@@ -125,8 +198,7 @@ pub fn picture(sweep: &Sweep, plot: &Plot, cells: &[Finished]) -> Result<Vec<u8>
                 let values: Vec<f64> = here.map(|finished| value(finished, &plot.y)).collect();
                 (!values.is_empty()).then(|| (i as f64, mean_and_deviation(&values).0))
             });
-            let name: Vec<_> = settings.iter().map(|(key, value)| format!("{key} {value}")).collect();
-            (name.join(", "), points.collect::<Vec<_>>())
+            (name(&settings), points.collect::<Vec<_>>())
         })
         .filter(|(_, points)| !points.is_empty())
         .collect();
@@ -192,7 +264,13 @@ mod tests {
         let text = "title = \"t\"\n[[grid]]\nmethod = [\"hard-st\", \"gumbel-st\"]\nseed = [0, 1]\n";
         let sweep: Sweep = toml::from_str(text).unwrap();
         let cells = sweep.cells().unwrap().into_iter().zip(accuracies);
-        let cells = cells.map(|(cell, a)| Finished { cell, summary: serde_json::json!({ "test_accuracy": a }) });
+        let metrics =
+            |a: f64| (1..4).map(move |i| Metrics { step: i * 10, accuracy: a * f64::from(i), ..Metrics::default() });
+        let cells = cells.map(|(cell, a)| Finished {
+            cell,
+            summary: serde_json::json!({ "test_accuracy": a }),
+            metrics: metrics(*a).collect(),
+        });
         let cells = cells.collect();
         (sweep, cells)
     }
@@ -208,6 +286,18 @@ mod tests {
         let rows = String::from_utf8(csv(&cells).unwrap()).unwrap();
         assert!(rows.lines().nth(2).unwrap().starts_with("hard-st,1,"), "{rows}");
         assert_eq!(rows.lines().count(), 5);
+    }
+
+    #[test]
+    fn a_race_counts_steps_to_the_baselines_best() {
+        let (mut sweep, cells) = finished(&[0.1, 0.3, 0.5, 0.7]);
+        sweep.race = Some(Race { setting: "method".into(), baseline: "hard-st".into() });
+        let table = markdown(&sweep, &cells);
+        // The baseline's mean is 0.2, 0.4, 0.6 at steps 10, 20, 30; the other's 0.6, 1.2, 1.8.
+        assert!(table.contains("|  | hard-st | 60.00 | 30 | 30 | 1.0 |"), "{table}");
+        assert!(table.contains("|  | gumbel-st | 180.00 | 30 | 10 | 3.0 |"), "{table}");
+        let curve = Curve { file: "a.png".into(), y: "accuracy".into() };
+        assert!(image::load_from_memory(&curves(&sweep, &curve, &cells).unwrap()).is_ok());
     }
 
     #[test]

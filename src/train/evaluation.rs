@@ -1,9 +1,10 @@
 //! How well the network does on a split, read three ways.
 
+use super::memory_plan::{DataShape, Extents, MemoryPlan};
 use super::samples::Samples;
 use super::step::{PassMaker, SoftTables, Source};
 use super::trainer::Trainer;
-use super::workspace::{SoftBuffers, Workspace};
+use super::workspace::{BatchSize, SoftBuffers, Workspace};
 use crate::Result;
 use crate::data::Split;
 use crate::gpu::Pass;
@@ -59,16 +60,26 @@ struct Passes {
 /// Samples evaluated at once, at most; fewer where real activations of the widest layer would pass 64 MiB.
 const CHUNK: usize = 1024;
 
+/// How many of `samples` samples are evaluated at once where the widest plane has `widest` rows.
+pub(super) fn evaluated_at_once(widest: usize, samples: usize) -> u32 {
+    let chunk = (64 << 20) / (widest * 4) / 32 * 32;
+    chunk.clamp(32, CHUNK).min(samples.next_multiple_of(32)) as u32
+}
+
 impl Evaluator {
     /// Put `split` on the trainer's device.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) before anything is made, if a buffer would be larger than the device takes.
     pub fn new(trainer: &Trainer, split: &Split) -> Result<Self> {
         let (gpu, model, parameters) = (trainer.gpu(), trainer.model(), &trainer.parameters);
+        let shape = DataShape { image: model.image, outputs: model.classes.len(), samples: split.len() };
+        MemoryPlan::for_evaluation(trainer.settings(), &Extents::of(gpu, &model.encoder, shape)).fits()?;
         let samples = Samples::upload(gpu, split, model.image)?;
         let widest = model.layers.iter().map(|l| l.gates().max(l.inputs)).max().unwrap_or(1);
-        let chunk = (64 << 20) / (widest * 4) / 32 * 32;
-        let chunk = chunk.clamp(32, CHUNK).min(split.len().next_multiple_of(32)) as u32;
+        let chunk = evaluated_at_once(widest, split.len());
         let seed = trainer.settings().seed;
-        let workspace = Workspace::new(gpu, model, parameters, &samples, chunk, seed, None);
+        let workspace = Workspace::new(gpu, model, parameters, &samples, BatchSize::whole(chunk), seed, None);
         let judged = gpu.storage("judged", split.len() as u64 * 8);
         let chunks = samples.count.div_ceil(chunk);
         let all_votes = gpu.storage("all votes", u64::from(chunks) * workspace.votes.size());
@@ -79,7 +90,7 @@ impl Evaluator {
         let mut make = PassMaker::new(gpu, trainer.tuning);
         let mut packed = |noise| {
             let mut chunk = make.pick(&workspace, &source, &buffers.step, false);
-            chunk.push(make.encode(&workspace, &source));
+            chunk.push(make.encode(&workspace, &workspace.batch_uniform, &source));
             chunk.extend(make.forward_hard(parameters, &workspace));
             chunk.push(make.evaluate(&workspace, &buffers.training, &samples, &judged));
             Passes { noise, tables: Vec::new(), chunk }
@@ -88,7 +99,7 @@ impl Evaluator {
         let sampled = (!method.is_soft()).then(|| packed(method.is_noisy()));
         let mut real = |tables| {
             let mut chunk = make.pick(&workspace, &source, &buffers.step, false);
-            chunk.extend(make.activate(&workspace, &source, &soft, input));
+            chunk.extend(make.activate(&workspace, &workspace.batch_uniform, &source, &soft, input));
             chunk.extend(make.forward_soft(parameters, &workspace, &soft));
             chunk.push(make.evaluate(&workspace, &buffers.training, &samples, &judged));
             let tables = make.tabulate_soft(model, parameters, &workspace, buffers, &soft, tables);

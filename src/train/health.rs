@@ -14,6 +14,18 @@ impl Trainer<'_> {
         self.table_gradients(|entries| entries.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt())
     }
 
+    /// `[layers]`: the Euclidean norm of Adam's first moments of each layer's logits.
+    pub(super) fn first_moment_norms(&mut self) -> Result<Vec<f64>> {
+        self.finish()?;
+        let mut norms = Vec::new();
+        for (l, layer) in self.parameters.layers.iter().zip(&self.model().layers) {
+            let count = layer.gates() * layer.parametrization.logits(layer.arity);
+            let moments: Vec<[f32; 2]> = self.gpu().read(&l.moments, count)?;
+            norms.push(moments.iter().map(|m| f64::from(m[0]).powi(2)).sum::<f64>().sqrt());
+        }
+        Ok(norms)
+    }
+
     /// What each layer's table gradients are to `of`, first layer to last.
     fn table_gradients<T>(&self, of: impl Fn(&[f32]) -> T) -> Result<Vec<T>> {
         let layers = self.parameters.layers.iter();

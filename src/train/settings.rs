@@ -151,6 +151,8 @@ pub struct Settings {
     pub tau: f32,
     /// Samples a step.
     pub batch: u32,
+    /// Most samples of a micro-batch, whose table gradients are added up before the update; as many as fit if none.
+    pub micro_batch: Option<u32>,
     /// Steps.
     pub steps: u32,
     /// Adam's rate after the warm-up.
@@ -206,6 +208,7 @@ impl Preset {
             cage: Some(Cage::default()),
             tau: 10.0,
             batch: 128,
+            micro_batch: None,
             steps: 6000,
             lr: 0.1,
             schedule: Schedule::Cosine,
@@ -366,6 +369,10 @@ pub struct Overrides {
     /// Samples a step
     #[arg(long)]
     pub batch: Option<u32>,
+    /// Most samples whose activations and gradients are kept at once: a batch is cut into micro-batches of so many at most,
+    /// which saves memory and changes results by no more than rounding [default: as many as fit the adapter's buffers]
+    #[arg(long, value_name = "SAMPLES")]
+    pub micro_batch: Option<u32>,
     /// Training steps
     #[arg(long)]
     pub steps: Option<u32>,
@@ -463,6 +470,7 @@ impl Overrides {
             seed,
             eval_every,
         );
+        settings.micro_batch = self.micro_batch.or(settings.micro_batch);
         if self.patience.is_some() {
             settings.patience = self.patience;
             settings.select = Select::Best;
@@ -575,6 +583,7 @@ impl Settings {
             cage_scope: self.cage.map(|c| c.scope),
             tau: Some(self.tau),
             batch: Some(self.batch),
+            micro_batch: self.micro_batch,
             steps: Some(self.steps),
             lr: Some(self.lr),
             schedule: Some(self.schedule),
@@ -635,6 +644,9 @@ impl Settings {
         }
         if !(1..=65_536).contains(&self.batch) {
             return Err(Error::usage(format!("--batch takes 1 to 65,536 samples, not {}", self.batch)));
+        }
+        if let Some(most) = self.micro_batch.filter(|most| *most == 0 || !most.is_multiple_of(32)) {
+            return Err(Error::usage(format!("--micro-batch takes a multiple of 32 samples, not {most}")));
         }
         if self.steps == 0 || self.eval_every == 0 {
             return Err(Error::usage("--steps and --eval-every must be at least 1"));
@@ -710,7 +722,7 @@ impl Settings {
         }
         if self.gradients.is_sliced() {
             return Err(Error::usage(
-                "soft methods have real gradients, so --gradients f32 or bf16; integers go with --method hard-st or \
+                "soft methods have real gradients, so --gradients f32, bf16 or f16; integers go with --method hard-st or \
                  gumbel-st",
             ));
         }
@@ -791,6 +803,7 @@ mod tests {
             layers: vec![30, 20],
             seed: 9,
             patience: Some(4),
+            micro_batch: Some(64),
             ..Preset::Quick.settings()
         };
         let soft = Settings {

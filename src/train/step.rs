@@ -64,17 +64,21 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The pixels that encoding reads, as bindings 0 to 2 and 6 to 8; and whether they lie in shards.
-    fn pixels<'b>(&'b self, w: &'b Workspace) -> (Vec<(u32, &'b wgpu::Buffer)>, bool) {
+    /// The pixels that encoding `batch` reads, as bindings 0 to 2 and 6 to 8; and whether they lie in shards.
+    fn pixels<'b>(&'b self, w: &'b Workspace, batch: &'b wgpu::Buffer) -> (Vec<(u32, &'b wgpu::Buffer)>, bool) {
         match self.augmented {
-            Some(augmented) => (vec![(0, &w.batch_uniform), (1, &augmented.places), (2, &augmented.pixels)], false),
-            None => self.samples_as_they_are(w),
+            Some(augmented) => (vec![(0, batch), (1, &augmented.places), (2, &augmented.pixels)], false),
+            None => self.samples_as_they_are(w, batch),
         }
     }
 
-    fn samples_as_they_are<'b>(&'b self, w: &'b Workspace) -> (Vec<(u32, &'b wgpu::Buffer)>, bool) {
+    fn samples_as_they_are<'b>(
+        &'b self,
+        w: &'b Workspace,
+        batch: &'b wgpu::Buffer,
+    ) -> (Vec<(u32, &'b wgpu::Buffer)>, bool) {
         let [first, shards @ ..] = self.samples.pixels.as_slice() else { return (Vec::new(), false) };
-        let mut pixels = vec![(0, &w.batch_uniform), (1, &w.chosen), (2, first)];
+        let mut pixels = vec![(0, batch), (1, &w.chosen), (2, first)];
         pixels.extend((6..).zip(shards));
         (pixels, !shards.is_empty())
     }
@@ -107,39 +111,54 @@ impl<'a> PassMaker<'a> {
     pub fn pick(&mut self, w: &Workspace, source: &Source, step: &wgpu::Buffer, training: bool) -> Vec<Pass> {
         let select = Variant { training, ..Variant::of("select_batch") };
         let select_buffers = [(0, &w.batch_uniform), (1, step), (2, &w.chosen)];
-        let mut passes = vec![self.pass(select, "select_batch".into(), &select_buffers, [w.words.div_ceil(2), 1])];
+        let mut passes =
+            vec![self.pass(select, "select_batch".into(), &select_buffers, [w.batch.words.div_ceil(2), 1])];
         if let Some(augmented) = source.augmented {
-            let (pixels, shards) = source.samples_as_they_are(w);
+            let (pixels, shards) = source.samples_as_they_are(w, &w.batch_uniform);
             let mut buffers = [pixels, vec![(3, step), (4, &augmented.pixels)]].concat();
             buffers.extend(augmented.turns.iter().map(|turns| (5, turns)));
-            let groups = self.groups(source.samples.row_words * w.words * 32, 64, 32);
+            let groups = self.groups(source.samples.row_words * w.batch.words * 32, 64, 32);
             let variant = Variant { shards, warped: augmented.turns.is_some(), ..Variant::of("augment") };
             passes.push(self.pass(variant, "augment".into(), &buffers, groups));
         }
         passes
     }
 
-    /// Pixels of the batch to input bits: `encode`.
-    pub fn encode(&mut self, w: &Workspace, source: &Source) -> Pass {
-        self.encode_into(w, source, "encode", &w.bits)
+    /// Pixels of a micro-batch to input bits: `encode`.
+    pub fn encode(&mut self, w: &Workspace, batch: &wgpu::Buffer, source: &Source) -> Pass {
+        self.encode_into(w, batch, source, "encode", &w.bits)
     }
 
-    /// Pixels of the batch to input activations: the bits as zeros and ones, `encode` and `unpack_bits`, or pixels as they
-    /// are, `encode_soft`.
-    pub fn activate(&mut self, w: &Workspace, source: &Source, soft: &SoftBuffers, input: InputKind) -> Vec<Pass> {
+    /// Pixels of a micro-batch to input activations: the bits as zeros and ones, `encode` and `unpack_bits`, or pixels as
+    /// they are, `encode_soft`.
+    pub fn activate(
+        &mut self,
+        w: &Workspace,
+        batch: &wgpu::Buffer,
+        source: &Source,
+        soft: &SoftBuffers,
+        input: InputKind,
+    ) -> Vec<Pass> {
         match input {
-            InputKind::Soft => vec![self.encode_into(w, source, "encode_soft", &soft.inputs)],
+            InputKind::Soft => vec![self.encode_into(w, batch, source, "encode_soft", &soft.inputs)],
             InputKind::Bits => {
                 let groups = self.groups(w.batch.features * w.words, 64, 5);
                 let buffers = [(0, &w.layers[0].0), (1, &w.bits), (2, &soft.inputs)];
                 let unpack = self.pass(Variant::of("unpack_bits"), "unpack_bits".into(), &buffers, groups);
-                vec![self.encode(w, source), unpack]
+                vec![self.encode(w, batch, source), unpack]
             }
         }
     }
 
-    fn encode_into(&mut self, w: &Workspace, source: &Source, kernel: &'static str, to: &wgpu::Buffer) -> Pass {
-        let (pixels, shards) = source.pixels(w);
+    fn encode_into(
+        &mut self,
+        w: &Workspace,
+        batch: &wgpu::Buffer,
+        source: &Source,
+        kernel: &'static str,
+        to: &wgpu::Buffer,
+    ) -> Pass {
+        let (pixels, shards) = source.pixels(w, batch);
         let buffers = [pixels, vec![(3, &source.encoder.offsets), (4, &source.encoder.features), (5, to)]].concat();
         let turns = 33 + 33 * source.encoder.most_features;
         let groups = self.groups(source.samples.row_words * w.words, 64, turns);
@@ -238,10 +257,11 @@ impl<'a> PassMaker<'a> {
         passes
     }
 
-    /// Votes to the loss and its gradient a class.
+    /// Votes of a micro-batch to the loss and its gradient a class.
     pub fn loss(
         &mut self,
         w: &Workspace,
+        batch: &wgpu::Buffer,
         g: &Gradients,
         samples: &Samples,
         s: &StepBuffers,
@@ -250,7 +270,7 @@ impl<'a> PassMaker<'a> {
         let gradients = if settings.gradients.is_sliced() { GradientFormat::F32 } else { settings.gradients };
         let variant = Variant { gradients, ..Variant::of("loss") };
         let buffers = [
-            (0, &w.batch_uniform),
+            (0, batch),
             (1, &s.training),
             (2, &s.step),
             (3, &w.votes),
@@ -262,14 +282,22 @@ impl<'a> PassMaker<'a> {
         self.pass(variant, "loss".into(), &buffers, [1, 1])
     }
 
-    /// Class gradients to bit-sliced integers.
-    pub fn slice_gradients(&mut self, w: &Workspace, g: &Gradients, s: &StepBuffers, settings: &Settings) -> Pass {
+    /// Class gradients of a micro-batch to bit-sliced integers.
+    pub fn slice_gradients(
+        &mut self,
+        w: &Workspace,
+        batch: &wgpu::Buffer,
+        g: &Gradients,
+        s: &StepBuffers,
+        settings: &Settings,
+    ) -> Pass {
         let variant = Variant { gradients: settings.gradients, ..Variant::of("slice_gradients") };
-        let buffers = [(0, &w.batch_uniform), (1, &s.training), (2, &s.step), (3, &g.classes), (4, &g.sliced_classes)];
+        let buffers = [(0, batch), (1, &s.training), (2, &s.step), (3, &g.classes), (4, &g.sliced_classes)];
         self.pass(variant, "slice_gradients".into(), &buffers, [(w.batch.classes * w.words).div_ceil(64), 1])
     }
 
-    /// Class gradients to table gradients: a `backward_hard` or `backward_sliced` a layer, last to first.
+    /// Class gradients to table gradients: a `backward_hard` or `backward_sliced` a layer, last to first. Those of a step's
+    /// earlier micro-batches are kept where `added`.
     pub fn backward(
         &mut self,
         p: &Parameters,
@@ -277,6 +305,7 @@ impl<'a> PassMaker<'a> {
         g: &Gradients,
         s: &StepBuffers,
         settings: &Settings,
+        added: bool,
     ) -> Result<Vec<Pass>> {
         let last = p.layers.len() - 1;
         let sliced = settings.gradients.is_sliced();
@@ -284,7 +313,7 @@ impl<'a> PassMaker<'a> {
         let mut passes = Vec::new();
         for (i, l) in p.layers.iter().enumerate().rev() {
             let keep = i < last && i > 0;
-            let variant = self.backward_variant(kernel, p, w, i, keep, settings);
+            let variant = Variant { keep, added, ..self.backward_variant(kernel, p, w, i, settings) };
             let inputs = if i == 0 { &w.bits } else { &w.outputs[i - 1] };
             let classes = if sliced { &g.sliced_classes } else { &g.classes };
             let source = if i + 1 >= last { classes } else { &g.planes[(i + 1) % 2] };
@@ -313,10 +342,11 @@ impl<'a> PassMaker<'a> {
         g: &Gradients,
         soft: &SoftBuffers,
         settings: &Settings,
+        added: bool,
     ) -> Result<Vec<Pass>> {
         let mut passes = Vec::new();
         for (i, l) in p.layers.iter().enumerate().rev() {
-            let variant = self.backward_variant("backward_soft", p, w, i, i > 0, settings);
+            let variant = Variant { keep: i > 0, added, ..self.backward_variant("backward_soft", p, w, i, settings) };
             let inputs = if i == 0 { &soft.inputs } else { &soft.outputs[i - 1] };
             let source = if variant.consumers { &g.planes[(i + 1) % 2] } else { &g.classes };
             let mut buffers =
@@ -338,7 +368,6 @@ impl<'a> PassMaker<'a> {
         p: &Parameters,
         w: &Workspace,
         i: usize,
-        keep: bool,
         settings: &Settings,
     ) -> Variant {
         let Tuning { span, most_lanes, .. } = self.tuning;
@@ -352,10 +381,10 @@ impl<'a> PassMaker<'a> {
             // Shared sums must fit the 16 KiB of workgroup memory that every device has.
             workgroup: self.tuning.workgroup.min(4096 >> arity).max(lanes),
             lanes,
+            subgroups: self.tuning.subgroups && lanes > 1,
             span,
             consumers: i < last,
             consumer_class: kernel != "backward_soft" && i + 1 == last,
-            keep,
             ..Variant::of(kernel)
         }
     }

@@ -19,9 +19,35 @@ pub struct Sweep {
     pub base: toml::Table,
     /// Settings of some cells; where a value is a list, there is a cell for each of its items, with each of the others'.
     pub grid: Vec<toml::Table>,
-    /// Pictures to draw.
+    /// Pictures of what runs came to.
     #[serde(default)]
     pub plot: Vec<Plot>,
+    /// Pictures of how runs went, over their steps.
+    #[serde(default)]
+    pub curve: Vec<Curve>,
+    /// Which settings are sooner as good as a baseline.
+    pub race: Option<Race>,
+}
+
+/// One picture over steps: a curve for every cell's settings but the seed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Curve {
+    /// Its file, a PNG.
+    pub file: String,
+    /// The key of `metrics.jsonl` that is drawn.
+    pub y: String,
+}
+
+/// Counts the steps that cells need to be as accurate, held out, as cells with the baseline's value ever are, all else being
+/// equal.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Race {
+    /// The setting whose values race.
+    pub setting: String,
+    /// Its value that the others are measured by.
+    pub baseline: String,
 }
 
 /// One picture of a sweep: a curve for every cell's settings but `x` and the seed.

@@ -1,8 +1,10 @@
 //! The bytes that each pass of a step must move at least: every row that it reads, once, and every row that it writes.
 //!
 //! A kernel that reads a row twice moves more, unless a cache holds it. The backward pass may also move less: it does not
-//! read a gradient row that none of a lane's samples depends on. W is the number of 32-sample words of a batch.
+//! read a gradient row that none of a lane's samples depends on. A pass over a micro-batch that is not its step's first also
+//! reads the table gradients that it adds to, which is not counted.
 
+use super::workspace::BatchSize;
 use crate::gpu::shader::GradientFormat;
 use crate::gpu::structs;
 use crate::network::Model;
@@ -24,7 +26,8 @@ struct Layer {
 #[derive(Debug, Clone)]
 pub struct Traffic {
     layers: Vec<Layer>,
-    /// 32-sample words of a batch.
+    /// 32-sample words of a batch, and of a micro-batch.
+    whole: u64,
     words: u64,
     features: u64,
     /// u32 words of a sample's bytes.
@@ -59,8 +62,8 @@ impl Layer {
 }
 
 impl Traffic {
-    /// Of steps on batches like `batch`.
-    pub fn of(model: &Model, batch: &structs::Batch, gradients: GradientFormat) -> Self {
+    /// Of steps on batches like `batch`, taken as `size` says.
+    pub fn of(model: &Model, batch: &structs::Batch, size: BatchSize, gradients: GradientFormat) -> Self {
         let layer = |l: &crate::network::Layer| Layer {
             gates: l.gates() as u64,
             inputs: l.inputs as u64,
@@ -69,7 +72,8 @@ impl Traffic {
         };
         Traffic {
             layers: model.layers.iter().map(layer).collect(),
-            words: batch.words.into(),
+            whole: batch.words.into(),
+            words: size.words.into(),
             features: batch.features.into(),
             row_words: batch.row_words.into(),
             classes: batch.classes.into(),
@@ -89,11 +93,12 @@ impl Traffic {
         let class_gradients = if self.gradients.is_sliced() { reals } else { gradients };
         let samples = self.words * 32;
         let pixels = samples * self.row_words * WORD;
+        let whole = self.whole * 32;
         Some(match kernel {
             // Writes sample numbers.
-            "select_batch" => samples * WORD,
+            "select_batch" => whole * WORD,
             // Sample numbers and pixels in, pixels out.
-            "augment" => samples * WORD + 2 * pixels,
+            "augment" => whole * (WORD + 2 * self.row_words * WORD),
             // Sample numbers, pixels and the encoder's table in, bits or real activations out.
             "encode" | "encode_soft" => {
                 let table = (self.row_words + 1 + 2 * self.features) * WORD;
@@ -189,7 +194,7 @@ mod tests {
             layers,
         };
         let batch = structs::Batch { words: 2, row_words: 3, features: 10, classes: 3, ..bytemuck::Zeroable::zeroed() };
-        Traffic::of(&model, &batch, gradients)
+        Traffic::of(&model, &batch, BatchSize::whole(33), gradients)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::augmentation::Augmentation;
 use super::checkpoint::{State, Tensor};
-use super::memory_plan::{Extents, MemoryPlan};
+use super::memory_plan::{DataShape, Extents, MemoryPlan};
 use super::parameters::Parameters;
 use super::samples::{Samples, Stream};
 use super::settings::{Schedule, Settings};
@@ -37,10 +37,21 @@ pub struct Trainer<'a> {
     tabulate: [Vec<Pass>; 2],
     step: Vec<Pass>,
     traffic: Traffic,
+    pub(super) outputs: Outputs,
     submitted: u32,
     /// Steps recorded by [`Trainer::submit`], and the time that the host took for it.
     recorded: (u32, Duration),
     in_flight: VecDeque<wgpu::SubmissionIndex>,
+}
+
+/// Where a step leaves each layer's outputs.
+pub(super) struct Outputs {
+    /// `[layers]` rows of gates.
+    pub layers: Vec<wgpu::Buffer>,
+    /// 32-sample words of a row.
+    pub words: u32,
+    /// Whether they are real activations, not bits.
+    pub are_real: bool,
 }
 
 /// What the last steps were like.
@@ -118,7 +129,7 @@ impl<'a> Trainer<'a> {
     pub fn tuned(gpu: &'a Gpu, settings: &Settings, data: &Dataset, tuning: Tuning) -> Result<Self> {
         let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
         let encoder = encoder.without_rare(&data.train.pixels, data.image, settings.rare, settings.arity);
-        MemoryPlan::check(settings, &Extents::of(gpu, &encoder, data))?;
+        MemoryPlan::check(settings, &Extents::of(gpu, &encoder, DataShape::of(data)))?;
         let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
         let model = Model { table: data.table.clone(), ..drawn };
         Self::with_model(gpu, settings, model, &data.train, tuning)
@@ -141,7 +152,9 @@ impl<'a> Trainer<'a> {
         };
         let parameters = Parameters::upload(gpu, &model);
         let encoder = EncoderTable::upload(gpu, &model.encoder, samples.row_words);
-        let (batch, seed) = (settings.batch, settings.seed);
+        let shape = DataShape { image: model.image, outputs: model.classes.len(), samples: train.len() };
+        let plan = MemoryPlan::check(settings, &Extents::of(gpu, &model.encoder, shape))?;
+        let (batch, seed) = (plan.batch, settings.seed);
         let augmentation = Augmentation::of(settings);
         if augmentation.is_some() && model.table.is_some() {
             return Err(Error::usage(
@@ -174,6 +187,8 @@ impl<'a> Trainer<'a> {
             cages: cages(gpu, settings, &model, constants.choices),
         };
         let (method, scope) = (settings.method, settings.cage_scope());
+        let exchange = tuning.subgroups && tuning.most_lanes > 1 && gpu.shares_subgroups(tuning.most_lanes)?;
+        let tuning = Tuning { subgroups: exchange, ..tuning };
         let mut make = PassMaker::new(gpu, tuning);
         let mut tabulated = |noise, scope| make.tabulate(&model, &parameters, &workspace, &buffers, noise, scope);
         let sampled = if method.is_noisy() { tabulated(true, CageScope::Network) } else { Vec::new() };
@@ -186,25 +201,37 @@ impl<'a> Trainer<'a> {
         if let Some(soft) = &soft {
             let tables = SoftTables::Mixed { noise: method.is_noisy() };
             step.extend(make.tabulate_soft(&model, &parameters, &workspace, &buffers, soft, tables));
-            step.push(make.advance(&buffers, settings));
-            step.extend(make.activate(&workspace, &source, soft, settings.input_kind));
-            step.extend(make.forward_soft(&parameters, &workspace, soft));
-        } else {
-            step.push(make.encode(&workspace, &source));
-            step.push(make.advance(&buffers, settings));
-            step.extend(make.forward_hard(&parameters, &workspace));
         }
-        step.push(make.loss(&workspace, &gradients, samples, &buffers, settings));
-        if settings.gradients.is_sliced() {
-            step.push(make.slice_gradients(&workspace, &gradients, &buffers, settings));
+        step.push(make.advance(&buffers, settings));
+        for (n, batch) in workspace.micro_batches.iter().enumerate() {
+            let added = n > 0;
+            match &soft {
+                Some(soft) => {
+                    step.extend(make.activate(&workspace, batch, &source, soft, settings.input_kind));
+                    step.extend(make.forward_soft(&parameters, &workspace, soft));
+                }
+                None => {
+                    step.push(make.encode(&workspace, batch, &source));
+                    step.extend(make.forward_hard(&parameters, &workspace));
+                }
+            }
+            step.push(make.loss(&workspace, batch, &gradients, samples, &buffers, settings));
+            if settings.gradients.is_sliced() {
+                step.push(make.slice_gradients(&workspace, batch, &gradients, &buffers, settings));
+            }
+            step.extend(match &soft {
+                Some(soft) => make.backward_soft(&parameters, &workspace, &gradients, soft, settings, added)?,
+                None => make.backward(&parameters, &workspace, &gradients, &buffers, settings, added)?,
+            });
         }
-        step.extend(match &soft {
-            Some(soft) => make.backward_soft(&parameters, &workspace, &gradients, soft, settings)?,
-            None => make.backward(&parameters, &workspace, &gradients, &buffers, settings)?,
-        });
         step.extend(make.update(&model, &parameters, &workspace, &buffers, settings));
         gpu.check()?;
-        let traffic = Traffic::of(&model, &workspace.batch, settings.gradients);
+        let outputs = Outputs {
+            layers: soft.as_ref().map_or(&workspace.outputs, |soft| &soft.outputs).clone(),
+            words: workspace.words,
+            are_real: soft.is_some(),
+        };
+        let traffic = Traffic::of(&model, &workspace.batch, batch, settings.gradients);
         Ok(Trainer {
             gpu,
             settings: settings.clone(),
@@ -217,6 +244,7 @@ impl<'a> Trainer<'a> {
             tabulate,
             step,
             traffic,
+            outputs,
             submitted: 0,
             recorded: (0, Duration::ZERO),
             in_flight: VecDeque::new(),

@@ -13,6 +13,8 @@ pub struct Tuning {
     pub most_span_words: u32,
     /// Most lanes that share a gate in the backward pass.
     pub most_lanes: u32,
+    /// Whether these add up within a subgroup, where the device has subgroups and deals lanes to them in order.
+    pub subgroups: bool,
     /// Lanes that count a class together.
     pub vote_lanes: u32,
     /// Most workgroups a dispatch; kernels loop over what is left.
@@ -31,6 +33,7 @@ impl Tuning {
                 span: 32,
                 most_span_words: 2,
                 most_lanes: 1,
+                subgroups: true,
                 vote_lanes: 8,
                 most_workgroups: 16,
                 most_resident_bytes: 4 << 30,
@@ -41,6 +44,7 @@ impl Tuning {
                 span: 8,
                 most_span_words: 1,
                 most_lanes: 16,
+                subgroups: true,
                 vote_lanes: 64,
                 most_workgroups: 16_384,
                 most_resident_bytes: 4 << 30,

@@ -42,17 +42,47 @@ impl EncoderTable {
     }
 }
 
+/// How a batch is taken: at once, or as micro-batches one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchSize {
+    /// Samples of the batch.
+    pub samples: u32,
+    /// 32-sample words of a micro-batch; the last one's may lie partly past the batch.
+    pub words: u32,
+}
+
+impl BatchSize {
+    /// All samples at once.
+    pub fn whole(samples: u32) -> Self {
+        BatchSize { samples, words: samples.div_ceil(32) }
+    }
+
+    /// As few micro-batches of at most `most` samples (32 at least) as do, as even as can be.
+    pub fn in_micro_batches(samples: u32, most: u32) -> Self {
+        let words = samples.div_ceil(32);
+        let count = words.div_ceil((most / 32).max(1));
+        BatchSize { samples, words: words.div_ceil(count.max(1)) }
+    }
+
+    /// Where each micro-batch begins, in samples.
+    fn offsets(self) -> impl Iterator<Item = u32> {
+        (0..self.samples.max(1)).step_by(self.words.max(1) as usize * 32)
+    }
+}
+
 /// Buffers of one batch size: what is encoded, the packed bits of the hard path, votes.
 pub struct Workspace {
-    /// 32-sample words: ⌈batch / 32⌉.
+    /// 32-sample words of a micro-batch.
     pub words: u32,
-    /// The batch's extent and place.
+    /// The whole batch's extent and place.
     pub batch: structs::Batch,
     /// `batch` as a uniform.
     pub batch_uniform: wgpu::Buffer,
+    /// Each micro-batch as a uniform; `batch_uniform` itself where the batch is taken at once.
+    pub micro_batches: Vec<wgpu::Buffer>,
     /// Each layer's extents as uniforms, and on the host.
     pub layers: Vec<(wgpu::Buffer, structs::Layer)>,
-    /// `[words · 32]` u32 sample numbers.
+    /// `[words of the batch · 32]` u32 sample numbers.
     pub chosen: wgpu::Buffer,
     /// `[features][words]` u32 input bits.
     pub bits: wgpu::Buffer,
@@ -64,9 +94,9 @@ pub struct Workspace {
 
 /// What augmentation needs: the batch's images, moved, and their places in order.
 pub struct Augmented {
-    /// `[words · 32][row_words]` u32.
+    /// `[words of the batch · 32][row_words]` u32.
     pub pixels: wgpu::Buffer,
-    /// `[words · 32]` u32: 0, 1, 2, …
+    /// `[words of the batch · 32]` u32: 0, 1, 2, …
     pub places: wgpu::Buffer,
     /// [`Augmentation::turns_table`], where images are more than shifted.
     pub turns: Option<wgpu::Buffer>,
@@ -75,7 +105,7 @@ pub struct Augmented {
 impl Augmented {
     /// Make them for a workspace.
     pub fn new(gpu: &Gpu, w: &Workspace, how: &Augmentation) -> Self {
-        let places: Vec<u32> = (0..w.words * 32).collect();
+        let places: Vec<u32> = (0..w.batch.words * 32).collect();
         Augmented {
             pixels: gpu.storage("augmented pixels", places.len() as u64 * u64::from(w.batch.row_words) * 4),
             places: gpu.storage_of("places", &places),
@@ -137,24 +167,24 @@ pub struct Gradients {
 }
 
 impl Workspace {
-    /// Make buffers for batches of `size` samples of `samples`, whose images `augment` moves as `augmentation` says.
+    /// Make buffers for batches of `samples`, whose images `augment` moves as `augmentation` says.
     pub fn new(
         gpu: &Gpu,
         model: &Model,
         parameters: &Parameters,
         samples: &Samples,
-        size: u32,
+        size: BatchSize,
         seed: u64,
         augmentation: Option<&Augmentation>,
     ) -> Self {
-        let words = size.div_ceil(32);
+        let words = size.words;
         let features = model.encoder.features() as u32;
         let classes = model.classes.len() as u32;
         let [key0, key1] = crate::random::key(seed);
         let batch = structs::Batch {
             samples: samples.count,
-            size,
-            words,
+            size: size.samples,
+            words: size.samples.div_ceil(32),
             first: 0,
             row_words: samples.row_words,
             features,
@@ -168,6 +198,8 @@ impl Workspace {
             flip: augmentation.map_or(0, |how| u32::from(how.flip)),
             least_side: augmentation.map_or(0, |how| how.least_side),
             ring: samples.ring,
+            offset: 0,
+            pad: [0; 3],
         };
         let mut first_gate = 0;
         let layers = parameters.layers.iter().enumerate().map(|(i, layer)| {
@@ -185,12 +217,22 @@ impl Workspace {
             (gpu.uniform("layer", &shape), shape)
         });
         let bits = |features: u32| u64::from(features) * u64::from(words) * 4;
+        let batch_uniform = gpu.uniform("batch", &batch);
+        let micro_batch = |offset: u32| {
+            let samples = (size.samples - offset).min(words * 32);
+            gpu.uniform("micro-batch", &structs::Batch { size: samples, words, offset, ..batch })
+        };
+        let micro_batches = match size.offsets().collect::<Vec<_>>().as_slice() {
+            [_] => vec![batch_uniform.clone()],
+            offsets => offsets.iter().map(|&offset| micro_batch(offset)).collect(),
+        };
         Workspace {
             words,
             batch,
-            batch_uniform: gpu.uniform("batch", &batch),
+            batch_uniform,
+            micro_batches,
             layers: layers.collect(),
-            chosen: gpu.storage("chosen", u64::from(words) * 128),
+            chosen: gpu.storage("chosen", u64::from(batch.words) * 128),
             bits: gpu.storage("input bits", bits(features)),
             outputs: parameters.layers.iter().map(|l| gpu.storage("outputs", bits(l.gates))).collect(),
             votes: gpu.storage("votes", bits(classes) * 32),

@@ -29,8 +29,10 @@ impl<'a> Bench<'a> {
         Bench { gpu, kernels: Vec::new() }
     }
 
-    /// Submit one dispatch.
+    /// Submit one dispatch; lanes share through workgroup memory where the device does not let them do so in subgroups.
     pub fn run(&mut self, variant: Variant, buffers: &[(u32, &wgpu::Buffer)], grid: [u32; 2]) {
+        let subgroups = variant.subgroups && self.gpu.shares_subgroups(variant.lanes).unwrap();
+        let variant = Variant { subgroups, ..variant };
         let at = self.kernels.iter().position(|k| *k.variant() == variant).unwrap_or_else(|| {
             self.kernels.push(Kernel::new(self.gpu, variant));
             self.kernels.len() - 1
@@ -75,7 +77,42 @@ pub fn bf16(x: f32) -> f32 {
     f32::from_bits((bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff_0000)
 }
 
-/// `[rows][words · 32]` gradients as the kernels store them: chunks of 8 samples, in bf16 sample i beside i + 4; whole
+/// A gradient in f16, 2¹² times as large, within its range: 11 bits of precision.
+fn f16(x: f32) -> u32 {
+    let (sign, size) = (x.to_bits() >> 31 << 15, (f64::from(x.abs()) * 4096.0).min(65504.0));
+    let exponent = size.log2().floor().max(-14.0);
+    // 2^-14 and below are counted in 2^-24; from there on, 1,024 to 2,047 steps an exponent.
+    let steps = (size / 2f64.powf(exponent - 10.0)).round_ties_even() as u32;
+    let below = ((exponent as i32 + 14) as u32) << 10;
+    sign | (below + steps)
+}
+
+/// The gradient that [`f16`] made.
+fn from_f16(half: u32) -> f32 {
+    let (exponent, fraction) = ((half >> 10 & 31) as i32, f64::from(half & 1023));
+    let size = if exponent == 0 { fraction * 2f64.powi(-24) } else { (1024.0 + fraction) * 2f64.powi(exponent - 25) };
+    (if half >> 15 == 1 { -size } else { size } / 4096.0) as f32
+}
+
+/// What is kept of a gradient, as f32.
+pub fn kept(x: f32, format: GradientFormat) -> f32 {
+    match format {
+        GradientFormat::Bf16 => bf16(x),
+        GradientFormat::F16 => from_f16(f16(x)),
+        _ => x,
+    }
+}
+
+/// The relative error of what is kept of a gradient, or twice it where a device may round either way.
+pub fn kept_error(format: GradientFormat) -> f64 {
+    match format {
+        GradientFormat::Bf16 => 2f64.powi(-8),
+        GradientFormat::F16 => 2f64.powi(-10),
+        _ => 0.0,
+    }
+}
+
+/// `[rows][words · 32]` gradients as the kernels store them: chunks of 8 samples, in 16 bits sample i beside i + 4; whole
 /// numbers as `[rows][words][bits]` planes.
 pub fn store_gradients(rows: &[Vec<f32>], format: GradientFormat) -> Vec<u32> {
     let values = rows.iter().flatten().copied();
@@ -91,8 +128,9 @@ pub fn store_gradients(rows: &[Vec<f32>], format: GradientFormat) -> Vec<u32> {
     }
     match format {
         GradientFormat::F32 => values.map(f32::to_bits).collect(),
-        GradientFormat::Bf16 => {
-            let halves: Vec<u32> = values.map(|x| bf16(x).to_bits() >> 16).collect();
+        GradientFormat::Bf16 | GradientFormat::F16 => {
+            let half = |x: f32| if format == GradientFormat::F16 { f16(x) } else { bf16(x).to_bits() >> 16 };
+            let halves: Vec<u32> = values.map(half).collect();
             halves.chunks_exact(8).flat_map(|chunk| (0..4).map(|i| chunk[i] | chunk[i + 4] << 16)).collect()
         }
         sliced => unreachable!("{sliced:?} planes are bit-sliced"),
@@ -141,6 +179,11 @@ pub fn load_gradients(stored: &[u32], words: usize, format: GradientFormat) -> V
             .chunks_exact(4)
             .flat_map(|c| c.iter().map(|w| w << 16).chain(c.iter().map(|w| w & 0xffff_0000)).collect::<Vec<_>>())
             .map(f32::from_bits)
+            .collect(),
+        GradientFormat::F16 => stored
+            .chunks_exact(4)
+            .flat_map(|c| c.iter().map(|w| w & 0xffff).chain(c.iter().map(|w| w >> 16)).collect::<Vec<_>>())
+            .map(from_f16)
             .collect(),
         sliced => unreachable!("{sliced:?} planes are bit-sliced"),
     };
@@ -222,6 +265,8 @@ pub fn batch(samples: usize, size: usize, classes: usize) -> structs::Batch {
         flip: 0,
         least_side: 16_384,
         ring: 0,
+        offset: 0,
+        pad: [0; 3],
     }
 }
 
