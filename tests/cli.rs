@@ -76,8 +76,9 @@ fn a_run_leaves_a_folder_that_repeats_it_byte_for_byte() {
 #[test]
 fn depth_tells_of_every_layer_of_every_network() {
     let dir = tempfile::tempdir().unwrap();
-    let out = dir.path().to_str().unwrap();
-    let told = gatewright(&["depth", "--layers", "12x40", "--batch", "64", "--out", out, "--json"]);
+    let out = dir.path().join("new");
+    let folder = out.to_str().unwrap();
+    let told = gatewright(&["depth", "--layers", "12x40", "--batch", "64", "--out", folder, "--json"]);
     assert!(told.status.success(), "{}", complaint(&told));
     let networks: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
     let networks = networks.as_array().unwrap();
@@ -87,8 +88,8 @@ fn depth_tells_of_every_layer_of_every_network() {
         assert_eq!(layers.len(), 12);
         assert!(layers.iter().all(|layer| layer["logit_gradient_norm"].as_f64().is_some_and(|norm| norm > 0.0)));
     }
-    assert_eq!(std::fs::read_to_string(dir.path().join("depth.csv")).unwrap().lines().count(), 1 + 4 * 12);
-    assert!(image::open(dir.path().join("depth.png")).is_ok());
+    assert_eq!(std::fs::read_to_string(out.join("depth.csv")).unwrap().lines().count(), 1 + 4 * 12);
+    assert!(image::open(out.join("depth.png")).is_ok());
     let refused = gatewright(&["depth", "--parametrization", "op", "--parametrizations", "iwp"]);
     assert_eq!(refused.status.code(), Some(2));
 }

@@ -47,7 +47,10 @@ fn every_variant_translates_to_spirv_msl_and_hlsl() {
     for (i, variant) in Variant::all().iter().enumerate() {
         let (module, info) = validated(variant);
 
-        let words = spv::write_vec(&module, &info, &spv::Options::default(), None).unwrap();
+        // Subgroups came with Vulkan 1.1 and SPIR-V 1.3.
+        let lang_version = if variant.subgroups { (1, 3) } else { (1, 0) };
+        let options = spv::Options { lang_version, ..Default::default() };
+        let words = spv::write_vec(&module, &info, &options, None).unwrap();
         let file = folder.path().join(format!("{i}.spv"));
         std::fs::write(&file, bytemuck::cast_slice(&words)).unwrap();
         files.push((file, variant.source()));

@@ -70,7 +70,7 @@ pub fn run(args: Args) -> Result<()> {
         arity: args.arity,
         start: args.init.into(),
         cage: base.cage.filter(|_| !args.method.is_soft()),
-        gradients: args.gradients.unwrap_or(if args.method.is_soft() { GradientFormat::F32 } else { base.gradients }),
+        gradients: args.gradients.unwrap_or(if args.method.is_soft() { GradientFormat::Bf16 } else { base.gradients }),
         ..base
     };
     settings.check()?;

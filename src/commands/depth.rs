@@ -10,7 +10,7 @@ use crate::gpu::shader::GradientFormat;
 use crate::network::{Initialization, Parametrization, Start};
 use crate::plot::{self, COLOURS, Line};
 use crate::train::{Overrides, Passage, Settings, passages};
-use crate::{Result, files};
+use crate::{Error, Result, files};
 
 /// Show how signals and gradients come through the layers of fresh networks, by parametrization and initialization
 ///
@@ -113,6 +113,7 @@ fn write(out: &Path, networks: &[Network]) -> Result<()> {
             );
         }
     }
+    std::fs::create_dir_all(out).map_err(|e| Error::io("make", out, e))?;
     files::write_whole(&out.join("depth.csv"), csv.as_bytes())?;
     files::write_whole(&out.join("depth.png"), &picture(networks)?)?;
     eprintln!("wrote {} and depth.png", out.join("depth.csv").display());

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn samples_are_found_in_their_words() {
-        let row: Vec<u32> = (0..4).map(|i| i * 100 | (i + 4) * 100 << 16).collect();
+        let row: Vec<u32> = (0..4).map(|i| (i * 100) | (((i + 4) * 100) << 16)).collect();
         assert!((0..8).all(|s| (fraction(&row, s) * 65535.0).round() == s as f64 * 100.0));
         assert_eq!((bit(&[0, 2], 33), bit(&[0, 2], 32)), (1.0, 0.0));
     }

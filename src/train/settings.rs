@@ -400,7 +400,7 @@ pub struct Overrides {
     /// Adam's epsilon
     #[arg(long)]
     pub epsilon: Option<f32>,
-    /// How gradient planes are stored [default: int8, soft methods f32]
+    /// How gradient planes are stored [default: int8, soft methods bf16]
     #[arg(long, value_enum)]
     pub gradients: Option<GradientFormat>,
     /// Seed of everything random
@@ -488,7 +488,7 @@ impl Overrides {
             // What a preset says for hard methods; what the user says is kept, and refused by `check` if it cannot be.
             settings.cage = settings.cage.filter(|_| self.method.is_none());
             if self.gradients.is_none() && self.method.is_some() {
-                settings.gradients = GradientFormat::F32;
+                settings.gradients = GradientFormat::Bf16;
             }
         }
         self.apply_cage(settings)
@@ -778,7 +778,7 @@ mod tests {
     fn a_soft_method_goes_without_what_presets_say_for_hard_ones() {
         let soft = Overrides { method: Some(Method::SoftMix), temperature: Some(0.5), ..Default::default() };
         let settings = soft.resolve(None).unwrap();
-        assert_eq!((settings.cage, settings.gradients, settings.temperature), (None, GradientFormat::F32, 0.5));
+        assert_eq!((settings.cage, settings.gradients, settings.temperature), (None, GradientFormat::Bf16, 0.5));
         let with = |change: &dyn Fn(&mut Overrides)| {
             let mut flags = Overrides { method: Some(Method::SoftMix), ..Default::default() };
             change(&mut flags);

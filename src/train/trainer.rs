@@ -67,9 +67,9 @@ pub struct Progress {
     pub temperature: f32,
     /// The least and the greatest backward temperature of a layer or gate.
     pub temperature_range: [f32; 2],
-    /// Mean confidence of the selections, and its running mean.
+    /// Mean confidence of the last step's selections; of soft methods, which do not select, of the logits as they are now.
     pub confidence: f32,
-    /// Its running mean, which CAGE looks at.
+    /// Its running mean, which CAGE looks at; of soft methods the same number.
     pub confidence_mean: f32,
     /// Learning rate of the last step.
     pub learning_rate: f32,
@@ -193,7 +193,8 @@ impl<'a> Trainer<'a> {
         let mut tabulated = |noise, scope| make.tabulate(&model, &parameters, &workspace, &buffers, noise, scope);
         let sampled = if method.is_noisy() { tabulated(true, CageScope::Network) } else { Vec::new() };
         let tabulate = [tabulated(false, CageScope::Network), sampled];
-        let tabulate_step = tabulated(method.is_noisy(), scope);
+        // Soft steps need no hard tables, and no confidence, for CAGE does not go with them.
+        let tabulate_step = if method.is_soft() { Vec::new() } else { tabulated(method.is_noisy(), scope) };
         let source = Source { samples, encoder: &encoder, augmented: augmented.as_ref() };
         let mut step = make.pick(&workspace, &source, &buffers.step, true);
         step.extend(tabulate_step);
@@ -346,7 +347,11 @@ impl<'a> Trainer<'a> {
         self.finish()?;
         let state: Vec<structs::Step> = self.gpu.read(&self.buffers.step, 1)?;
         let history: Vec<[f32; 2]> = self.gpu.read(&self.buffers.history, HISTORY as usize)?;
-        let state = state[0];
+        let mut state = state[0];
+        if self.settings.method.is_soft() {
+            state.confidence = self.confidence()?;
+            state.confidence_mean = state.confidence;
+        }
         let first = since.max(state.step.saturating_sub(HISTORY));
         let steps: Vec<_> = (first..state.step).map(|s| (s, history[(s % HISTORY) as usize])).collect();
         if !state.confidence_mean.is_finite() || steps.iter().any(|(_, h)| !h[0].is_finite()) {
@@ -377,6 +382,16 @@ impl<'a> Trainer<'a> {
             confidence_mean: state.confidence_mean,
             learning_rate: state.learning_rate,
         })
+    }
+
+    /// Mean confidence of the selections as the logits are now.
+    fn confidence(&self) -> Result<f32> {
+        self.tabulate(false);
+        let partials: Vec<f32> =
+            self.gpu.read(&self.buffers.partials, self.model.layers.len() * MOST_PARTIALS as usize)?;
+        let selections: usize =
+            self.model.layers.iter().map(|l| l.gates() * l.parametrization.selections(l.arity)).sum();
+        Ok((partials.iter().map(|&c| f64::from(c)).sum::<f64>() / selections as f64) as f32)
     }
 
     /// Every buffer that a step changes and a later step, or a report of one, reads: name, buffer, bytes.
