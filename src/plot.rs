@@ -77,7 +77,10 @@ pub struct Line<'a> {
     pub points: Vec<(u32, f64)>,
 }
 
-/// Draw curves over steps into `area`.
+/// Evaluations up to which each is marked, so that one alone is seen.
+const MOST_MARKED: usize = 30;
+
+/// Draw curves over steps into `area`. One that a later one covers is drawn wider, so that both are seen.
 pub fn lines(area: &Canvas, title: &str, lines: &[Line]) -> Drawn {
     lines_over(area, title, lines, &|step| format!("{step} steps"))
 }
@@ -92,30 +95,33 @@ pub fn lines_over(area: &Canvas, title: &str, lines: &[Line], label: &dyn Fn(&u3
     // The legend has a fifth of the width to itself, so that it hides no curve's end.
     let width = last.saturating_add(last / 4);
     let mut chart = ChartBuilder::on(area)
-        .margin(12)
-        .margin_right(36)
-        .caption(title, text(17))
-        .x_label_area_size(26)
-        .y_label_area_size(52)
+        .margin(18)
+        .margin_right(54)
+        .caption(title, text(25))
+        .x_label_area_size(39)
+        .y_label_area_size(78)
         .build_cartesian_2d(0..width, low - margin..high + margin)?;
     chart
         .configure_mesh()
-        .label_style(text(13))
+        .label_style(text(19))
         .axis_style(INK)
         .light_line_style(TRANSPARENT)
         .bold_line_style(PALE)
         .x_label_formatter(&label)
         .draw()?;
-    for Line { name, colour, points } in lines {
-        let series = chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
+    for (i, Line { name, colour, points }) in lines.iter().enumerate() {
+        let width = if lines[i + 1..].iter().any(|later| later.points == *points) { 9 } else { 3 };
+        let mark = if points.len() <= MOST_MARKED { width / 2 + 3 } else { 0 };
+        let style = colour.filled().stroke_width(width);
+        let series = chart.draw_series(LineSeries::new(points.iter().copied(), style).point_size(mark))?;
         if !name.is_empty() {
-            let colour = *colour;
-            series.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+            series.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 27, y)], style));
         }
     }
     chart
         .configure_series_labels()
-        .label_font(text(13))
+        .legend_area_size(38)
+        .label_font(text(19))
         .background_style(WHITE.mix(0.8))
         .border_style(PALE)
         .position(SeriesLabelPosition::UpperRight)

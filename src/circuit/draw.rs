@@ -91,9 +91,10 @@ pub fn input_use(netlist: &Netlist) -> Result<Vec<u8>> {
             fill(canvas, (left, y), (18, 1), color)?;
         }
         frame(canvas, (left, top), (18, steps))?;
-        for (share, y) in [(0.0, top + steps), (0.5, top + steps / 2), (1.0, top)] {
-            let tick = format!("{:.0}", share * f64::from(most));
-            write(canvas, (left + 26, y), plot::text(17), (HPos::Left, VPos::Center), &tick)?;
+        let ticks = if most > 1 { vec![0, most / 2, most] } else { vec![0, most] };
+        for tick in ticks {
+            let y = top + steps - (f64::from(tick) / f64::from(most) * f64::from(steps)).round() as i32;
+            write(canvas, (left + 26, y), plot::text(17), (HPos::Left, VPos::Center), &tick.to_string())?;
         }
         Ok(())
     })

@@ -19,7 +19,7 @@ pub fn overlay(runs: &[RunRecord]) -> Result<Vec<u8>> {
         };
         runs.iter().enumerate().map(line).collect()
     };
-    plot::png(1000, 1080, |canvas| {
+    plot::png(1500, 1620, |canvas| {
         let panels = canvas.split_evenly((3, 1));
         plot::lines(&panels[0], "hard accuracy, held out, %", &lines(|m| m.accuracy * 100.0))?;
         plot::lines(&panels[1], "cross-entropy, held out", &lines(|m| m.loss))?;

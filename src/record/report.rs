@@ -103,14 +103,15 @@ fn facts(page: &mut String, run: &RunRecord) {
     page.push_str("</table>\n");
 }
 
-/// A table, row what a sample is, column what it is taken for; shaded by share of the row.
+/// A table, row what a sample is, column what it is taken for; shaded by share of the row, with a sentence that says so.
 fn confusion(model: &Model, test: &Split, predicted: &[usize]) -> String {
     let classes = &model.classes;
     let mut counts = vec![vec![0usize; classes.len()]; classes.len()];
     for (&label, &class) in test.labels.iter().zip(predicted) {
         counts[usize::from(label)][class] += 1;
     }
-    let mut table = "<table class=confusion>\n<tr><th>is \\ as</th>".to_string();
+    let mut table = "<p>A row is what samples are, a column what they are taken for.</p>\n".to_string();
+    table.push_str("<table class=confusion>\n<tr><th></th>");
     classes.iter().for_each(|class| table.push_str(&format!("<th>{}</th>", escaped(class))));
     table.push_str("<th>accuracy</th></tr>\n");
     for (is, row) in counts.iter().enumerate() {

@@ -9,7 +9,7 @@ type Curve<'a> = (String, Rgb, Box<dyn Fn(&Metrics) -> f64 + 'a>);
 
 /// Draw the metrics of a run of at least one evaluation.
 pub fn curves(metrics: &[Metrics]) -> Result<Vec<u8>> {
-    plot::png(900, 1240, |canvas| {
+    plot::png(1350, 1860, |canvas| {
         let panels = canvas.split_evenly((5, 1));
         let accuracy = [
             curve("hard, held out", BLUE, |m| m.accuracy * 100.0),
