@@ -1,4 +1,4 @@
-//! A checkpoint file: all that a run needs to go on exactly. The format is described in docs/CHECKPOINT_FORMAT.md.
+//! A checkpoint file: all that a run needs to go on exactly. The format is described in docs/CHECKPOINTS.md.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -205,6 +205,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::settings::Preset;
     use super::*;
 
@@ -265,5 +267,60 @@ mod tests {
         assert!(Checkpoint::from_bytes(&other.to_bytes().unwrap()).unwrap_err().contains("version is 9"));
         assert!(Checkpoint::from_bytes(b"PK\x03\x04").unwrap_err().contains("no checkpoint"));
         assert!(Checkpoint::from_bytes(b"GWCHE").unwrap_err().contains("torn"));
+    }
+
+    /// Any evaluation that a run may record: every number finite, down to the smallest.
+    fn any_metrics() -> impl Strategy<Value = Metrics> {
+        let real = || any::<f64>().prop_filter("finite", |x| x.is_finite());
+        let single = || any::<f32>().prop_filter("finite", |x| x.is_finite());
+        (any::<u32>(), real(), real(), single(), single(), proptest::collection::vec(real(), 0..4)).prop_map(
+            |(step, seconds, accuracy, temperature, confidence, gradient_norms)| Metrics {
+                step,
+                seconds,
+                accuracy,
+                temperature,
+                confidence,
+                gradient_norms,
+                ..Metrics::default()
+            },
+        )
+    }
+
+    /// Any state: tensors of any names, sizes and bytes, those of NaN among them.
+    fn any_checkpoint() -> impl Strategy<Value = Checkpoint> {
+        let words = proptest::collection::vec(any::<u32>(), 0..60);
+        let tensors = proptest::collection::btree_map("[a-z0-9.é\"\\\\]{1,12}", words, 0..6);
+        let metrics = proptest::collection::vec(any_metrics(), 0..4);
+        (any::<u32>(), "\\PC{0,20}", tensors, metrics).prop_map(|(step, adapter, tensors, metrics)| {
+            let tensors = tensors
+                .into_iter()
+                .map(|(name, words)| Tensor { name, bytes: words.iter().flat_map(|w| w.to_le_bytes()).collect() });
+            let (plain, state) = (checkpoint(), State { tensors: tensors.collect() });
+            Checkpoint { header: Header { step, adapter, metrics, ..plain.header }, state }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_state_is_read_as_written_and_refused_damaged(
+            written in any_checkpoint(),
+            at in any::<proptest::sample::Index>(),
+            bit in 0..8u32,
+        ) {
+            let bytes = written.to_bytes().unwrap();
+            let mut read = Checkpoint::from_bytes(&bytes).unwrap();
+            read.state.tensors.sort_by(|a, b| a.name.cmp(&b.name));
+            prop_assert_eq!(&read, &written);
+
+            let at = at.index(bytes.len());
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1u8 << bit;
+            for damaged in [&bytes[..at], &flipped] {
+                let told = Checkpoint::from_bytes(damaged).unwrap_err();
+                prop_assert!(told.starts_with("this ") && told.contains("checkpoint"), "{}", told);
+            }
+        }
     }
 }
