@@ -412,22 +412,23 @@ fn numbers_that_are_no_longer_finite_end_a_run_with_step_and_layer() {
     assert!(told.contains("of layer") && told.contains("--lr"), "{told}");
 }
 
-/// Takes the device away after the `at`-th evaluation, as a driver does, and hears what the run says.
-struct Thief<'a> {
+/// Does something to the device after the `at`-th evaluation, and hears what the run says.
+struct Saboteur<'a> {
     devices: &'a Mutex<Vec<wgpu::Device>>,
+    deed: fn(&wgpu::Device),
     at: Vec<usize>,
     evaluations: usize,
     warnings: Vec<String>,
 }
 
-impl Reporter for Thief<'_> {
+impl Reporter for Saboteur<'_> {
     fn begin(&mut self, _: &Beginning) {}
     fn estimate(&mut self, _: f64) {}
     fn step(&mut self, _: u32) {}
     fn evaluated(&mut self, _: &Metrics) {
         self.evaluations += 1;
         if self.at.contains(&self.evaluations) {
-            self.devices.lock().unwrap().last().unwrap().destroy();
+            (self.deed)(self.devices.lock().unwrap().last().unwrap());
         }
     }
     fn warn(&mut self, message: &str) {
@@ -435,26 +436,35 @@ impl Reporter for Thief<'_> {
     }
 }
 
-#[test]
-fn a_lost_device_is_replaced_as_often_as_allowed() {
-    let dir = tempfile::tempdir().unwrap();
+/// Train into `run`, `deed` being done after the evaluations `at`; how it ended, and its warnings.
+fn sabotaged(
+    run: PathBuf,
+    deed: fn(&wgpu::Device),
+    at: Vec<usize>,
+    retries: u32,
+) -> (gatewright::Result<serde_json::Value>, Vec<String>) {
     let devices = Mutex::new(Vec::new());
     let open = || {
         let gpu = Gpu::open(None)?;
         devices.lock().unwrap().push(gpu.device.clone());
         Ok(gpu)
     };
-    let train = |name: &str, at: Vec<usize>, retries: u32| {
-        let mut thief = Thief { devices: &devices, at, evaluations: 0, warnings: Vec::new() };
-        let options = Options {
-            place: Place::New(Some(dir.path().join(name))),
-            retry_lost_device: retries,
-            cadence: Cadence { checkpoint_steps: Some(10), ..Cadence::default() },
-            ..Options::default()
-        };
-        let ended = gatewright::train::run(&open, &toy_settings(), toy(), &options, &mut thief);
-        (ended, thief.warnings)
+    let mut saboteur = Saboteur { devices: &devices, deed, at, evaluations: 0, warnings: Vec::new() };
+    let options = Options {
+        place: Place::New(Some(run)),
+        retry_lost_device: retries,
+        cadence: Cadence { checkpoint_steps: Some(10), ..Cadence::default() },
+        ..Options::default()
     };
+    let ended = gatewright::train::run(&open, &toy_settings(), toy(), &options, &mut saboteur);
+    (ended, saboteur.warnings)
+}
+
+#[test]
+fn a_lost_device_is_replaced_as_often_as_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    // A driver's loss and this one are told by the same callback.
+    let train = |name: &str, at, retries| sabotaged(dir.path().join(name), wgpu::Device::destroy, at, retries);
     train("whole", vec![], 0).0.unwrap();
     let (ended, warnings) = train("robbed", vec![1, 3], 2);
     ended.unwrap();
@@ -468,4 +478,54 @@ fn a_lost_device_is_replaced_as_often_as_allowed() {
     assert!(matches!(error, Error::DeviceLost(_)), "{error}");
     assert!(error.to_string().contains("the last checkpoint is"), "{error}");
     assert_eq!(error.exit_code(), 1);
+}
+
+#[test]
+fn a_refused_command_ends_a_run_in_one_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let deed = |device: &wgpu::Device| {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::MAP_WRITE;
+        device.create_buffer(&wgpu::BufferDescriptor { label: None, size: 16, usage, mapped_at_creation: false });
+    };
+    let run = dir.path().join("run");
+    let (ended, _) = sabotaged(run.clone(), deed, vec![2], 1);
+    let error = ended.unwrap_err();
+    assert!(matches!(error, Error::Gpu(_)), "a new device would not help: {error}");
+    assert_eq!(error.exit_code(), 1);
+    let told = error.to_string();
+    assert!(told.starts_with("the GPU refused a command (In Device::create_buffer: "), "{told}");
+    assert!(!told.contains('\n'), "{told}");
+    assert!(told.ends_with(&format!("; the last checkpoint is {}", checkpoints(&run).last().unwrap().display())));
+}
+
+/// On a software GPU, whose memory a limit on the address space limits: in a process of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_that_runs_out_ends_a_run_in_one_sentence() {
+    const LIMITED: &str = "GATEWRIGHT_TEST_LIMITED";
+    if !Gpu::open(None).unwrap().adapter.is_software() {
+        println!("skipped: the memory of a real GPU cannot be limited");
+        return;
+    }
+    if std::env::var_os(LIMITED).is_none() {
+        let test = std::env::current_exe().unwrap();
+        let name = "memory_that_runs_out_ends_a_run_in_one_sentence";
+        let limited = format!("ulimit -v 25165824; exec '{}' --exact {name} --nocapture", test.display());
+        assert_done(&Command::new("sh").args(["-c", &limited]).env(LIMITED, "24 GiB").output().unwrap());
+        return;
+    }
+    let deed = |device: &wgpu::Device| {
+        let usage = wgpu::BufferUsages::STORAGE;
+        let gibibyte = wgpu::BufferDescriptor { label: None, size: 1 << 30, usage, mapped_at_creation: false };
+        (0..24).for_each(|_| std::mem::forget(device.create_buffer(&gibibyte)));
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let (ended, _) = sabotaged(run.clone(), deed, vec![2], 1);
+    let error = ended.unwrap_err();
+    assert!(matches!(error, Error::Gpu(_)), "{error}");
+    assert_eq!(error.exit_code(), 1);
+    let told = error.to_string();
+    assert!(told.starts_with("the GPU is out of memory; use a smaller --batch or fewer gates"), "{told}");
+    assert!(told.ends_with(&format!("; the last checkpoint is {}", checkpoints(&run).last().unwrap().display())));
 }

@@ -1,6 +1,7 @@
 //! Adapters, the chosen device, and what can go wrong with it.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -132,6 +133,34 @@ impl Trouble {
     }
 }
 
+/// Memory that ran out, `wanted` for something.
+fn out_of_memory(wanted: &str) -> Error {
+    Error::Gpu(format!(
+        "the GPU is out of memory{wanted}; use a smaller --batch or fewer gates, or close what else uses its memory"
+    ))
+}
+
+/// A device that went away; wgpu gives a device up too where there is no memory for a write to it.
+fn loss(message: &str) -> Error {
+    if message.starts_with("Out of memory") {
+        return out_of_memory("");
+    }
+    let message = message.trim().trim_end_matches('.');
+    let reason = if message.is_empty() { String::new() } else { format!(" ({message})") };
+    Error::DeviceLost(format!("the GPU was lost{reason}; check its driver and start again"))
+}
+
+/// A command that wgpu's validation refused; wgpu tells it as a tree of lines.
+fn refused(tree: &str) -> Error {
+    let is_told = |line: &&str| !["", "Validation Error", "Caused by:"].contains(line);
+    let told: Vec<_> = tree.lines().map(|line| line.trim().trim_end_matches('.')).filter(is_told).collect();
+    Error::Gpu(format!(
+        "the GPU refused a command ({}); this is a mistake of gatewright or of the driver, please report it with the \
+         output of `gatewright devices`",
+        told.join(": ")
+    ))
+}
+
 /// How long the host waits for a submission before it holds the device for lost. Submissions are made to last 50 ms.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -187,25 +216,23 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
-            .map_err(|e| Error::Gpu(format!("cannot open {}: {e}", adapter.get_info().name)))?;
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).map_err(|e| {
+            let (name, reason) = (adapter.get_info().name, e.to_string());
+            Error::Gpu(format!(
+                "cannot open {name} ({}); close what else uses it, or choose another by --adapter",
+                reason.trim_end_matches('.')
+            ))
+        })?;
         let trouble = Trouble::default();
         let errors = trouble.clone();
         device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
-            errors.note(Error::Gpu(match e {
-                wgpu::Error::OutOfMemory { .. } => {
-                    "the GPU is out of memory; use a smaller --batch or fewer gates".to_string()
-                }
-                e => format!("the GPU refused a command: {e}"),
-            }));
+            errors.note(match e {
+                wgpu::Error::OutOfMemory { .. } => out_of_memory(""),
+                e => refused(&e.to_string()),
+            });
         }));
         let losses = trouble.clone();
-        device.set_device_lost_callback(move |_, message| {
-            let message = message.trim().trim_end_matches('.');
-            losses.note_loss(Error::DeviceLost(format!(
-                "the GPU was lost ({message}); check its driver and start again"
-            )));
-        });
+        device.set_device_lost_callback(move |_, message| losses.note_loss(loss(&message)));
         let adapter = AdapterSummary::of(adapter);
         Ok(Gpu { device, queue, adapter, allocated: Default::default(), trouble, checked: plain })
     }
@@ -225,20 +252,36 @@ impl Gpu {
         unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     }
 
-    /// A buffer of `bytes`, zeroed.
+    /// Make a buffer; where there is no memory for it, [`Gpu::check`] tells.
+    fn make(&self, descriptor: &wgpu::BufferDescriptor) -> wgpu::Buffer {
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = self.device.create_buffer(descriptor);
+        if pollster::block_on(scope.pop()).is_some() {
+            let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+            self.trouble.note(out_of_memory(&format!(
+                " where {} MiB were wanted for {:?} beside the {} MiB that this program has",
+                mib(descriptor.size),
+                descriptor.label.unwrap_or("a buffer"),
+                mib(self.allocated_bytes())
+            )));
+        }
+        buffer
+    }
+
+    /// A buffer of `bytes`, zeroed. What goes wrong is told by [`Gpu::check`].
     pub fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         let size = bytes.next_multiple_of(16).max(16);
-        let mut allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, total) = allocated.entry(label.to_string()).or_insert((0, 0));
-        *count += 1;
-        *total += size;
-        drop(allocated);
-        self.device.create_buffer(&wgpu::BufferDescriptor {
+        let buffer = self.make(&wgpu::BufferDescriptor {
             label: Some(label),
             size,
             usage: usage | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
             mapped_at_creation: false,
-        })
+        });
+        let mut allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
+        let (count, total) = allocated.entry(label.to_string()).or_insert((0, 0));
+        *count += 1;
+        *total += size;
+        buffer
     }
 
     /// A storage buffer of `bytes`, zeroed.
@@ -300,7 +343,7 @@ impl Gpu {
         if bytes == 0 {
             return Ok(Vec::new());
         }
-        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+        let staging = self.make(&wgpu::BufferDescriptor {
             label: Some("read-back"),
             size: bytes,
             usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
@@ -330,16 +373,41 @@ impl Gpu {
     }
 
     /// Wait for a submission, or for all.
+    ///
+    /// # Errors
+    /// The first error that the driver has reported; [`Error::DeviceLost`] if it does not answer.
     pub fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let polled = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) });
+        let until = wgpu::PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) };
+        // Where a device is lost while it is waited for, wgpu panics, after it has called back.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(until)));
         self.check()?;
         match polled {
-            Ok(_) => Ok(()),
-            Err(wgpu::PollError::Timeout) => Err(Error::DeviceLost(format!(
-                "the GPU has not answered for {} minutes; check its driver and start again",
-                PATIENCE.as_secs() / 60
-            ))),
-            Err(e) => Err(Error::Gpu(format!("waiting for the GPU failed: {e}"))),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(wgpu::PollError::Timeout)) => {
+                // Closing the queue would wait once more, and without end.
+                std::mem::forget(self.queue.clone());
+                Err(Error::DeviceLost(format!(
+                    "the GPU has not answered for {} minutes; check its driver and start again",
+                    PATIENCE.as_secs() / 60
+                )))
+            }
+            Ok(Err(e)) => Err(Error::Gpu(format!("waiting for the GPU failed: {e}"))),
+            Err(_) => Err(loss("")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_one_sentence() {
+        let tree = "Validation Error\n\nCaused by:\n  In Queue::write_buffer\n    Copy would end up overrunning.\n\n";
+        let told = refused(tree).to_string();
+        assert!(told.contains("(In Queue::write_buffer: Copy would end up overrunning); this is"), "{told}");
+        assert!(loss("Device is lost").to_string().contains("the GPU was lost (Device is lost); check"));
+        assert!(loss("").to_string().contains("the GPU was lost; check"));
+        assert!(matches!(loss("Out of memory"), Error::Gpu(_)));
     }
 }
