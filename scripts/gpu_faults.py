@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Make the GPU's driver fail under real runs, and check that each ends in one sentence and can be gone on with.
+
+    apt-get install libvulkan-dev
+    cargo build --release && scripts/gpu_faults.py [--program PATH]
+
+A Vulkan layer, scripts/fault_layer.c, stands between the program and a sound driver. Needs a C compiler.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+PROGRAM = HERE.parent / "target/release/gatewright"
+RUN = "--layers 3x1000 --batch 64 --steps 600 --eval-every 100 --checkpoint-steps 50".split()
+LAYER = "VK_LAYER_GATEWRIGHT_faults"
+LOST = "the GPU was lost"
+NO_MEMORY = "the GPU is out of memory"
+# The fault, the words that the sentence must hold, and whether a new device can go on from there.
+FAULTS = [
+    ("memory:1", "cannot open", False),
+    ("memory:2", NO_MEMORY, False),
+    ("submit:1", LOST, True),
+    ("submit:40", LOST, True),
+    ("submit:200", LOST, True),
+    ("wait:1", LOST, True),
+    ("wait:60", LOST, True),
+    ("hang:1", "the GPU has not answered for 10 minutes", True),
+    ("hang:60", "the GPU has not answered for 10 minutes", True),
+]
+
+
+def check(condition, complaint):
+    if not condition:
+        sys.exit(f"FAILED: {complaint}")
+
+
+def build_layer(folder):
+    """Compile the layer; returns the environment that puts it before the driver."""
+    library = folder / "libfaults.so"
+    # Never unloaded, for it must remember over devices that it has failed.
+    command = ["cc", "-shared", "-fPIC", "-O1", "-Wl,-z,nodelete", "-o", library, HERE / "fault_layer.c"]
+    subprocess.run(command, check=True)
+    layer = {
+        "name": LAYER,
+        "type": "GLOBAL",
+        "library_path": str(library),
+        "api_version": "1.3.0",
+        "implementation_version": "1",
+        "description": "A driver that fails",
+    }
+    manifest = {"file_format_version": "1.1.2", "layer": layer}
+    (folder / "faults.json").write_text(json.dumps(manifest))
+    return {**os.environ, "VK_LAYER_PATH": str(folder), "VK_INSTANCE_LAYERS": LAYER}
+
+
+def train(folder, env, *more, resume=False):
+    start = ["--resume", folder] if resume else [*RUN, "--out", folder]
+    command = [PROGRAM, "train", *start, *more]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+
+
+def check_told(fault, done, words, folder):
+    """Exit code 1, one sentence, no panic, and the newest checkpoint's path where there is one."""
+    check(done.returncode == 1, f"{fault}: exit code {done.returncode}\n{done.stderr}")
+    check("panicked" not in done.stderr, f"{fault}: a panic\n{done.stderr}")
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    check(len(errors) == 1 and words in errors[0], f"{fault}: {errors}\n{done.stderr}")
+    check(done.stderr.rstrip().endswith(errors[0]), f"{fault}: more than a sentence\n{done.stderr}")
+    checkpoints = sorted((folder / "checkpoints").glob("*")) if folder.exists() else []
+    if checkpoints:
+        check(str(checkpoints[-1]) in errors[0], f"{fault}: {checkpoints[-1]} is not told of in {errors[0]}")
+    print(f"{fault}: {errors[0]}")
+
+
+def main():
+    global PROGRAM
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--program", type=pathlib.Path, default=PROGRAM)
+    PROGRAM = arguments.parse_args().program.resolve()
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        env = build_layer(work)
+        whole = work / "whole"
+        done = train(whole, env)
+        check(done.returncode == 0, done.stderr)
+        model = (whole / "model.safetensors").read_bytes()
+        for fault, words, can_retry in FAULTS:
+            failing = {**env, "GATEWRIGHT_FAULT": fault}
+            folder = work / fault.replace(":", "-")
+            check_told(fault, train(folder, failing), words, folder)
+            done = train(folder, env, resume=(folder / "config.toml").exists())
+            check(done.returncode == 0, f"{fault}: cannot go on\n{done.stderr}")
+            check((folder / "model.safetensors").read_bytes() == model, f"{fault}: another model")
+            if can_retry:
+                again = work / f"{folder.name}-again"
+                done = train(again, failing, "--retry-lost-device", "1")
+                check(done.returncode == 0 and "panicked" not in done.stderr, f"{fault}: no retry\n{done.stderr}")
+                check((again / "model.safetensors").read_bytes() == model, f"{fault}: another model after a retry")
+    print("every fault was told in a sentence, and every run ended in the same bytes")
+
+
+main()
