@@ -485,7 +485,8 @@ fn a_refused_command_ends_a_run_in_one_sentence() {
     let dir = tempfile::tempdir().unwrap();
     let deed = |device: &wgpu::Device| {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::MAP_WRITE;
-        device.create_buffer(&wgpu::BufferDescriptor { label: None, size: 16, usage, mapped_at_creation: false });
+        let refused = wgpu::BufferDescriptor { label: None, size: 16, usage, mapped_at_creation: false };
+        drop(device.create_buffer(&refused));
     };
     let run = dir.path().join("run");
     let (ended, _) = sabotaged(run.clone(), deed, vec![2], 1);
