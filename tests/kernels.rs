@@ -825,7 +825,10 @@ fn group_sum_counts_each_class() {
                 let soft: Vec<Vec<f64>> = random_fractions(count, words * 32, &mut rng);
                 let stored = gpu.storage_of("outputs", &store_activations(&soft, words));
                 let buffers = [(0, &layer), (1, &stored), (2, &votes)];
-                bench.run(Variant::of("group_sum_soft"), &buffers, [[1, 2, 50][i % 3], 1]);
+                let lanes = [1, 4, 32][(i + size) % 3];
+                let workgroup = if lanes > 1 { lanes } else { 64 };
+                let variant = Variant { lanes, workgroup, ..Variant::of("group_sum_soft") };
+                bench.run(variant, &buffers, [[1, 2, 50][i % 3], 1]);
                 let real: Vec<f32> = bench.read(&votes, classes * words * 32);
 
                 for (s, sample) in transposed(&outputs).iter().enumerate() {

@@ -592,6 +592,25 @@ fn long_loops_are_not_cut_short() {
 }
 
 #[test]
+fn classes_of_more_gates_than_a_lane_may_turn_are_counted_whole() {
+    let train = noise(40, 40, 2, 5);
+    for gpu in &devices() {
+        let settings = small(&[1000, 140_000], 32);
+        let mut trainer = Trainer::new(gpu, &settings, &dataset(row(40), 2, train.clone())).unwrap();
+        trainer.submit(1).unwrap();
+        let evaluator = Evaluator::new(&trainer, &train).unwrap();
+        let hard = evaluator.run(&mut trainer, Mode::Hard).unwrap();
+        let soft = evaluator.run(&mut trainer, Mode::SelectedSoft).unwrap();
+        assert_eq!(hard, soft);
+        let model = trainer.download().unwrap();
+        for (pixels, made) in train.pixels.chunks_exact(40).zip(hard.votes.chunks_exact(2)).take(3) {
+            let expected: Vec<f32> = votes(model, pixels).0.into_iter().map(|v| v as f32).collect();
+            assert_eq!(made, expected);
+        }
+    }
+}
+
+#[test]
 fn a_short_run_learns_mnist() {
     let gpu = Gpu::open(None).unwrap();
     let data = data::open("mnist", None).unwrap();

@@ -291,6 +291,7 @@ impl Variant {
         for shards in [false, true] {
             all.push(Variant { warped: true, shards, ..Variant::of("augment") });
         }
+        all.push(Variant { lanes: 256, workgroup: 256, ..Variant::of("group_sum_soft") });
         for scope in [CageScope::Network, CageScope::Layer] {
             all.push(Variant { scope, ..Variant::of("advance") });
         }

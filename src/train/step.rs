@@ -481,8 +481,13 @@ impl<'a> PassMaker<'a> {
         }
         let last = p.layers.len() - 1;
         let buffers = [(0, &w.layers[last].0), (1, &soft.outputs[last]), (2, &w.votes)];
-        let groups = self.groups(w.batch.classes * w.words * 4, 64, w.layers[last].1.group + 1);
-        passes.push(self.pass(Variant::of("group_sum_soft"), "group_sum_soft".into(), &buffers, groups));
+        // Lanes share a class where it has too many gates for one.
+        let (rows, group) = (w.batch.classes * w.words * 4, w.layers[last].1.group);
+        let lanes = (0..9).map(|i| 1 << i).find(|lanes| group / lanes < MOST_TURNS / 4).unwrap_or(256);
+        let (workgroup, rows_a_group) = if lanes > 1 { (lanes, 1) } else { (64, 64) };
+        let groups = self.groups(rows, rows_a_group, group / lanes + 16);
+        let variant = Variant { lanes, workgroup, ..Variant::of("group_sum_soft") };
+        passes.push(self.pass(variant, "group_sum_soft".into(), &buffers, groups));
         passes
     }
 }
