@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gatewright::circuit::{Engine, Netlist, simplify};
-use gatewright::data::ImageShape;
+use gatewright::data::{Head, ImageShape};
 use gatewright::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Wiring};
 
 const SAMPLES: usize = 4096;
@@ -23,6 +23,7 @@ fn model() -> Model {
         dataset: "random".into(),
         image: ImageShape { channels: 1, height: 1, width: INPUTS },
         table: None,
+        head: Head::Classes,
         classes: (0..10).map(|c| c.to_string()).collect(),
         tau: 1.0,
         encoder: Encoder { pixel: (0..INPUTS as u32).collect(), threshold: vec![127; INPUTS] },

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use gatewright::data::{Dataset, ImageShape, Split};
+use gatewright::data::{Dataset, Head, ImageShape, Split};
 use gatewright::gpu::Gpu;
 use gatewright::network::{Consumers, Wiring};
 use gatewright::random::Philox;
@@ -19,11 +19,14 @@ fn noise() -> Dataset {
         classes: (0..10).map(|c| c.to_string()).collect(),
         image: ImageShape { channels: 1, height: 1, width: INPUTS },
         table: None,
+        head: Head::Classes,
+        ranges: Vec::new(),
         train: Split {
             pixels: (0..128 * INPUTS).map(|_| rng.below(256) as u8).collect(),
             labels: (0..128).map(|_| rng.below(10) as u8).collect(),
+            targets: Vec::new(),
         },
-        test: Split { pixels: Vec::new(), labels: Vec::new() },
+        test: Split::default(),
     }
 }
 

@@ -1,7 +1,6 @@
-// Softmax cross-entropy over class scores = votes / tau, averaged over the batch, and its gradient by each vote.
-// votes [classes][words * 32] f32; class_gradients [classes][words * 32] f32, rows of 8-sample chunks as in
-// shared/gradient.wgsl (16 bits: [classes][words * 16] u32). Samples past the batch get gradient 0.
-// d loss / d vote of class c = (softmax_c - [c = label]) / (tau * batch).
+// The loss, averaged over the batch, and its gradient by each vote; `head` says what votes mean.
+// votes [outputs][words * 32] f32; class_gradients [outputs][words * 32] f32, rows of 8-sample chunks as in
+// shared/gradient.wgsl (16 bits: [outputs][words * 16] u32). Samples past the batch get gradient 0.
 // Micro-batches of a step come one after another; each adds its share of the step's means.
 #import shared/structs.wgsl
 #import shared/gradient.wgsl
@@ -13,45 +12,10 @@
 @group(0) @binding(4) var<storage, read> chosen: array<u32>;
 @group(0) @binding(5) var<storage, read> labels: array<u32>;
 @group(0) @binding(6) var<storage, read_write> class_gradients: array<u32>;
-@group(0) @binding(7) var<storage, read_write> history: array<vec2<f32>>; // [HISTORY] mean loss, accuracy of a step
+@group(0) @binding(7) var<storage, read_write> history: array<vec2<f32>>; // [HISTORY] mean loss, quality of a step
+#import head
 
 var<workgroup> sums: array<vec2<f32>, 256>;
-
-struct Scored {
-    peak: f32,   // greatest score
-    total: f32,  // sum of exp(score - peak)
-    label: u32,
-}
-
-fn score(class_index: u32, s: u32) -> f32 {
-    return votes[class_index * batch.words * 32u + s] / training.group_tau;
-}
-
-// Scores sample s and returns its loss and whether the first greatest score is its label's.
-fn judge(s: u32, scored: ptr<function, Scored>) -> vec2<f32> {
-    var best = 0u;
-    var peak = score(0u, s);
-    for (var c = 1u; c < batch.classes; c++) {
-        let x = score(c, s);
-        if x > peak {
-            peak = x;
-            best = c;
-        }
-    }
-    var total = 0.0;
-    for (var c = 0u; c < batch.classes; c++) {
-        total += exp(score(c, s) - peak);
-    }
-    let label = labels[chosen[batch.offset + s]];
-    *scored = Scored(peak, total, label);
-    return vec2<f32>(log(total) + peak - score(label, s), f32(best == label));
-}
-
-fn gradient(class_index: u32, s: u32, scored: Scored) -> f32 {
-    let p = exp(score(class_index, s) - scored.peak) / scored.total;
-    let g = (p - f32(class_index == scored.label)) / (training.group_tau * f32(training.batch));
-    return select(0.0, g, s < batch.size);
-}
 
 // A lane takes samples i and i + 4 of a chunk, which share a word in 16 bits.
 @compute @workgroup_size(256)
@@ -61,8 +25,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {
         let s = i / 4u * 8u + i % 4u;
         var first: Scored;
         var second: Scored;
-        let judged = judge(s, &first);
-        let judged_too = judge(s + 4u, &second);
+        let judged = judge(s, chosen[batch.offset + s], &first);
+        let judged_too = judge(s + 4u, chosen[batch.offset + s + 4u], &second);
         sum += select(vec2<f32>(0.0), judged, s < batch.size);
         sum += select(vec2<f32>(0.0), judged_too, s + 4u < batch.size);
         for (var c = 0u; c < batch.classes; c++) {

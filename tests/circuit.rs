@@ -95,8 +95,8 @@ fn drawings_show_the_circuit() {
     // The most used pixel is drawn in the darkest colour, a cell of 17 × 17.
     assert!(counted(&heat, Rgb(10, 26, 70)) >= 17 * 17);
     let on = reference::signals(&netlist, &image)[784..].iter().filter(|&&v| v).count();
-    let gates = decode(draw::gates_on(&netlist, &image).unwrap());
-    // Cells of 6 × 6 for gates that are on, and the winner's bar of 14 rows.
+    let gates = decode(draw::gates_on(&netlist, &image, "class 3", &[3]).unwrap());
+    // Cells of 6 × 6 for gates that are on, and a bar of 14 rows.
     assert_eq!((counted(&gates, gatewright::plot::ORANGE) - 36 * on) % 14, 0);
     assert!(
         draw::gate_types(&Census::of(&random_netlist(Shape {

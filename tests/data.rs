@@ -125,8 +125,8 @@ fn idx_folders_read_equal_plain_packed_and_under_other_names() {
     assert_eq!(set.name, plain.path().file_name().unwrap().to_str().unwrap());
     assert_eq!(set.image, ImageShape { channels: 1, height: 3, width: 2 });
     assert_eq!(set.classes, ["0", "1", "2", "3"]);
-    assert_eq!(set.train, Split { pixels: (0..30).collect(), labels: vec![0, 1, 2, 3, 0] });
-    assert_eq!(set.test, Split { pixels: (0..18).collect(), labels: vec![2, 1, 0] });
+    assert_eq!(set.train, Split { pixels: (0..30).collect(), labels: vec![0, 1, 2, 3, 0], targets: Vec::new() });
+    assert_eq!(set.test, Split { pixels: (0..18).collect(), labels: vec![2, 1, 0], targets: Vec::new() });
 
     let packed = IDX_FILES.map(|name| format!("{name}.gz")).into_iter().zip(small_idx().map(|file| gzip(&file)));
     let dotted = IDX_FILES.map(|name| name.replace("-idx", ".idx")).into_iter().zip(small_idx());

@@ -11,7 +11,7 @@ use common::{MNIST, Shape, mnist_images, random_model, random_netlist, random_pi
 use gatewright::circuit::export::{Format, Inputs, Options, Outputs, export};
 use gatewright::circuit::verify::verify;
 use gatewright::circuit::{Engine, Lut, Netlist, Vote, simplify};
-use gatewright::data::ImageShape;
+use gatewright::data::{Head, ImageShape};
 use gatewright::network::Encoder;
 
 /// Whether `program` can be run.
@@ -41,6 +41,8 @@ fn options(outputs: Outputs) -> Options {
         inputs: Inputs::Features,
         pipeline: 0,
         table: None,
+        head: Head::Classes,
+        group: 1,
     }
 }
 

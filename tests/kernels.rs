@@ -11,7 +11,8 @@ use device::{
     kept_error, load_activations, load_gradients, pack, random_bits, random_layer, state, state_buffer,
     store_activations, store_gradients, table_words, training, transposed, unpack,
 };
-use gatewright::data::ImageShape;
+use gatewright::data::{Head, ImageShape, Split, Target, Values};
+use gatewright::gpu::Gpu;
 use gatewright::gpu::shader::{CageScope, GradientFormat, HISTORY, Variant};
 use gatewright::gpu::structs;
 use gatewright::network::{Encoder, Layer, Parametrization};
@@ -904,8 +905,8 @@ fn loss_and_its_gradient_are_those_of_softmax_cross_entropy() {
                         assert_near(&what, row[s].into(), exact, tolerance);
                     }
                     if s < size {
-                        sum += expected.cross_entropy;
-                        right += f64::from(u8::from(expected.right));
+                        sum += expected.loss;
+                        right += expected.quality;
                     }
                 }
                 let history: Vec<[f32; 2]> = bench.read(&history, HISTORY as usize);
@@ -1510,6 +1511,170 @@ fn wild_logits_stay_in_their_gates() {
                         );
                     }
                 }
+            }
+        }
+    }
+}
+
+/// A way to read votes, its outputs, and targets for `samples` samples: values a little past their range, too.
+fn heads(rng: &mut Philox, samples: usize) -> Vec<(Head, usize, Split)> {
+    let mut heads = Vec::new();
+    for outputs in [1, 3, 10] {
+        let targets = (0..samples * outputs).map(|_| rng.below(2) as f32).collect();
+        heads.push((Head::Labels, outputs, targets));
+    }
+    for (targets, bits) in [(1, 1), (3, 1), (1, 4), (2, 3), (1, 16)] {
+        let target = |t| Target { name: format!("y{t}"), least: -3.0, greatest: 1.5 };
+        let head = Head::Values(Values { targets: (0..targets).map(target).collect(), bits: bits as u32 });
+        let fractions = (0..samples * targets).map(|_| (rng.uniform() * 1.2 - 0.1) as f32).collect();
+        heads.push((head, targets * bits, fractions));
+    }
+    let split = |targets| Split { pixels: Vec::new(), labels: vec![0; samples], targets };
+    heads.into_iter().map(|(head, outputs, targets)| (head, outputs, split(targets))).collect()
+}
+
+/// Targets' words, and 1 / variance where values are told.
+fn head_buffers(gpu: &Gpu, head: &Head, split: &Split) -> (wgpu::Buffer, Option<wgpu::Buffer>) {
+    let spread: Vec<f32> =
+        split.target_variances().iter().map(|v| if *v > 0.0 { (1.0 / v) as f32 } else { 1.0 }).collect();
+    let is_values = matches!(head, Head::Values(_));
+    (gpu.storage_of("labels", &split.targets), is_values.then(|| gpu.storage_of("spread", &spread)))
+}
+
+/// Errors of loss, quality and gradient · τ · batch. Labels: of each an exponential, with its argument, and for the
+/// loss a logarithm, of scores up to `peak`. Values: a sum of weighed votes, whose error is squared, times `scale`.
+fn head_errors(head: &Head, outputs: usize, peak: f64, scale: f64) -> [f64; 3] {
+    match head {
+        Head::Values(values) => {
+            let told = f64::from(values.bits + 6) * ULP;
+            [scale * outputs as f64 * 8.0 * told, 8.0 * told * 40.0, 4.0 * told]
+        }
+        _ => [outputs as f64 * softmax_error(peak) * (1.0 + peak), 4.0 * outputs as f64 * ULP, softmax_error(peak)],
+    }
+}
+
+#[test]
+fn losses_of_labels_and_values_are_the_twins() {
+    let mut rng = Philox::new(9, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for (i, size) in [1usize, 31, 33, 100].into_iter().enumerate() {
+            for (head, outputs, split) in heads(&mut rng, 50) {
+                let gradients = [GradientFormat::F32, GradientFormat::Bf16][i % 2];
+                let (group, tau) = [(7usize, 1.0), (250, 10.0), (40, 2.5), (1, 0.5)][i];
+                let words = size.div_ceil(32);
+                let votes: Vec<Vec<f32>> = (0..words * 32)
+                    .map(|_| (0..outputs).map(|_| rng.below(group as u32 + 1) as f32).collect())
+                    .collect();
+                let chosen: Vec<u32> = (0..words * 32).map(|_| rng.below(50)).collect();
+                let constants = Constants { group_tau: tau, batch: size as u32, ..constants() };
+                let count = gradient_words(outputs, words, gradients);
+                let (made, history) = (gpu.storage("gradients", count as u64 * 4), gpu.storage("history", 8 * 4096));
+                let (labels, spread) = head_buffers(gpu, &head, &split);
+                let uniform = structs::Training { group: group as u32, ..training(&constants, 0) };
+                let buffers = [
+                    (0, &gpu.uniform("batch", &batch(50, size, outputs))),
+                    (1, &gpu.uniform("training", &uniform)),
+                    (2, &gpu.uniform("step", &state(1, 0, 0))),
+                    (3, &gpu.storage_of("votes", &transposed(&votes).concat())),
+                    (4, &gpu.storage_of("chosen", &chosen)),
+                    (5, &labels),
+                    (6, &made),
+                    (7, &history),
+                ];
+                let buffers: Vec<_> = buffers.into_iter().chain(spread.iter().map(|s| (8, s))).collect();
+                let variant = Variant { gradients, task: head.task(), code_bits: head.bits(), ..Variant::of("loss") };
+                bench.run(variant, &buffers, [1, 1]);
+                let made = load_gradients(&bench.read(&made, count), words, gradients);
+                let scale = group as f64 / (2.0 * tau);
+                let [loss_error, quality_error, gradient_error] = head_errors(&head, outputs, scale, scale);
+                let (mut loss, mut quality) = (0.0, 0.0);
+                for s in 0..words * 32 {
+                    let own: Vec<f64> = votes[s].iter().map(|&v| v.into()).collect();
+                    let sample = chosen[s] as usize;
+                    let expected = reference::loss_of(&head, &own, &split, sample, group, tau, size as u32);
+                    for (output, (row, &exact)) in made.iter().zip(&expected.gradient).enumerate() {
+                        if s >= size {
+                            assert_eq!(row[s], 0.0, "a sample past the batch has gradient 0");
+                            continue;
+                        }
+                        let rounding = if gradients == GradientFormat::Bf16 { exact.abs() / 256.0 } else { 0.0 };
+                        let tolerance = rounding + (gradient_error + 8.0 * ULP) / (tau * size as f64);
+                        let what = || format!("output {output} of sample {s}, batch {size}, {head:?}");
+                        assert_near(&what, row[s].into(), exact, tolerance);
+                    }
+                    if s < size {
+                        loss += expected.loss / size as f64;
+                        quality += expected.quality / size as f64;
+                    }
+                }
+                let [mean_loss, mean_quality] = bench.read::<[f32; 2]>(&history, 1)[0].map(f64::from);
+                let sums = 20.0 * ULP;
+                assert_near(&|| format!("loss of {size}, {head:?}"), mean_loss, loss, loss_error + sums * loss);
+                let tolerance = quality_error + sums * (1.0 + quality.abs());
+                assert_near(&|| format!("quality of {size}, {head:?}"), mean_quality, quality, tolerance);
+            }
+        }
+    }
+}
+
+#[test]
+fn evaluate_judges_labels_and_values_as_the_twins_do() {
+    let mut rng = Philox::new(13, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for (samples, size) in [(1, 32), (31, 32), (33, 32), (100, 64)] {
+            for (head, outputs, split) in heads(&mut rng, samples) {
+                let (group, tau) = (30usize, 4.0);
+                let constants = Constants { group_tau: tau, ..constants() };
+                let uniform = structs::Training { group: group as u32, ..training(&constants, 0) };
+                let uniform = gpu.uniform("training", &uniform);
+                let (labels, spread) = head_buffers(gpu, &head, &split);
+                let judged = gpu.storage_of("judged", &vec![[-1.0f32; 2]; samples + size]);
+                let mut expected = Vec::new();
+                // One sample has no variance; whatever error it has then counts as it is.
+                let judge = |votes: &[f64], sample: usize| match (&head, samples) {
+                    (Head::Values(values), 1) => {
+                        let ones = vec![1.0; split.targets.len()];
+                        reference::loss_of_values(votes, &split.targets, values, &ones, group, tau, 1)
+                    }
+                    _ => reference::loss_of(&head, votes, &split, sample, group, tau, 1),
+                };
+                for first in (0..samples).step_by(size) {
+                    let votes: Vec<Vec<f32>> =
+                        (0..size).map(|_| (0..outputs).map(|_| rng.below(31) as f32).collect()).collect();
+                    let batch = structs::Batch { first: first as u32, ..batch(samples, size, outputs) };
+                    let buffers = [
+                        (0, &gpu.uniform("batch", &batch)),
+                        (1, &uniform),
+                        (2, &gpu.storage_of("votes", &transposed(&votes).concat())),
+                        (3, &labels),
+                        (4, &judged),
+                    ];
+                    let buffers: Vec<_> = buffers.into_iter().chain(spread.iter().map(|s| (8, s))).collect();
+                    let variant = Variant { task: head.task(), code_bits: head.bits(), ..Variant::of("evaluate") };
+                    bench.run(variant, &buffers, [size.div_ceil(64) as u32, 1]);
+                    for (s, votes) in votes.iter().enumerate().take(samples - first) {
+                        let votes: Vec<f64> = votes.iter().map(|&v| v.into()).collect();
+                        expected.push(judge(&votes, first + s));
+                    }
+                }
+                let scale = group as f64 / (2.0 * tau);
+                let [loss_error, quality_error, _] = head_errors(&head, outputs, scale, scale);
+                let made: Vec<[f32; 2]> = bench.read(&judged, samples + size);
+                for (s, (made, expected)) in made.iter().zip(&expected).enumerate() {
+                    let what = |what: &str| format!("{what} of sample {s} of {samples}, {head:?}");
+                    assert_near(
+                        &|| what("loss"),
+                        made[0].into(),
+                        expected.loss,
+                        loss_error + 4.0 * ULP * expected.loss,
+                    );
+                    let tolerance = quality_error + 8.0 * ULP * (1.0 + expected.quality.abs());
+                    assert_near(&|| what("quality"), made[1].into(), expected.quality, tolerance);
+                }
+                assert_eq!(expected.len(), samples);
+                assert!(made[samples..].iter().all(|&j| j == [-1.0; 2]), "nothing is written past the last sample");
             }
         }
     }

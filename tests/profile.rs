@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use device::devices;
-use gatewright::data::{Dataset, ImageShape, Split};
+use gatewright::data::{Dataset, Head, ImageShape, Split};
 use gatewright::gpu::shader::{CageScope, GradientFormat};
 use gatewright::gpu::{Clock, Gpu};
 use gatewright::network::Parametrization;
@@ -26,8 +26,10 @@ fn noise() -> Dataset {
         classes: (0..4).map(|c| c.to_string()).collect(),
         image: ImageShape { channels: 1, height: 6, width: 6 },
         table: None,
-        train: Split { pixels, labels },
-        test: Split { pixels: Vec::new(), labels: Vec::new() },
+        head: Head::Classes,
+        ranges: Vec::new(),
+        train: Split { pixels, labels, targets: Vec::new() },
+        test: Split::default(),
     }
 }
 

@@ -171,7 +171,7 @@ fn host_structures_are_laid_out_as_the_shaders() {
                 key0,
                 key1,
                 layers,
-                pad
+                group
             }),
         ),
         ("Cage", fields!(structs::Cage { mean, temperature, selections })),

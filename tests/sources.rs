@@ -90,7 +90,7 @@ fn archives_and_folders_of_arrays_are_images_or_rows() {
     let set = open(&path, &Options::default()).unwrap();
     assert_eq!((set.train.len(), set.test.len(), set.image.width), (8, 2, 2));
     let table = set.table.unwrap();
-    let coding = Coding::Known { table: &table, classes: &set.classes };
+    let coding = Coding::Known { table: Some(&table), classes: &set.classes, head: &set.head };
     let again = open_with(path.to_str().unwrap(), None, &Options::default(), coding).unwrap();
     assert_eq!((again.train, again.test), (set.train, set.test));
 
@@ -210,7 +210,7 @@ fn libsvm_text_is_a_table_of_numbers() {
     fs::write(folder.path().join("test.libsvm"), "+1 1:3 9:1\n").unwrap();
     let options = Options { test: Some(folder.path().join("test.libsvm")), ..Options::default() };
     assert_eq!(open(&path, &options).unwrap().test.len(), 1);
-    let coding = Coding::Known { table: &table, classes: &set.classes };
+    let coding = Coding::Known { table: Some(&table), classes: &set.classes, head: &set.head };
     let known = open_with(path.to_str().unwrap(), None, &Options::default(), coding).unwrap();
     assert_eq!(known.test, set.test);
 }
@@ -277,7 +277,7 @@ fn an_emnist_split_is_found_by_its_name_among_others() {
     let letters = named("emnist-letters");
     assert_eq!(
         (letters.classes.len(), letters.train.clone()),
-        (26, Split { pixels: vec![26; 4], labels: vec![25; 2] })
+        (26, Split { pixels: vec![26; 4], labels: vec![25; 2], targets: Vec::new() })
     );
     assert_eq!(letters.image, ImageShape { channels: 1, height: 2, width: 1 });
     assert_eq!(named("emnist-digits").test.labels, [9]);

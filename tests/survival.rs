@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use gatewright::Error;
-use gatewright::data::{Dataset, ImageShape, Split};
+use gatewright::data::{Dataset, Head, ImageShape, Split};
 use gatewright::gpu::Gpu;
 use gatewright::gpu::shader::{CageScope, GradientFormat};
 use gatewright::network::Parametrization;
@@ -276,12 +276,15 @@ fn toy() -> Dataset {
     let split = |rng: &mut Philox, samples: usize| Split {
         pixels: (0..samples * 20).map(|_| rng.below(256) as u8).collect(),
         labels: (0..samples).map(|_| rng.below(5) as u8).collect(),
+        targets: Vec::new(),
     };
     Dataset {
         name: "toy".into(),
         classes: (0..5).map(|c| c.to_string()).collect(),
         image: ImageShape { channels: 1, height: 1, width: 20 },
         table: None,
+        head: Head::Classes,
+        ranges: Vec::new(),
         train: split(&mut rng, 150),
         test: split(&mut rng, 40),
     }

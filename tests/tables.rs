@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use gatewright::circuit::export::{Format, Inputs, Options as ExportOptions, Outputs, export};
 use gatewright::circuit::verify::verify;
 use gatewright::circuit::{Engine, Netlist, reference};
-use gatewright::data::{Coding, ColumnCoding, Dataset, Options, Table, open_with, read_rows};
+use gatewright::data::{Coding, ColumnCoding, Dataset, Head, Options, Table, open_with, read_rows};
 use gatewright::network::{Encoder, Model};
 use gatewright::random::Philox;
 use gatewright::train::{Preset, Settings, draw_model};
@@ -246,6 +246,8 @@ fn exported(netlist: &Netlist, table: &Table, format: Format, inputs: Inputs) ->
         inputs,
         pipeline: 0,
         table: Some(table.clone()),
+        head: Head::Classes,
+        group: 1,
     };
     let files = export(netlist, format, &options).unwrap();
     files.iter().for_each(|file| fs::write(folder.path().join(&file.name), &file.bytes).unwrap());

@@ -61,7 +61,7 @@ struct Training {
     key0: u32,            // seed of selection noise
     key1: u32,
     layers: u32,
-    pad0: u32,
+    group: u32,           // gates an output: a class, a label, or a bit of a value
 }
 
 // CAGE for one layer or one gate.

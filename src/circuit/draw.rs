@@ -100,12 +100,12 @@ pub fn input_use(netlist: &Netlist) -> Result<Vec<u8>> {
     })
 }
 
-/// The image, the votes it gets and every gate that it turns on, layer by layer. `bytes` is one sample.
-pub fn gates_on(netlist: &Netlist, bytes: &[u8]) -> Result<Vec<u8>> {
+/// The image, the votes it gets and every gate that it turns on, layer by layer, under `answer`, what the network says of
+/// it; the bars of the outputs `told` stand out. `bytes` is one sample.
+pub fn gates_on(netlist: &Netlist, bytes: &[u8], answer: &str, told: &[usize]) -> Result<Vec<u8>> {
     const WIDTH: i32 = 1100;
     let values = reference::signals(netlist, bytes);
     let counts = reference::counts(netlist, bytes);
-    let winner = reference::argmax(&counts) as usize;
     let layers = netlist.luts.iter().map(|l| l.layer + 1).max().unwrap_or(0);
     let of_layer = |layer: u32| -> Vec<bool> {
         let luts = netlist.luts.iter().zip(&values[netlist.features()..]);
@@ -127,7 +127,7 @@ pub fn gates_on(netlist: &Netlist, bytes: &[u8]) -> Result<Vec<u8>> {
     let head = 70 + picture.max(bars) + MARGIN;
     let height = layers.iter().map(|l| 34 + rows(l.len()) * cell + 10).sum::<i32>() + head + MARGIN;
     plot::png(WIDTH as u32, height as u32, |canvas| {
-        let title = format!("Gates that are on; class {}", netlist.classes[winner]);
+        let title = format!("Gates that are on; {answer}");
         write(canvas, (MARGIN, 18), plot::text(26), (HPos::Left, VPos::Top), &title)?;
         draw_image(canvas, netlist.image, bytes, (MARGIN, 70), picture)?;
         let most = counts.iter().copied().max().unwrap_or(0).max(1);
@@ -137,7 +137,7 @@ pub fn gates_on(netlist: &Netlist, bytes: &[u8]) -> Result<Vec<u8>> {
             let place = (HPos::Right, VPos::Center);
             write(canvas, (name_end, middle), plot::text(17), place, &netlist.classes[class])?;
             let end = name_end + 10 + (f64::from(count) / f64::from(most) * scale) as i32;
-            let color = if class == winner { ORANGE } else { BLUE };
+            let color = if told.contains(&class) { ORANGE } else { BLUE };
             fill(canvas, (name_end + 10, middle - 7), (end - name_end - 10, 14), color)?;
             let place = (HPos::Left, VPos::Center);
             write(canvas, (end + 6, middle), plot::text(16), place, &count.to_string())?;

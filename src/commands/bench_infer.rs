@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::EngineKind;
 use crate::circuit::{Engine, GpuEngine, Netlist, Simd};
-use crate::data::ImageShape;
+use crate::data::{Head, ImageShape};
 use crate::gpu::Gpu;
 use crate::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Wiring};
 use crate::random::Philox;
@@ -247,6 +247,7 @@ fn random_model(args: &Args) -> Result<Model> {
         dataset: "a random circuit".into(),
         image: ImageShape { channels: 1, height: 1, width: inputs },
         table: None,
+        head: Head::Classes,
         classes: (0..args.classes).map(|c| c.to_string()).collect(),
         tau: 1.0,
         encoder: Encoder { pixel: (0..args.inputs).collect(), threshold: vec![0; inputs] },

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::data::{Dataset, ImageShape, Split};
+use crate::data::{Dataset, Head, ImageShape, Split};
 use crate::gpu::shader::GradientFormat;
 use crate::gpu::{Clock, Gpu};
 use crate::network::{Initialization, Parametrization};
@@ -159,7 +159,9 @@ pub(super) fn random_bits(inputs: usize, batch: u32) -> Dataset {
         classes: (0..10).map(|c| c.to_string()).collect(),
         image: ImageShape { channels: 1, height: 1, width: inputs },
         table: None,
-        train: Split { pixels, labels },
-        test: Split { pixels: Vec::new(), labels: Vec::new() },
+        head: Head::Classes,
+        ranges: Vec::new(),
+        train: Split { pixels, labels, targets: Vec::new() },
+        test: Split::default(),
     }
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::data::{self, Coding, ColumnCoding, Dataset, Options, Split, Table};
-use crate::{Result, files};
+use crate::data::{self, Coding, ColumnCoding, Dataset, Head, Options, Split, Table, number_text};
+use crate::{Error, Result, files};
 
 /// Read and check a data set, and tell what it holds
 #[derive(Debug, clap::Args)]
@@ -32,6 +32,9 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let coding = Coding::Learned { thresholds: args.thresholds };
     let data = data::open_with(&args.data, args.data_dir.as_deref(), &args.input, coding)?;
+    if args.png.is_some() && !data.head.is_classes() {
+        return Err(Error::usage("--png draws a row a class, and these samples have none; leave it out"));
+    }
     if let Some(path) = &args.png {
         files::write_whole(path, &data::contact_sheet(&data)?)?;
         eprintln!("wrote {}", path.display());
@@ -51,14 +54,25 @@ fn report(data: &Dataset) -> Value {
         "kind": if data.table.is_some() { "table" } else { "images" },
         "channels": data.image.channels, "height": data.image.height, "width": data.image.width,
         "train_samples": data.train.len(), "test_samples": data.test.len(),
-        "classes": data.classes,
-        "train_by_class": by_class(&data.train, data.classes.len()),
-        "test_by_class": by_class(&data.test, data.classes.len()),
     });
+    match &data.head {
+        Head::Classes => {
+            report["classes"] = json!(data.classes);
+            report["train_by_class"] = json!(by_class(&data.train, data.classes.len()));
+            report["test_by_class"] = json!(by_class(&data.test, data.classes.len()));
+        }
+        Head::Labels => {
+            report["labels"] = json!(data.classes);
+            report["train_by_label"] = json!(by_label(&data.train));
+            report["test_by_label"] = json!(by_label(&data.test));
+        }
+        Head::Values(values) => report["targets"] = json!(values.targets),
+    }
     match &data.table {
         Some(table) => {
             report["label"] = json!(table.label);
             report["columns"] = table.columns.iter().map(|column| json!(column)).collect();
+            report["ranges"] = json!(data.ranges);
         }
         None => report["values"] = values(data),
     }
@@ -69,6 +83,12 @@ fn by_class(split: &Split, classes: usize) -> Vec<usize> {
     let mut counts = vec![0; classes];
     split.labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
     counts
+}
+
+/// How many samples have each label.
+fn by_label(split: &Split) -> Vec<usize> {
+    let width = split.targets_a_sample();
+    (0..width).map(|label| split.targets.iter().skip(label).step_by(width).filter(|&&y| y > 0.5).count()).collect()
 }
 
 /// Least, greatest and mean byte of each channel of the training images.
@@ -90,7 +110,7 @@ fn values(data: &Dataset) -> Value {
 fn print(data: &Dataset, report: &Value) {
     println!("{}: {} training and {} test samples", data.name, data.train.len(), data.test.len());
     match &data.table {
-        Some(table) => print_columns(table),
+        Some(table) => print_columns(table, &data.ranges),
         None => {
             let i = data.image;
             println!("images of {} x {} pixels (width x height), {} channels", i.width, i.height, i.channels);
@@ -100,30 +120,54 @@ fn print(data: &Dataset, report: &Value) {
             }
         }
     }
+    if let Head::Values(values) = &data.head {
+        let width = values.targets.iter().map(|t| t.name.chars().count()).max().unwrap_or(0).max(5);
+        println!("\n{:<width$} {:>12} {:>12}   in training samples", "value", "least", "greatest");
+        for t in &values.targets {
+            println!("{:<width$} {:>12} {:>12}", t.name, number_text(t.least), number_text(t.greatest));
+        }
+        return;
+    }
     let width = data.classes.iter().map(|c| c.chars().count()).max().unwrap_or(0).max(5);
-    println!("\n{:<width$} {:>9} {:>9}", "class", "training", "test");
-    let (train, test) = (by_class(&data.train, data.classes.len()), by_class(&data.test, data.classes.len()));
+    let what = if data.head.is_classes() { "class" } else { "label" };
+    let count = |split| match data.head {
+        Head::Classes => by_class(split, data.classes.len()),
+        _ => by_label(split),
+    };
+    println!("\n{what:<width$} {:>9} {:>9}", "training", "test");
+    let (train, test) = (count(&data.train), count(&data.test));
     for ((class, train), test) in data.classes.iter().zip(train).zip(test) {
         println!("{class:<width$} {train:>9} {test:>9}");
     }
 }
 
-fn print_columns(table: &Table) {
+fn print_columns(table: &Table, ranges: &[Option<[f64; 2]>]) {
+    let labels: Vec<String> = table.all_labels().into_iter().map(|(name, _)| name).collect();
     println!(
         "rows of {} columns, {} bytes and {} input bits; labels: {}\n",
         table.columns.len(),
         table.bytes(),
         table.bits().len(),
-        table.label
+        labels.join(", ")
     );
+    let told = |range: &Option<[f64; 2]>| match range {
+        Some([least, greatest]) => format!(" from {} to {}", number_text(*least), number_text(*greatest)),
+        None => String::new(),
+    };
     let width = table.columns.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).max(6);
-    for column in &table.columns {
+    for (column, range) in table.columns.iter().zip(ranges) {
         let about = match &column.coding {
             ColumnCoding::Thermometer { thresholds } => match (thresholds.first(), thresholds.last()) {
-                (Some(least), Some(greatest)) => {
-                    format!("numbers, {} thresholds from {least} to {greatest}", thresholds.len())
+                (Some(first), Some(last)) => {
+                    let count = thresholds.len();
+                    format!(
+                        "numbers{}; {count} thresholds from {} to {}",
+                        told(range),
+                        number_text(*first),
+                        number_text(*last)
+                    )
                 }
-                _ => "one number".into(),
+                _ => format!("one number{}", told(range)),
             },
             ColumnCoding::Binary { values } => format!("{} or {}", values[0], values[1]),
             ColumnCoding::OneHot { values } => {

@@ -6,14 +6,14 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::EngineKind;
-use crate::circuit::{Engine, GpuEngine, reference};
-use crate::data::{Options, Split};
+use crate::circuit::{Engine, GpuEngine, Netlist, reference};
+use crate::data::{Options, Split, Task};
 use crate::gpu::Gpu;
 use crate::network::Model;
 use crate::train::{Evaluator, Mode, Overrides, Settings, Trainer, Tuning, config_of};
 use crate::{Error, Result};
 
-/// Evaluate a saved network on a test set: accuracy, confusion matrix, images a second
+/// Evaluate a saved network on a test set: accuracy, confusion matrix or errors, images a second
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A model.safetensors
@@ -57,7 +57,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Print accuracy, per-class accuracy and the confusion matrix.
+/// Print accuracy, per-class accuracy and the confusion matrix; of labels and values, how well each is told.
 pub fn run(args: Args) -> Result<()> {
     if !args.gaps {
         args.engine.check_adapter(&args.adapter)?;
@@ -80,12 +80,16 @@ pub fn run(args: Args) -> Result<()> {
             all = Split {
                 pixels: [&data.train.pixels[..], &data.test.pixels].concat(),
                 labels: [&data.train.labels[..], &data.test.labels].concat(),
+                targets: [&data.train.targets[..], &data.test.targets].concat(),
             };
             &all
         }
         (true, _) => &data.train,
         _ => &data.test,
     };
+    if !model.head.is_classes() {
+        return of_targets(&args, &model, &netlist, &data.name, split);
+    }
     let classes = model.classes.len();
     let (predicted, seconds, place) = match args.engine {
         EngineKind::Cpu => {
@@ -128,7 +132,7 @@ pub fn run(args: Args) -> Result<()> {
     println!("{}: {right} of {} right, {:.2} % ({} gates)", data.name, split.len(), accuracy * 100.0, model.gates());
     println!("{images_per_second:.0} samples/s on {place}, encoding included\n");
     if let Some(gaps) = &gaps {
-        gaps.print();
+        gaps.print(Task::Classes);
     }
     print_confusion(&model.classes, &confusion);
     Ok(())
@@ -178,16 +182,65 @@ impl Gaps {
         })
     }
 
-    fn print(&self) {
-        let [training, soft, hard] = self.accuracies.map(|a| a * 100.0);
-        println!("as training runs it {training:.2} %, selected gates softly {soft:.2} %, on bits {hard:.2} %");
+    fn print(&self, task: Task) {
+        let [training, soft, hard] = self.accuracies;
+        let told = |quality| task.quality_text(quality);
+        let gap = |gap: f64| if task == Task::Values { told(gap) } else { format!("{:.2}", gap * 100.0) };
         println!(
-            "selection gap {:.2}, computation gap {:.2}, total {:.2} points\n",
-            training - soft,
-            soft - hard,
-            training - hard
+            "as training runs it {}, selected gates softly {}, on bits {}",
+            told(training),
+            told(soft),
+            told(hard)
         );
+        let unit = if task == Task::Values { "of R²" } else { "points" };
+        let [selection, computation, total] = [training - soft, soft - hard, training - hard].map(gap);
+        println!("selection gap {selection}, computation gap {computation}, total {total} {unit}\n");
     }
+}
+
+/// Print how well labels or values are told.
+fn of_targets(args: &Args, model: &Model, netlist: &Netlist, data: &str, split: &Split) -> Result<()> {
+    let (votes, seconds, place) = match args.engine {
+        EngineKind::Cpu => {
+            let engine = Engine::new(netlist);
+            let started = Instant::now();
+            let votes = engine.counts(&split.pixels, !args.single);
+            let cores = if args.single { "one core" } else { "all cores" };
+            (votes, started.elapsed().as_secs_f64(), cores.to_string())
+        }
+        EngineKind::Gpu => {
+            let gpu = Gpu::open(args.adapter.as_deref())?;
+            let engine = GpuEngine::new(&gpu, netlist)?;
+            let started = Instant::now();
+            let votes = engine.counts(&split.pixels)?;
+            (votes, started.elapsed().as_secs_f64(), gpu.adapter.name.clone())
+        }
+    };
+    let votes: Vec<f64> = votes.into_iter().map(f64::from).collect();
+    let quality = model.head.quality(&votes, model.classes.len(), model.group(), split);
+    let gaps = args.gaps.then(|| Gaps::measure(args, model.clone(), split)).transpose()?;
+    let (task, samples_per_second) = (model.head.task(), split.len() as f64 / seconds);
+    if args.json {
+        let mut report = json!({
+            "model": args.model, "data": data, "task": task, "samples": split.len(), "gates": model.gates(),
+            "engine": args.engine.name(), "adapter": (args.engine == EngineKind::Gpu).then_some(&place),
+            "accuracy": quality.score, "images_per_second": samples_per_second,
+        });
+        quality.details().into_iter().for_each(|(key, value)| report[key] = value);
+        if let Some(gaps) = &gaps {
+            report["gaps"] = gaps.json();
+        }
+        println!("{report:#}");
+        return Ok(());
+    }
+    let (name, score) = (task.quality_name(), task.quality_text(quality.score));
+    println!("{data}: {name} {score} on {} samples ({} gates)", split.len(), model.gates());
+    quality.lines().iter().for_each(|line| println!("{line}"));
+    println!("{samples_per_second:.0} samples/s on {place}, encoding included");
+    if let Some(gaps) = &gaps {
+        gaps.print(task);
+    }
+    Ok(())
 }
 
 fn print_confusion(classes: &[String], confusion: &[Vec<usize>]) {

@@ -22,7 +22,7 @@ pub struct Args {
     /// Name of the files and of the module, model or functions in them [default: the data set's name and "_net"]
     #[arg(long)]
     name: Option<String>,
-    /// What comes out: single votes, a count a class, or the class
+    /// What comes out: single votes, a count a class, the class, or a bit a label
     #[arg(long, value_enum, default_value_t = Outputs::Counts)]
     outputs: Outputs,
     /// What goes in: feature bits, or pixels with their comparators (Verilog)
@@ -50,7 +50,9 @@ pub fn run(args: Args) -> Result<()> {
         outputs: args.outputs,
         inputs: args.inputs,
         pipeline: args.pipeline,
+        group: model.group(),
         table: model.table,
+        head: model.head,
     };
     let exported = export(&netlist, args.format, &options)?;
     std::fs::create_dir_all(&args.output).map_err(|e| Error::io("create", &args.output, e))?;

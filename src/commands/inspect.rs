@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::circuit::{Census, FUNCTION_NAMES, draw, simplify};
+use crate::circuit::{Census, FUNCTION_NAMES, draw, reference, simplify};
 use crate::{Error, Result, data, files};
 
 /// Show what a saved network is made of: gates by function, layers, fan-out, pixels read
@@ -43,7 +43,10 @@ pub fn run(args: Args) -> Result<()> {
         }
         save(folder, "input-use.png", &draw::input_use(&netlist)?)?;
         if let Some(pixels) = image {
-            save(folder, "gates-on.png", &draw::gates_on(&netlist, &pixels)?)?;
+            let votes = reference::counts(&netlist, &pixels);
+            let what = if model.head.is_classes() { "class " } else { "" };
+            let title = format!("{what}{}", model.answer_text(&votes));
+            save(folder, "gates-on.png", &draw::gates_on(&netlist, &pixels, &title, &model.answer(&votes).outputs())?)?;
         }
     }
     if args.json {

@@ -83,7 +83,8 @@ fn open_for(
         Some(_) if !data::is_table(name) => {
             return Err(Error::usage(format!("{} takes rows of a table; name one by --data", path.display())));
         }
-        Some(table) => Coding::Known { table, classes: &model.classes },
+        Some(table) => Coding::Known { table: Some(table), classes: &model.classes, head: &model.head },
+        None if !model.head.is_classes() => Coding::Known { table: None, classes: &model.classes, head: &model.head },
         // Of a table it could not tell the columns; the shape is refused below.
         None => Coding::Learned { thresholds: 1 },
     };
@@ -91,6 +92,7 @@ fn open_for(
     let options = Options {
         size: Some(format!("{}x{}", model.image.width, model.image.height)),
         channels: Some(model.image.channels),
+        task: Some(model.head.task()),
         ..options.clone()
     };
     let data = data::open_with(name, data_dir, &options, coding)?;

@@ -1,14 +1,14 @@
-//! `predict`: the class of image files, or of the rows of a table.
+//! `predict`: what a network says of image files, or of the rows of a table.
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::circuit::{Engine, reference};
+use crate::circuit::Engine;
 use crate::network::Model;
 use crate::{Error, Result, data};
 
-/// Classify image files, or the rows of a table, with a saved network, on the CPU
+/// Tell the class, labels or values of image files, or of the rows of a table, with a saved network, on the CPU
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A model.safetensors
@@ -28,14 +28,14 @@ pub struct Args {
     json: bool,
 }
 
-/// Print classes and votes.
+/// Print answers and votes.
 pub fn run(args: Args) -> Result<()> {
     let (model, netlist) = super::load_circuit(&args.model)?;
     let engine = Engine::new(&netlist);
     if model.table.is_some() { rows(&args, &model, &engine) } else { images(&args, &model, &engine) }
 }
 
-/// Print the class and votes of each row of each table.
+/// Print what each row of each table is, and its votes.
 fn rows(args: &Args, model: &Model, engine: &Engine) -> Result<()> {
     if args.invert {
         return Err(Error::usage("--invert is for images, and this network takes rows of a table"));
@@ -45,25 +45,33 @@ fn rows(args: &Args, model: &Model, engine: &Engine) -> Result<()> {
         let bytes = data::read_rows(path, args.header, table)?;
         let votes = engine.counts(&bytes, true);
         for (row, votes) in votes.chunks_exact(model.classes.len()).enumerate() {
-            let class = reference::argmax(votes) as usize;
             if args.json {
-                let name = &model.classes[class];
-                println!("{}", json!({ "table": path, "row": row + 1, "class": class, "name": name, "votes": votes }));
+                println!("{}", line(json!({ "table": path, "row": row + 1 }), model, votes));
             } else {
-                println!("{} row {}  {}   votes {}", path.display(), row + 1, model.classes[class], told(model, votes));
+                let answer = model.answer_text(votes);
+                println!("{} row {}  {answer}   votes {}", path.display(), row + 1, told(model, votes));
             }
         }
     }
     Ok(())
 }
 
-/// `name:votes` for every class.
+/// A JSON line: `start`, the answer, the votes.
+fn line(mut start: Value, model: &Model, votes: &[u32]) -> Value {
+    if let Value::Object(line) = &mut start {
+        line.extend(model.answer_json(votes));
+        line.insert("votes".into(), json!(votes));
+    }
+    start
+}
+
+/// `name:votes` for every output.
 fn told(model: &Model, votes: &[u32]) -> String {
     let votes: Vec<_> = model.classes.iter().zip(votes).map(|(c, v)| format!("{c}:{v}")).collect();
     votes.join(" ")
 }
 
-/// Print each image's class and votes. Images that cannot be read are told of; the others are classified all the same.
+/// Print what each image is, and its votes. Images that cannot be read are told of; the others are classified all the same.
 fn images(args: &Args, model: &Model, engine: &Engine) -> Result<()> {
     let mut first_error = None;
     let paths = files(&args.files)?;
@@ -81,11 +89,10 @@ fn images(args: &Args, model: &Model, engine: &Engine) -> Result<()> {
             pixels.iter_mut().for_each(|p| *p = 255 - *p);
         }
         let votes = engine.counts(&pixels, false);
-        let class = reference::argmax(&votes) as usize;
         if args.json {
-            println!("{}", json!({ "image": path, "class": class, "name": model.classes[class], "votes": votes }));
+            println!("{}", line(json!({ "image": path }), model, &votes));
         } else {
-            println!("{:width$}  {}   votes {}", path.display(), model.classes[class], told(model, &votes));
+            println!("{:width$}  {}   votes {}", path.display(), model.answer_text(&votes), told(model, &votes));
         }
     }
     first_error.map_or(Ok(()), Err)

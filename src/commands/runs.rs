@@ -78,6 +78,7 @@ fn tell(runs: &[RunRecord], json: bool) {
                     varying.iter().map(|(name, values)| (name.clone(), json!(values[i]))).collect();
                 json!({
                     "run": run.path,
+                    "task": run.settings.input.task(),
                     "ended": run.summary.is_some(),
                     "steps": run.steps(),
                     "seconds": run.seconds(),
@@ -92,13 +93,14 @@ fn tell(runs: &[RunRecord], json: bool) {
         println!("{:#}", json!({ "runs": runs }));
         return;
     }
-    let percent = |x: Option<f64>| x.map_or("–".to_string(), |x| format!("{:.2} %", x * 100.0));
+    let told =
+        |run: &RunRecord, x: Option<f64>| x.map_or("–".to_string(), |x| run.settings.input.task().quality_text(x));
     let mut rows = vec![["run", "best held out", "test", "gates", "steps", "time", ""].map(String::from)];
     rows.extend(runs.iter().map(|run| {
         [
             run.name(),
-            percent(run.best().map(|b| b.0)),
-            percent(run.summary.as_ref().and_then(|s| s["test_accuracy"].as_f64())),
+            told(run, run.best().map(|b| b.0)),
+            told(run, run.summary.as_ref().and_then(|s| s["test_accuracy"].as_f64())),
             run.settings.layers.iter().sum::<usize>().to_string(),
             run.steps().to_string(),
             duration(run.seconds()),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 
+use crate::data::{Task, number_text};
 use crate::gpu::Gpu;
 use crate::train::{Beginning, Cadence, Metrics, Options, Overrides, Place, Reporter, config_of};
 use crate::{Error, Result};
@@ -64,7 +66,8 @@ pub fn run(args: Args) -> Result<()> {
         profile: args.profile,
         stop: stop_on_signal()?,
     };
-    let mut console = Console { bar: ProgressBar::hidden(), steps: settings.steps, since: (0, 0.0) };
+    let mut console =
+        Console { bar: ProgressBar::hidden(), steps: settings.steps, task: Task::Classes, since: (0, 0.0) };
     let open = || Gpu::open(args.adapter.as_deref());
     let trained = crate::train::run(&open, &settings, data, &options, &mut console);
     console.bar.finish_and_clear();
@@ -73,15 +76,7 @@ pub fn run(args: Args) -> Result<()> {
         println!("{summary:#}");
         return Ok(());
     }
-    let percent = |key: &str| summary[key].as_f64().unwrap_or(f64::NAN) * 100.0;
-    println!(
-        "hard test accuracy   {:6.2} %   ({} images; the circuit on the CPU gives the same votes on every one)",
-        percent("test_accuracy"),
-        summary["test_samples"]
-    );
-    println!("selection gap        {:6.2} points", percent("selection_gap"));
-    println!("computation gap      {:6.2} points", percent("computation_gap"));
-    println!("in training mode     {:6.2} %", percent("test_accuracy_training_mode"));
+    tell_test(&summary, settings.input.task());
     println!(
         "{:.1} s, {:.2} ms a step, {:.0} samples/s",
         summary["seconds"].as_f64().unwrap_or(0.0),
@@ -89,10 +84,37 @@ pub fn run(args: Args) -> Result<()> {
         summary["samples_per_second"].as_f64().unwrap_or(0.0)
     );
     if let Some(steps) = summary["profiled_steps"].as_u64() {
-        let overhead = percent("profile_overhead");
+        let overhead = summary["profile_overhead"].as_f64().unwrap_or(f64::NAN) * 100.0;
         println!("profile.json, trace.json: {steps} steps were timed, which took {overhead:.1} % of the run's time");
     }
     Ok(())
+}
+
+/// Print how good the network is on the test samples.
+fn tell_test(summary: &Value, task: Task) {
+    let number = |key: &str| summary[key].as_f64().unwrap_or(f64::NAN);
+    let line = |name: &str, value: String, more: &str| println!("{name:<20} {value:>9}{more}");
+    let samples = if task == Task::Classes { "images" } else { "samples" };
+    let checked =
+        format!("   ({} {samples}; the circuit on the CPU gives the same votes on every one)", summary["test_samples"]);
+    let name = format!("hard test {}", task.quality_name());
+    line(&name, task.quality_text(number("test_accuracy")), &checked);
+    if let Some(exact) = summary["test_exact_match"].as_f64() {
+        line("every label right", task.quality_text(exact), "");
+    }
+    for target in summary["test_targets"].as_array().into_iter().flatten() {
+        let of = |key: &str| target[key].as_f64().unwrap_or(f64::NAN);
+        let [rmse, mae] = ["rmse", "mae"].map(|key| number_text(of(key)));
+        let more = format!("   RMSE {rmse}, MAE {mae}");
+        line(&format!("  R² of {}", target["name"].as_str().unwrap_or_default()), task.quality_text(of("r2")), &more);
+    }
+    let gap = |key: &str| match task {
+        Task::Values => task.quality_text(number(key)),
+        _ => format!("{:.2} points", number(key) * 100.0),
+    };
+    line("selection gap", gap("selection_gap"), "");
+    line("computation gap", gap("computation_gap"), "");
+    line("in training mode", task.quality_text(number("test_accuracy_training_mode")), "");
 }
 
 /// A flag that Ctrl-C, SIGTERM or a closed terminal set; a second of these ends the program at once.
@@ -113,6 +135,7 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>> {
 struct Console {
     bar: ProgressBar,
     steps: u32,
+    task: Task,
     /// Steps and seconds of the run when this sitting began.
     since: (u32, f64),
 }
@@ -135,6 +158,7 @@ impl Reporter for Console {
             eprintln!("going on after step {}", run.done);
         }
         self.since = (run.done, run.seconds);
+        self.task = run.task;
         if std::io::stderr().is_terminal() {
             self.bar = ProgressBar::new(u64::from(run.steps));
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {per_sec}  {eta} left  {msg}");
@@ -152,19 +176,22 @@ impl Reporter for Console {
     }
 
     fn evaluated(&mut self, m: &Metrics) {
-        self.bar.set_message(format!("loss {:.4}  hard accuracy {:.2} %", m.train_loss, m.accuracy * 100.0));
+        let name = self.task.quality_name();
+        let told = |quality| self.task.quality_text(quality);
+        self.bar.set_message(format!("loss {:.4}  hard {name} {}", m.train_loss, told(m.accuracy)));
         let (step, seconds) = self.since;
         let left = (m.seconds - seconds) / f64::from(m.step - step).max(1.0) * f64::from(self.steps - m.step);
+        let of = if self.task == Task::Classes { String::new() } else { format!(" {name}") };
         self.say(format!(
-            "step {:>6}/{}  {:>6.1} s, {left:.0} s left  {:>6.0} samples/s  loss {:.4}  held-out: hard {:.2} %, soft {:.2} %, in training {:.2} %  tau_b {:.2}",
+            "step {:>6}/{}  {:>6.1} s, {left:.0} s left  {:>6.0} samples/s  loss {:.4}  held-out{of}: hard {}, soft {}, in training {}  tau_b {:.2}",
             m.step,
             self.steps,
             m.seconds,
             m.samples_per_second,
             m.train_loss,
-            m.accuracy * 100.0,
-            m.accuracy_soft * 100.0,
-            m.accuracy_training_mode * 100.0,
+            told(m.accuracy),
+            told(m.accuracy_soft),
+            told(m.accuracy_training_mode),
             m.temperature
         ));
     }

@@ -8,7 +8,8 @@ use std::path::Path;
 use super::npy::{Array, Header, Numbers};
 use super::sources::{Samples, open_samples};
 use super::table::{Labelled, Rows};
-use super::{Coding, Dataset, ImageShape, Options, file_names};
+use super::truth::Truth;
+use super::{Coding, Dataset, ImageShape, Options, Task, file_names};
 use crate::{Error, Result};
 
 /// What the arrays of training samples, training labels, test samples and test labels may be called.
@@ -67,6 +68,11 @@ pub(super) fn open_archive(path: &Path, name: &str, options: &Options, coding: C
 
 /// Open one .npy file, a table of numbers with the labels in a column.
 pub(super) fn open_file(path: &Path, name: &str, options: &Options, coding: Coding) -> Result<Dataset> {
+    let mut options = options.clone();
+    if let Coding::Known { table: Some(table), .. } = coding {
+        let places: Vec<String> = table.all_labels().iter().map(|(_, at)| (at + 1).to_string()).collect();
+        options.label = Some(places.join(","));
+    }
     let read = |path: &Path| {
         let array = read_file(path)?;
         let [rows, width] = array.shape[..] else {
@@ -78,10 +84,10 @@ pub(super) fn open_file(path: &Path, name: &str, options: &Options, coding: Codi
         }
         let names = (1..=width).map(|number| format!("c{number}")).collect();
         let rows = Rows::Numbers { values: real(array.numbers), width };
-        Labelled::within(path, names, rows, options).map(Samples::Rows)
+        Labelled::within(path, names, rows, &options).map(Samples::Rows)
     };
     let test = options.test.as_deref().map(|path| read(path).map(|samples| (path, samples))).transpose()?;
-    open_samples(path, name, options, coding, read(path)?, test)
+    open_samples(path, name, &options, coding, read(path)?, test)
 }
 
 fn read_file(path: &Path) -> Result<Array> {
@@ -108,7 +114,7 @@ fn open_named(
     };
     let mut samples = |x: &str, y: &str| -> Result<Option<Samples>> {
         match (find(x), find(y)) {
-            (Some(x), Some(y)) => Ok(Some(together(path, x, read(x)?, y, read(y)?)?)),
+            (Some(x), Some(y)) => Ok(Some(together(path, options.task(), (x, read(x)?), (y, read(y)?))?)),
             _ => Ok(None),
         }
     };
@@ -117,28 +123,45 @@ fn open_named(
     open_samples(path, name, options, coding, train, test)
 }
 
-/// An array of samples and one of labels.
-fn together(path: &Path, x_name: &str, x: Array, y_name: &str, y: Array) -> Result<Samples> {
+/// An array of samples and one of labels or values, by name.
+fn together(path: &Path, task: Task, (x_name, x): (&str, Array), (y_name, y): (&str, Array)) -> Result<Samples> {
     let bad = |array: &str, problem: String| Error::input(path.join(array), problem);
     let count = x.shape.first().copied().unwrap_or(0);
     let labelled: usize = y.shape.iter().product();
-    if y.shape.first() != Some(&count) || labelled != count {
-        let problem =
-            format!("labels of {:?} do not fit samples of {:?}; one label a sample is needed", y.shape, x.shape);
-        return Err(bad(y_name, problem));
+    let is_one = labelled == count;
+    if y.shape.first() != Some(&count) || !(is_one || (task != Task::Classes && y.shape.len() == 2)) {
+        let needed = match (task, &y.shape[..]) {
+            (Task::Classes, &[n, width]) if n == count && width > 1 => {
+                "one label a sample is needed, or --task labels or --task values"
+            }
+            (Task::Classes, _) => "one label a sample is needed",
+            _ => "[n] or [n][targets] are needed",
+        };
+        return Err(bad(y_name, format!("labels of {:?} do not fit samples of {:?}; {needed}", y.shape, x.shape)));
     }
     if count == 0 || x.shape.contains(&0) {
         return Err(bad(x_name, format!("an array of {:?} holds no samples", x.shape)));
     }
-    let labels: Vec<String> = match y.numbers {
-        Numbers::Real(labels) if labels.iter().any(|label| label.fract() != 0.0) => {
-            return Err(bad(y_name, "its labels are no whole numbers; save them as integers".into()));
+    let (called, truth) = match task {
+        Task::Classes => (
+            vec![if x.shape.len() == 2 { "label" } else { "labels" }.to_string()],
+            Truth::Classes(classes_of(y.numbers).map_err(|e| bad(y_name, e))?),
+        ),
+        task => {
+            let name = if task == Task::Labels { "label" } else { "value" };
+            let width = labelled / count;
+            let called = match width {
+                1 => vec![name.to_string()],
+                _ => (1..=width).map(|number| format!("{name} {number}")).collect(),
+            };
+            (called, Truth::Numbers(real(y.numbers), width))
         }
-        Numbers::Bytes(labels) => labels.iter().map(u8::to_string).collect(),
-        Numbers::Whole(labels) | Numbers::Real(labels) => labels.into_iter().map(label_of).collect(),
     };
     let shape = match x.shape[1..] {
-        [width] => return Ok(Samples::Rows(Labelled::apart(Rows::Numbers { values: real(x.numbers), width }, labels))),
+        [width] => {
+            let rows = Rows::Numbers { values: real(x.numbers), width };
+            return Ok(Samples::Rows(Labelled::apart(rows, called, truth)));
+        }
         [height, width] | [height, width, 1] | [1, height, width] => ImageShape { channels: 1, height, width },
         [height, width, 3] | [3, height, width] => ImageShape { channels: 3, height, width },
         _ => {
@@ -155,7 +178,18 @@ fn together(path: &Path, x_name: &str, x: Array, y_name: &str, y: Array) -> Resu
     };
     let interleaved = shape.channels == 3 && x.shape[1] != 3;
     let pixels = if interleaved { planes(&pixels, shape) } else { pixels };
-    Ok(Samples::Images { shape, pixels, labels })
+    Ok(Samples::Images { shape, pixels, called, truth })
+}
+
+/// Classes that are whole numbers; the error is a sentence.
+fn classes_of(numbers: Numbers) -> std::result::Result<Vec<String>, String> {
+    Ok(match numbers {
+        Numbers::Real(labels) if labels.iter().any(|label| label.fract() != 0.0) => {
+            return Err("its labels are no whole numbers; save them as integers, or say --task values".into());
+        }
+        Numbers::Bytes(labels) => labels.iter().map(u8::to_string).collect(),
+        Numbers::Whole(labels) | Numbers::Real(labels) => labels.into_iter().map(label_of).collect(),
+    })
 }
 
 /// `[sample][row][column][channel]` to `[sample][channel][row][column]`.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Dataset, ImageShape, Split, classes, file_names};
+use super::{Dataset, Head, ImageShape, Split, classes, file_names};
 use crate::{Error, Result};
 
 /// One of the two data sets.
@@ -101,14 +101,23 @@ pub(super) fn read(folder: &Path, name: &str, coarse: bool) -> Result<Dataset> {
         let problem = format!("it holds {found}; unpack the binary version, {}, here", version.archive);
         return Err(Error::input(folder, problem));
     };
-    let mut train = Split { pixels: Vec::new(), labels: Vec::new() };
+    let mut train = Split::default();
     for file in version.train {
         append(&place.join(file), version, labels, &mut train)?;
     }
-    let mut test = Split { pixels: Vec::new(), labels: Vec::new() };
+    let mut test = Split::default();
     append(&place.join(version.test), version, labels, &mut test)?;
     let classes = class_names(&place.join(labels.names), labels.classes)?;
-    Ok(Dataset { name: name.to_owned(), classes, image: IMAGE, table: None, train, test })
+    Ok(Dataset {
+        name: name.to_owned(),
+        classes,
+        image: IMAGE,
+        head: Head::Classes,
+        table: None,
+        ranges: Vec::new(),
+        train,
+        test,
+    })
 }
 
 /// Append the records of the file `path` to `split`. A record's pixels lie in `[channel][row][column]` already.

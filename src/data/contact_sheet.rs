@@ -61,6 +61,7 @@ fn picture(bytes: &[u8], shape: ImageShape, times: usize) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Head;
     use super::*;
 
     #[test]
@@ -72,11 +73,14 @@ mod tests {
             classes: vec!["a".into(), "b".into()],
             image: ImageShape { channels: 3, height: 2, width: 4 },
             table: None,
+            head: Head::Classes,
+            ranges: Vec::new(),
             train: Split {
                 pixels: values.iter().flat_map(|&v| [vec![v; 8], vec![v + 1; 8], vec![v + 2; 8]].concat()).collect(),
                 labels: values.iter().map(|&v| u8::from(v == 200)).collect(),
+                targets: Vec::new(),
             },
-            test: Split { pixels: Vec::new(), labels: Vec::new() },
+            test: Split::default(),
         };
         let sheet = image::load_from_memory(&contact_sheet(&data).unwrap()).unwrap().into_rgb8();
         // Images of 4 x 2 pixels are shown twelve times as large.

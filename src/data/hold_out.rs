@@ -17,7 +17,7 @@ impl Dataset {
             return Err(Error::usage(format!("the validation fraction takes 0 to 0.9, not {fraction}")));
         }
         if fraction == 0.0 {
-            return Ok((self, Split { pixels: Vec::new(), labels: Vec::new() }));
+            return Ok((self, Split::default()));
         }
         let samples = self.train.len();
         let held = (fraction * samples as f64).round() as usize;
@@ -41,9 +41,11 @@ impl Dataset {
 impl Split {
     /// The samples at `indices`, of `pixels` bytes each.
     pub(super) fn select(&self, indices: &[usize], pixels: usize) -> Split {
+        let width = self.targets_a_sample();
         let mut selected = Split {
             pixels: Vec::with_capacity(indices.len() * pixels),
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
+            targets: indices.iter().flat_map(|&i| &self.targets[i * width..(i + 1) * width]).copied().collect(),
         };
         for &i in indices {
             selected.pixels.extend_from_slice(&self.pixels[i * pixels..(i + 1) * pixels]);
@@ -54,18 +56,23 @@ impl Split {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ImageShape;
+    use super::super::{Head, ImageShape};
     use super::*;
 
     /// Sample `i` has the pixels `[i, i]` and the label `i % 10`.
     fn numbered(samples: u8) -> Dataset {
-        let split =
-            |n: u8| Split { pixels: (0..n).flat_map(|i| [i; 2]).collect(), labels: (0..n).map(|i| i % 10).collect() };
+        let split = |n: u8| Split {
+            pixels: (0..n).flat_map(|i| [i; 2]).collect(),
+            labels: (0..n).map(|i| i % 10).collect(),
+            targets: (0..n).flat_map(|i| [i, 2, i]).map(f32::from).collect(),
+        };
         Dataset {
             name: "numbered".into(),
             classes: (0..10).map(|c| c.to_string()).collect(),
             image: ImageShape { channels: 1, height: 1, width: 2 },
             table: None,
+            head: Head::Classes,
+            ranges: Vec::new(),
             train: split(samples),
             test: split(10),
         }
@@ -81,6 +88,8 @@ mod tests {
             let samples: Vec<u8> = split.pixels.chunks(2).map(|p| p[0]).collect();
             assert!(samples.is_sorted_by(|a, b| a < b));
             assert!(split.pixels.chunks(2).zip(&split.labels).all(|(p, &label)| p[0] == p[1] && p[0] % 10 == label));
+            let of = |p: u8| [f32::from(p), 2.0, f32::from(p)];
+            assert!(split.pixels.chunks(2).zip(split.targets.chunks(3)).all(|(p, targets)| targets == of(p[0])));
         }
         let mut all: Vec<u8> = [rest.train.pixels, held.pixels].concat();
         all.sort_unstable();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use super::classes::Labelling;
-use super::{Dataset, ImageShape, Split};
+use super::{Dataset, Head, ImageShape, Split};
 use crate::{Error, Result};
 
 /// First four bytes of `[count][row][column]` u8 images.
@@ -65,7 +65,16 @@ pub(super) fn decode<R: BufRead>(
         let last = train.labels.iter().chain(&test.labels).max().copied().unwrap_or(0);
         (0..=last).map(|label| label.to_string()).collect()
     });
-    Ok(Dataset { name: name.to_owned(), classes, image, table: None, train, test })
+    Ok(Dataset {
+        name: name.to_owned(),
+        classes,
+        image,
+        table: None,
+        head: Head::Classes,
+        ranges: Vec::new(),
+        train,
+        test,
+    })
 }
 
 /// A split whose headers are checked and whose bodies are still to be read.
@@ -102,7 +111,7 @@ impl<R: BufRead> OpenSplit<R> {
         if convention.transposed {
             transpose(&mut pixels, image);
         }
-        Ok(Split { pixels, labels })
+        Ok(Split { pixels, labels, targets: Vec::new() })
     }
 }
 
@@ -282,8 +291,8 @@ mod tests {
     fn samples_labels_and_classes_come_out_as_stored() {
         let set = decode_files(&files(), &PLAIN).unwrap();
         assert_eq!(set.image, ImageShape { channels: 1, height: 2, width: 3 });
-        assert_eq!(set.train, Split { pixels: (0..18).collect(), labels: vec![0, 1, 4] });
-        assert_eq!(set.test, Split { pixels: (0..12).collect(), labels: vec![5, 0] });
+        assert_eq!(set.train, Split { pixels: (0..18).collect(), labels: vec![0, 1, 4], targets: Vec::new() });
+        assert_eq!(set.test, Split { pixels: (0..12).collect(), labels: vec![5, 0], targets: Vec::new() });
         assert_eq!(set.classes, ["0", "1", "2", "3", "4", "5"], "the greatest label is in the test split");
     }
 

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::picture::{picture_extent, read_image};
 use super::sources::{Samples, open_samples};
+use super::truth::Truth;
 use super::{Coding, Dataset, ImageShape, Options, file_names};
 use crate::{Error, Result};
 
@@ -86,5 +87,6 @@ fn read(top: &Path, files: Vec<(PathBuf, String)>, shape: ImageShape) -> Result<
         return Err(Error::input(top, problem));
     }
     let images: Result<Vec<Vec<u8>>> = files.par_iter().map(|(file, _)| read_image(file, shape)).collect();
-    Ok(Samples::Images { shape, pixels: images?.concat(), labels: files.into_iter().map(|(_, class)| class).collect() })
+    let truth = Truth::Classes(files.into_iter().map(|(_, class)| class).collect());
+    Ok(Samples::Images { shape, pixels: images?.concat(), called: vec!["labels".into()], truth })
 }

@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use super::Task;
 use super::arrays::label_of;
 use super::table::{Labelled, Rows};
+use super::truth::Truth;
 use crate::{Error, Result};
 
 /// Most columns.
@@ -14,7 +16,7 @@ const MOST_COLUMNS: usize = 1 << 16;
 const MOST_VALUES: usize = 1 << 28;
 
 /// Read the file at `path`, with `width` columns, or as many as its indices ask for; indices count from 1.
-pub(super) fn read(path: &Path, width: Option<usize>) -> Result<Labelled> {
+pub(super) fn read(path: &Path, width: Option<usize>, task: Task) -> Result<Labelled> {
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
     let mut sparse: Vec<(usize, usize, f64)> = Vec::new();
     let mut labels = Vec::new();
@@ -42,7 +44,7 @@ pub(super) fn read(path: &Path, width: Option<usize>) -> Result<Labelled> {
                 sparse.push((labels.len(), index - 1, value));
             }
         }
-        labels.push(label_of(value));
+        labels.push(value);
     }
     let width = width.unwrap_or(widest);
     if labels.is_empty() || width == 0 {
@@ -55,7 +57,12 @@ pub(super) fn read(path: &Path, width: Option<usize>) -> Result<Labelled> {
     for (row, column, value) in sparse {
         values[row * width + column] = value;
     }
-    Ok(Labelled::apart(Rows::Numbers { values, width }, labels))
+    let (called, truth) = match task {
+        Task::Classes => ("label", Truth::Classes(labels.into_iter().map(label_of).collect())),
+        Task::Labels => ("label", Truth::Numbers(labels, 1)),
+        Task::Values => ("value", Truth::Numbers(labels, 1)),
+    };
+    Ok(Labelled::apart(Rows::Numbers { values, width }, vec![called.into()], truth))
 }
 
 #[cfg(test)]
@@ -67,13 +74,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.libsvm");
         std::fs::write(&path, text).unwrap();
-        read(&path, width)
+        read(&path, width, Task::Classes)
     }
 
     #[test]
     fn sparse_lines_become_rows() {
         let made = of("+1 1:0.5 3:-2 # note\n\n-1 qid:7 2:1e3\n", None).unwrap();
-        assert_eq!((made.labels, made.rows.width()), (vec!["1".to_string(), "-1".into()], 3));
+        assert!(matches!(&made.truth, Truth::Classes(labels) if labels[..] == ["1", "-1"]));
+        assert_eq!(made.rows.width(), 3);
         let row = |r: usize| [0, 1, 2].map(|c| made.rows.cell(r, c));
         assert_eq!(row(0), [0.5, 0.0, -2.0].map(Cell::Number));
         assert_eq!(row(1), [0.0, 1000.0, 0.0].map(Cell::Number));

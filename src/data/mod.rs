@@ -6,6 +6,7 @@ mod classes;
 mod contact_sheet;
 mod embedded;
 mod fetch;
+mod head;
 mod hold_out;
 mod idx;
 mod idx_folder;
@@ -14,17 +15,21 @@ mod libsvm;
 mod npy;
 mod options;
 mod picture;
+mod quality;
 mod source;
 mod sources;
 mod stratified;
 mod table;
+mod truth;
 
 use std::path::Path;
 
 pub use contact_sheet::contact_sheet;
 pub use fetch::{Remote, RemoteFile};
+pub use head::{Head, Target, Task, Values, is_set};
 pub use options::{EncoderKind, Options};
 pub use picture::read_image;
+pub use quality::{Quality, TargetQuality, number_text};
 pub use source::{home, is_named, is_table, open, open_with};
 pub(crate) use table::normal_quantile;
 pub use table::{Bit, Coding as ColumnCoding, Column, Table, read_rows};
@@ -49,13 +54,15 @@ impl ImageShape {
     }
 }
 
-/// Labelled images: `pixels` is `[sample][channel][row][column]` u8, `labels` is `[sample]` u8 class indices.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Images and what is right for each: a class, or targets.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Split {
     /// `[sample][channel][row][column]`, `len · shape.pixels()` bytes.
     pub pixels: Vec<u8>,
-    /// `[sample]`, each below the number of classes.
+    /// `[sample]`, each below the number of classes; 0 where samples have targets.
     pub labels: Vec<u8>,
+    /// `[sample][target]`: labels, 0 or 1, or values as fractions of their ranges; none where samples have classes.
+    pub targets: Vec<f32>,
 }
 
 impl Split {
@@ -68,6 +75,22 @@ impl Split {
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
+
+    /// Targets a sample; 0 where samples have classes.
+    pub fn targets_a_sample(&self) -> usize {
+        self.targets.len() / self.labels.len().max(1)
+    }
+
+    /// `[target]`: the targets' variances over all samples.
+    pub fn target_variances(&self) -> Vec<f64> {
+        let (width, samples) = (self.targets_a_sample(), self.len() as f64);
+        let of = |target: usize| self.targets.iter().skip(target).step_by(width).map(|&y| f64::from(y));
+        let variance = |target: usize| {
+            let mean = of(target).sum::<f64>() / samples;
+            of(target).map(|y| (y - mean).powi(2)).sum::<f64>() / samples
+        };
+        (0..width).map(variance).collect()
+    }
 }
 
 /// A checked data set: both splits have the shape `image` and labels below `classes.len()`.
@@ -75,12 +98,16 @@ impl Split {
 pub struct Dataset {
     /// What it is called in reports: `mnist`, `cifar-10`, or a folder's name.
     pub name: String,
-    /// Names of the classes, in label order.
+    /// What the last layer's outputs are called: classes in label order, labels, or targets' bits.
     pub classes: Vec<String>,
+    /// How votes are read.
+    pub head: Head,
     /// Extent of every image; a row of a table is an image of one row.
     pub image: ImageShape,
     /// The columns, where samples are rows of a table.
     pub table: Option<Table>,
+    /// `[column]` of the table: least and greatest training value of columns of numbers.
+    pub ranges: Vec<Option<[f64; 2]>>,
     /// Samples to train on.
     pub train: Split,
     /// Samples touched only to report.
@@ -97,10 +124,12 @@ pub enum Coding<'a> {
     },
     /// As a network has learned.
     Known {
-        /// Its columns.
-        table: &'a Table,
-        /// Its classes.
+        /// Its columns, if it takes rows of a table.
+        table: Option<&'a Table>,
+        /// Its outputs.
         classes: &'a [String],
+        /// How it reads votes.
+        head: &'a Head,
     },
 }
 

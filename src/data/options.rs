@@ -4,15 +4,23 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::head::{Task, Values};
 use crate::{Error, Result};
 
 /// What a user may say about a data set beside its name; each is a flag, and a key of `[input]` in a `--config` file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, clap::Args)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Options {
-    /// Tables: column of the labels, by name or by number from 1 [default: the last]
+    /// Tables, arrays: what is to be told of a sample [default: classes]
+    #[arg(long, value_enum)]
+    pub task: Option<Task>,
+    /// Tables: column of the labels, by name or by number from 1; for --task labels and values several, joined by
+    /// commas [default: the last]
     #[arg(long, value_name = "COLUMN")]
     pub label: Option<String>,
+    /// Values: bits of the binary code that votes give each of them; 1 is a plain count of votes [default: 1]
+    #[arg(long, value_name = "BITS")]
+    pub code_bits: Option<u32>,
     /// Tables: leave these columns out, by name or by number from 1
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -91,6 +99,8 @@ impl Options {
     pub fn over(&self, base: &Options) -> Options {
         let list = |own: &Vec<String>, base: &Vec<String>| if own.is_empty() { base.clone() } else { own.clone() };
         Options {
+            task: self.task.or(base.task),
+            code_bits: self.code_bits.or(base.code_bits),
             label: self.label.clone().or_else(|| base.label.clone()),
             ignore: list(&self.ignore, &base.ignore),
             header: self.header.or(base.header),
@@ -102,6 +112,35 @@ impl Options {
             channels: self.channels.or(base.channels),
             coarse: self.coarse.or(base.coarse),
             whole: self.whole || base.whole,
+        }
+    }
+
+    /// What is to be told of a sample.
+    pub fn task(&self) -> Task {
+        self.task.unwrap_or_default()
+    }
+
+    /// Bits of the code of a value: 1 to 16.
+    pub(super) fn code_bits(&self) -> Result<u32> {
+        match self.code_bits.unwrap_or(1) {
+            _ if self.code_bits.is_some() && self.task() != Task::Values => {
+                Err(Error::usage("--code-bits is how values are told; add --task values"))
+            }
+            bits @ 1..=Values::MOST_BITS => Ok(bits),
+            bits => Err(Error::usage(format!("--code-bits takes 1 to {}, not {bits}", Values::MOST_BITS))),
+        }
+    }
+
+    /// Refuse a task that data of one class a sample, called `name`, does not have.
+    pub(super) fn check_has_classes(&self, name: &str) -> Result<()> {
+        self.code_bits()?;
+        match self.task() {
+            Task::Classes => Ok(()),
+            task => Err(Error::usage(format!(
+                "{name} holds a class a sample, and --task {} takes columns of numbers: a table (.csv, .tsv) or arrays \
+                 (.npz, .npy)",
+                task.name()
+            ))),
         }
     }
 

@@ -88,6 +88,9 @@ fn open_among(
     coding: Coding,
 ) -> Result<Dataset> {
     let places = |roots: &mut dyn Iterator<Item = &PathBuf>| roots.map(|root| root.join(name_or_path)).collect();
+    if NAMED.contains(&name_or_path) {
+        options.check_has_classes(name_or_path)?;
+    }
     match name_or_path {
         "mnist" => {
             let places: Vec<PathBuf> = places(&mut chosen.iter());
@@ -161,6 +164,9 @@ fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> 
         ("folders of pictures", image_folder::is_image_folder(path)?),
     ];
     let found: Vec<&str> = kinds.iter().filter(|(_, there)| *there).map(|(kind, _)| *kind).collect();
+    if found[..] != ["arrays"] && !found.is_empty() {
+        options.check_has_classes(&name)?;
+    }
     match found[..] {
         ["IDX files"] => idx_folder::read(path, &name),
         ["CIFAR files"] => cifar::read(path, &name, options.coarse == Some(true)),
@@ -178,12 +184,15 @@ fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> 
 
 fn open_libsvm(path: &Path, name: &str, options: &Options, coding: Coding) -> Result<Dataset> {
     let width = match coding {
-        Coding::Known { table, .. } => Some(table.width),
-        Coding::Learned { .. } => None,
+        Coding::Known { table: Some(table), .. } => Some(table.width),
+        _ => None,
     };
-    let train = libsvm::read(path, width)?;
+    let task = options.task();
+    let train = libsvm::read(path, width, task)?;
     let test = match &options.test {
-        Some(path) => Some((path.as_path(), sources::Samples::Rows(libsvm::read(path, Some(train.rows.width()))?))),
+        Some(path) => {
+            Some((path.as_path(), sources::Samples::Rows(libsvm::read(path, Some(train.rows.width()), task)?)))
+        }
         None => None,
     };
     sources::open_samples(path, name, options, coding, sources::Samples::Rows(train), test)

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::table::{self, Labelled};
-use super::{Coding, Dataset, ImageShape, Options, Split};
+use super::truth::Truth;
+use super::{Coding, Dataset, ImageShape, Options};
 use crate::{Error, Result};
 
 /// Samples as a file holds them.
@@ -16,8 +17,10 @@ pub(super) enum Samples {
         shape: ImageShape,
         /// `[sample][channel][row][column]`.
         pixels: Vec<u8>,
-        /// `[sample]`.
-        labels: Vec<String>,
+        /// What the labels or values are called.
+        called: Vec<String>,
+        /// What they are.
+        truth: Truth,
     },
 }
 
@@ -41,24 +44,34 @@ pub(super) fn open_samples(
             };
             table::of_rows(path, name, options, coding, train, test)
         }
-        Samples::Images { shape, pixels, labels } => {
-            let classes = table::classes(path, "labels", &labels)?;
+        Samples::Images { shape, pixels, called, truth } => {
+            let samples = pixels.len() / shape.pixels();
             let place = |sample: usize| format!("sample {sample}");
-            let number = |path: &Path, labels: &[String]| table::numbered(path, labels, &classes, &place);
-            let whole = Split { labels: number(path, &labels)?, pixels };
+            let drawn = || truth.drawn(samples, options);
+            let (classes, head) = match coding {
+                Coding::Known { table: None, classes, head } => (classes.to_vec(), head.clone()),
+                _ => {
+                    let classes = truth.outputs(path, &called, options, &place)?;
+                    let rows = if test.is_some() { (0..samples).collect() } else { drawn()?.0 };
+                    let head = truth.head(path, &called, options, &rows)?;
+                    (classes, head)
+                }
+            };
+            let whole = truth.split(path, pixels, &head, &classes, &place)?;
             let (train, test) = match test {
-                Some((_, Samples::Images { shape: other, pixels, labels })) if other == shape => {
-                    (whole, Split { labels: number(path, &labels)?, pixels })
+                Some((path, Samples::Images { shape: other, pixels, truth, .. })) if other == shape => {
+                    (whole, truth.split(path, pixels, &head, &classes, &place)?)
                 }
                 Some((path, _)) => {
                     return Err(Error::input(path, "its test samples are not of the extent of those to train on"));
                 }
                 None => {
-                    let (train, test) = table::drawn(&labels, options)?;
+                    let (train, test) = drawn()?;
                     (whole.select(&train, shape.pixels()), whole.select(&test, shape.pixels()))
                 }
             };
-            Ok(Dataset { name: name.to_owned(), classes, image: shape, table: None, train, test })
+            let (name, ranges) = (name.to_owned(), Vec::new());
+            Ok(Dataset { name, classes, head, image: shape, table: None, ranges, train, test })
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::data::Task;
 use crate::network::Parametrization;
 
 /// A file under `shaders/`, compiled into the program.
@@ -39,6 +40,9 @@ const FILES: &[(&str, &str)] = files![
     "shared/cage.wgsl",
     "shared/gradient.wgsl",
     "shared/gradient_rows.wgsl",
+    "shared/head/classes.wgsl",
+    "shared/head/labels.wgsl",
+    "shared/head/values.wgsl",
     "shared/lane_sums.wgsl",
     "shared/lut.wgsl",
     "shared/multilinear.wgsl",
@@ -151,6 +155,10 @@ pub struct Variant {
     pub warped: bool,
     /// Encoding: pixels lie in four buffers instead of one.
     pub shards: bool,
+    /// Which file `#import head` means: how votes are read.
+    pub task: Task,
+    /// Outputs a target of `Task::Values`.
+    pub code_bits: u32,
 }
 
 /// Steps whose loss and accuracy stay on the GPU until they are read back.
@@ -181,6 +189,8 @@ impl Variant {
             scope: CageScope::Network,
             warped: false,
             shards: false,
+            task: Task::Classes,
+            code_bits: 1,
         }
     }
 
@@ -230,6 +240,7 @@ impl Variant {
             ("PLANES", self.planes as usize),
             ("HISTORY", HISTORY as usize),
             ("SLICES", self.gradients.bits() as usize),
+            ("CODE_BITS", self.code_bits as usize),
         ] {
             let _ = writeln!(out, "const {name}: u32 = {value}u;");
         }
@@ -265,6 +276,7 @@ impl Variant {
                 continue;
             } else if let Some(import) = line.strip_prefix("#import ") {
                 let import = match import.trim() {
+                    "head" => format!("shared/head/{}.wgsl", self.task.name()),
                     "parametrization" => format!("shared/parametrization/{}.wgsl", self.parametrization.name()),
                     other => other.to_string(),
                 };
@@ -280,9 +292,7 @@ impl Variant {
     pub fn all() -> Vec<Variant> {
         use GradientFormat::{Bf16, F16, F32, Int8, Int12, Int16};
         let mut all = Vec::new();
-        for kernel in
-            ["augment", "copy", "encode", "encode_soft", "evaluate", "group_sum", "group_sum_soft", "unpack_bits"]
-        {
+        for kernel in ["augment", "copy", "encode", "encode_soft", "group_sum", "group_sum_soft", "unpack_bits"] {
             all.push(Variant::of(kernel));
         }
         for kernel in ["augment", "encode", "encode_soft"] {
@@ -298,8 +308,11 @@ impl Variant {
         for training in [true, false] {
             all.push(Variant { training, ..Variant::of("select_batch") });
         }
-        for gradients in [F32, Bf16, F16] {
-            all.push(Variant { gradients, ..Variant::of("loss") });
+        for (task, code_bits) in [(Task::Classes, 1), (Task::Labels, 1), (Task::Values, 1), (Task::Values, 16)] {
+            all.push(Variant { task, code_bits, ..Variant::of("evaluate") });
+            for gradients in [F32, Bf16, F16] {
+                all.push(Variant { task, code_bits, gradients, ..Variant::of("loss") });
+            }
         }
         all.push(Variant { workgroup: 256, lanes: 16, subgroups: true, ..Variant::of("probe_subgroups") });
         for (workgroup, planes) in [(8, 11), (64, 13)] {

@@ -70,7 +70,7 @@ pub struct Training {
     pub key0: u32,
     pub key1: u32,
     pub layers: u32,
-    pub pad: u32,
+    pub group: u32,
 }
 
 /// CAGE for one layer or one gate.

@@ -152,6 +152,7 @@ fn normal_levels(counts: &[u64; 256], thresholds: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Head;
     use crate::data::Split;
 
     #[test]
@@ -177,8 +178,10 @@ mod tests {
             classes: vec!["a".into()],
             image: ImageShape { channels: 2, height: 1, width: 2 },
             table: None,
-            train: Split { pixels: vec![0, 10, 200, 200, 20, 30, 200, 200], labels: vec![0, 0] },
-            test: Split { pixels: Vec::new(), labels: Vec::new() },
+            head: Head::Classes,
+            ranges: Vec::new(),
+            train: Split { pixels: vec![0, 10, 200, 200, 20, 30, 200, 200], labels: vec![0, 0], targets: Vec::new() },
+            test: Split::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is trained: layers, wiring, parametrization, initialization. Plain data; nothing here knows of GPUs.
 
+mod answer;
 mod encoder;
 mod initialize;
 mod layer;
@@ -7,6 +8,7 @@ mod model_file;
 mod parametrization;
 mod wiring;
 
+pub use answer::Answer;
 pub use encoder::Encoder;
 pub use initialize::{Initialization, Start};
 pub use layer::{Draw, Layer};

@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{Encoder, Layer, Parametrization};
-use crate::data::{ImageShape, Table};
+use crate::data::{Head, ImageShape, Table};
 use crate::{Error, Result};
 
 /// Version of the file format that this program writes, and the only one it reads.
@@ -26,8 +26,11 @@ pub struct Model {
     pub image: ImageShape,
     /// The columns that an image's bytes come from, where it is a row of a table.
     pub table: Option<Table>,
-    /// Names of the classes; the last layer's gates are split evenly over them, in order.
+    /// Names of the outputs, as of [`crate::data::Dataset::classes`]; the last layer's gates are split evenly over them, in
+    /// order.
     pub classes: Vec<String>,
+    /// How votes are read.
+    pub head: Head,
     /// Group-sum temperature τ: the score of a class is its count of ones / τ.
     pub tau: f32,
     /// From bytes to input bits.
@@ -45,6 +48,8 @@ struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     table: Option<Table>,
     classes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Head::is_classes")]
+    head: Head,
     tau: f32,
     layers: Vec<LayerHeader>,
 }
@@ -69,7 +74,7 @@ impl Model {
         self.layers.iter().map(|l| l.gates() * l.parametrization.logits(l.arity)).sum()
     }
 
-    /// Gates of the last layer that vote for one class.
+    /// Gates of the last layer that vote for one output.
     pub fn group(&self) -> usize {
         self.layers.last().map_or(0, Layer::gates) / self.classes.len().max(1)
     }
@@ -97,6 +102,7 @@ impl Model {
             image: self.image,
             table: self.table.clone(),
             classes: self.classes.clone(),
+            head: self.head.clone(),
             tau: self.tau,
             layers: self
                 .layers
@@ -160,6 +166,7 @@ impl Model {
             image: header.image,
             table: header.table,
             classes: header.classes,
+            head: header.head,
             tau: header.tau,
             encoder: read_encoder(&tensors)?,
             layers: header
@@ -186,6 +193,7 @@ impl Model {
                 return Err(format!("its columns give {} bytes, its image has {pixels}", table.bytes()));
             }
         }
+        self.head.check(self.classes.len())?;
         if !(self.tau.is_finite() && self.tau > 0.0) {
             return Err(format!("its group-sum τ is {}, it must be positive", self.tau));
         }
@@ -315,6 +323,7 @@ mod tests {
             dataset: "toy".into(),
             image,
             table: None,
+            head: Head::Classes,
             classes: vec!["no".into(), "yes".into()],
             tau: 2.5,
             encoder,

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::RunRecord;
 use crate::circuit::{Census, Engine, Netlist, draw, reference};
-use crate::data::{ImageShape, Split};
+use crate::data::{ImageShape, Quality, Split, Task};
 use crate::network::Model;
 use crate::train::curves;
 use crate::{Error, Result};
@@ -17,8 +17,8 @@ const SAMPLES: usize = 24;
 
 /// Rows of the summary: key, what it is called, and how its number reads.
 const FACTS: [(&str, &str, Form); 12] = [
-    ("test_accuracy", "hard test accuracy", Form::Percent),
-    ("best_accuracy", "best held-out accuracy", Form::Percent),
+    ("test_accuracy", "hard test accuracy", Form::Quality),
+    ("best_accuracy", "best held-out accuracy", Form::Quality),
     ("selection_gap", "selection gap", Form::Points),
     ("computation_gap", "computation gap", Form::Points),
     ("gates", "gates", Form::Plain),
@@ -34,7 +34,7 @@ const FACTS: [(&str, &str, Form); 12] = [
 /// How a number of the summary is written.
 #[derive(Clone, Copy)]
 enum Form {
-    Percent,
+    Quality,
     Points,
     Seconds,
     Whole,
@@ -48,22 +48,20 @@ enum Form {
 pub fn report(run: &RunRecord, model: &Model, test: &Split) -> Result<String> {
     let netlist = Netlist::from_model(model).map_err(Error::Run)?;
     let votes = Engine::new(&netlist).counts(&test.pixels, true);
-    let predicted: Vec<usize> =
-        votes.chunks_exact(model.classes.len()).map(|votes| reference::argmax(votes) as usize).collect();
     let mut page = String::new();
     let name = escaped(&run.name());
     // Writing to a String cannot fail.
     let _ = write!(page, "{}<title>{name}</title>\n<h1>{name}</h1>\n", include_str!("report_head.html"));
-    facts(&mut page, run);
+    facts(&mut page, run, model.head.task());
     if !run.metrics.is_empty() {
-        section(&mut page, "Curves", &picture(&curves(&run.metrics)?, "curves", None));
+        section(&mut page, "Curves", &picture(&curves(&run.metrics, model.head.task())?, "curves", None));
     }
-    section(&mut page, "Confusion on the test samples", &confusion(model, test, &predicted));
-    let is_right = |&s: &usize| predicted[s] == usize::from(test.labels[s]);
-    let (right, wrong): (Vec<usize>, Vec<usize>) = (0..test.len()).partition(is_right);
-    for (title, samples) in [("Wrong", &wrong), ("Right", &right)] {
-        let title = format!("{title}: {} of {} test samples", samples.len(), test.len());
-        section(&mut page, &title, &pictures(model, test, &predicted, samples)?);
+    if model.head.is_classes() {
+        judged_classes(&mut page, model, test, &votes)?;
+    } else {
+        let votes: Vec<f64> = votes.iter().map(|&v| v.into()).collect();
+        let quality = model.head.quality(&votes, model.classes.len(), model.group(), test);
+        section(&mut page, "On the test samples", &told(model.head.task(), &quality));
     }
     let census = Census::of(&netlist);
     if census.by_function.iter().any(|&n| n > 0) {
@@ -77,11 +75,32 @@ pub fn report(run: &RunRecord, model: &Model, test: &Split) -> Result<String> {
     Ok(page)
 }
 
+/// Confusion, and right and wrong samples.
+fn judged_classes(page: &mut String, model: &Model, test: &Split, votes: &[u32]) -> Result<()> {
+    let predicted: Vec<usize> =
+        votes.chunks_exact(model.classes.len()).map(|votes| reference::argmax(votes) as usize).collect();
+    section(page, "Confusion on the test samples", &confusion(model, test, &predicted));
+    let is_right = |&s: &usize| predicted[s] == usize::from(test.labels[s]);
+    let (right, wrong): (Vec<usize>, Vec<usize>) = (0..test.len()).partition(is_right);
+    for (title, samples) in [("Wrong", &wrong), ("Right", &right)] {
+        let title = format!("{title}: {} of {} test samples", samples.len(), test.len());
+        section(page, &title, &pictures(model, test, &predicted, samples)?);
+    }
+    Ok(())
+}
+
+/// How well labels or values are told.
+fn told(task: Task, quality: &Quality) -> String {
+    let first = format!("{}: {}", task.quality_name(), task.quality_text(quality.score));
+    let lines = [vec![first], quality.lines()].concat().join("\n");
+    format!("<pre>{}</pre>", escaped(&lines))
+}
+
 fn section(page: &mut String, title: &str, content: &str) {
     let _ = write!(page, "<section>\n<h2>{}</h2>\n{content}\n</section>\n", escaped(title));
 }
 
-fn facts(page: &mut String, run: &RunRecord) {
+fn facts(page: &mut String, run: &RunRecord, task: Task) {
     let Some(summary) = &run.summary else {
         page.push_str("<p>This run has not ended.</p>\n");
         return;
@@ -89,7 +108,8 @@ fn facts(page: &mut String, run: &RunRecord) {
     page.push_str("<table class=facts>\n");
     for (key, name, form) in FACTS {
         let value = match (summary[key].as_f64(), form) {
-            (Some(x), Form::Percent) => format!("{:.2} %", x * 100.0),
+            (Some(x), Form::Quality) => task.quality_text(x),
+            (Some(x), Form::Points) if task == Task::Values => task.quality_text(x),
             (Some(x), Form::Points) => format!("{:.2} points", x * 100.0),
             (Some(x), Form::Seconds) => format!("{x:.1} s"),
             (Some(x), Form::Whole) => format!("{x:.0}"),
@@ -98,6 +118,7 @@ fn facts(page: &mut String, run: &RunRecord) {
             }
             _ => continue,
         };
+        let name = name.replace("accuracy", task.quality_name());
         let _ = writeln!(page, "<tr><th>{name}</th><td>{}</td></tr>", escaped(&value));
     }
     page.push_str("</table>\n");

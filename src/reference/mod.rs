@@ -49,7 +49,7 @@ pub use forward_hard::{forward_hard, input_code};
 pub use forward_soft::{code_weight, forward_soft};
 pub use group_sum::group_sum;
 pub use group_sum_soft::group_sum_soft;
-pub use loss::{Loss, loss};
+pub use loss::{Loss, loss, loss_of, loss_of_labels, loss_of_values};
 pub use select_batch::{evaluation_batch, select_batch};
 pub use selection_noise::selection_noise;
 pub use slice_gradients::{slice_draw, slice_gradients};

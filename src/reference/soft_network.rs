@@ -33,7 +33,7 @@ impl SoftNetwork {
     /// Cross-entropy of one sample, `inputs` `[inputs]`.
     pub fn loss(&self, inputs: &[f64], label: usize) -> f64 {
         let activations = self.activations(&self.tables(), inputs);
-        loss(&self.votes(&activations), label, self.tau, 1).cross_entropy
+        loss(&self.votes(&activations), label, self.tau, 1).loss
     }
 
     /// Derivatives of [`SoftNetwork::loss`] by every logit and input.

@@ -6,7 +6,7 @@
 
 use super::{
     CageState, Constants, Moments, Step, advance, backward_soft, encode, encode_soft, forward_soft, group_sum_soft,
-    loss, select_batch, selection_noise, tables_of_bits, tabulate, tabulate_soft, update,
+    loss_of, select_batch, selection_noise, tables_of_bits, tabulate, tabulate_soft, update,
 };
 use crate::data::Split;
 use crate::gpu::shader::CageScope;
@@ -37,9 +37,9 @@ pub struct Run {
 /// What one step saw.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
-    /// Mean cross-entropy of its batch.
+    /// Mean loss of its batch.
     pub loss: f64,
-    /// Fraction of its batch that was classified rightly.
+    /// Mean quality of its batch: for classes the fraction that was classified rightly.
     pub accuracy: f64,
     /// `[layer][gate][code]`
     pub table_gradients: Vec<Vec<Vec<f64>>>,
@@ -87,7 +87,7 @@ impl Run {
         let table_gradients = layers.iter().map(|l| vec![vec![0.0; 1 << l.arity]; l.gates()]).collect();
         let mut report = StepReport { loss: 0.0, accuracy: 0.0, table_gradients };
         for &sample in &chosen {
-            let (bytes, label) = (self.model.image.pixels(), self.train.labels[sample as usize]);
+            let (bytes, group) = (self.model.image.pixels(), self.model.group());
             let pixels = &self.train.pixels[sample as usize * bytes..][..bytes];
             let mut activations = vec![match self.input_kind {
                 InputKind::Bits => {
@@ -99,10 +99,10 @@ impl Run {
                 activations.push(forward_soft(layer, weights, &activations[activations.len() - 1]));
             }
             let votes = group_sum_soft(&activations[layers.len()], self.model.classes.len());
-            let judged = loss(&votes, label.into(), constants.group_tau, constants.batch);
-            report.loss += judged.cross_entropy / f64::from(constants.batch);
-            report.accuracy += f64::from(u8::from(judged.right)) / f64::from(constants.batch);
-            let group = self.model.group();
+            let (tau, batch) = (constants.group_tau, constants.batch);
+            let judged = loss_of(&self.model.head, &votes, &self.train, sample as usize, group, tau, batch);
+            report.loss += judged.loss / f64::from(batch);
+            report.accuracy += judged.quality / f64::from(batch);
             let mut gradients: Vec<f64> = judged.gradient.iter().flat_map(|&g| std::iter::repeat_n(g, group)).collect();
             for (i, layer) in layers.iter().enumerate().rev() {
                 let adjoints = backward_soft(layer, &weights[i], &activations[i], &gradients);

@@ -89,6 +89,7 @@ impl Identity {
         let mut data = Sha256::new();
         data.update(&train.labels);
         data.update(&train.pixels);
+        data.update(bytemuck::cast_slice::<f32, u8>(&train.targets));
         let mut network = Sha256::new();
         network.update(bytemuck::cast_slice::<u32, u8>(&model.encoder.pixel));
         network.update(&model.encoder.threshold);

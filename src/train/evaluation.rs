@@ -6,7 +6,7 @@ use super::step::{PassMaker, SoftTables, Source};
 use super::trainer::Trainer;
 use super::workspace::{BatchSize, SoftBuffers, Workspace};
 use crate::Result;
-use crate::data::Split;
+use crate::data::{Quality, Split};
 use crate::gpu::Pass;
 
 /// Which network is evaluated.
@@ -24,11 +24,13 @@ pub enum Mode {
 /// One split's result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
-    /// Mean softmax cross-entropy.
+    /// Mean loss.
     pub loss: f64,
-    /// Fraction classified rightly.
+    /// `quality.score`: for classes the fraction classified rightly.
     pub accuracy: f64,
-    /// `[samples]` predicted class, the first among equals.
+    /// How good the answers are.
+    pub quality: Quality,
+    /// `[samples]` predicted class, the first among equals; none where no classes are told.
     pub predictions: Vec<u8>,
     /// `[samples][classes]` votes.
     pub votes: Vec<f32>,
@@ -37,7 +39,8 @@ pub struct Evaluation {
 /// A split on the device, ready to be evaluated at any time in training.
 pub struct Evaluator {
     samples: Samples,
-    labels: Vec<u8>,
+    /// What is right, without pixels.
+    truth: Split,
     workspace: Workspace,
     judged: wgpu::Buffer,
     /// One chunk after another, `[chunks][classes][words · 32]` f32.
@@ -73,7 +76,12 @@ impl Evaluator {
     /// [`Error::Usage`](crate::Error::Usage) before anything is made, if a buffer would be larger than the device takes.
     pub fn new(trainer: &Trainer, split: &Split) -> Result<Self> {
         let (gpu, model, parameters) = (trainer.gpu(), trainer.model(), &trainer.parameters);
-        let shape = DataShape { image: model.image, outputs: model.classes.len(), samples: split.len() };
+        let shape = DataShape {
+            image: model.image,
+            outputs: model.classes.len(),
+            label_words: split.targets_a_sample().max(1),
+            samples: split.len(),
+        };
         MemoryPlan::for_evaluation(trainer.settings(), &Extents::of(gpu, &model.encoder, shape)).fits()?;
         let samples = Samples::upload(gpu, split, model.image)?;
         let widest = model.layers.iter().map(|l| l.gates().max(l.inputs)).max().unwrap_or(1);
@@ -92,7 +100,7 @@ impl Evaluator {
             let mut chunk = make.pick(&workspace, &source, &buffers.step, false);
             chunk.push(make.encode(&workspace, &workspace.batch_uniform, &source));
             chunk.extend(make.forward_hard(parameters, &workspace));
-            chunk.push(make.evaluate(&workspace, &buffers.training, &samples, &judged));
+            chunk.push(make.evaluate(&workspace, buffers, &samples, &judged));
             Passes { noise, tables: Vec::new(), chunk }
         };
         let hard = packed(false);
@@ -101,14 +109,16 @@ impl Evaluator {
             let mut chunk = make.pick(&workspace, &source, &buffers.step, false);
             chunk.extend(make.activate(&workspace, &workspace.batch_uniform, &source, &soft, input));
             chunk.extend(make.forward_soft(parameters, &workspace, &soft));
-            chunk.push(make.evaluate(&workspace, &buffers.training, &samples, &judged));
+            chunk.push(make.evaluate(&workspace, buffers, &samples, &judged));
             let tables = make.tabulate_soft(model, parameters, &workspace, buffers, &soft, tables);
             Passes { noise: false, tables, chunk }
         };
         let selected = real(SoftTables::Selected);
         let training = sampled.unwrap_or_else(|| real(SoftTables::Mixed { noise: method.is_noisy() }));
         gpu.check()?;
-        Ok(Evaluator { samples, labels: split.labels.clone(), workspace, judged, all_votes, hard, selected, training })
+        let (labels, targets) = (split.labels.clone(), split.targets.clone());
+        let truth = Split { pixels: Vec::new(), labels, targets };
+        Ok(Evaluator { samples, truth, workspace, judged, all_votes, hard, selected, training })
     }
 
     /// Evaluate the trainer's network as it is now.
@@ -140,22 +150,31 @@ impl Evaluator {
 
     fn collect(&self, trainer: &Trainer) -> Result<Evaluation> {
         let gpu = trainer.gpu();
-        let count = self.labels.len();
+        let count = self.truth.len();
         let judged: Vec<[f32; 2]> = gpu.read(&self.judged, count)?;
         let raw: Vec<f32> = gpu.read(&self.all_votes, (self.all_votes.size() / 4) as usize)?;
         let (size, classes) = (self.workspace.batch.size as usize, self.workspace.batch.classes as usize);
         let (row, chunk) = (self.workspace.words as usize * 32, (self.workspace.votes.size() / 4) as usize);
-        let votes = (0..count)
+        let votes: Vec<f32> = (0..count)
             .flat_map(|s| {
                 let (from, at) = (&raw[s / size * chunk..], s % size);
                 (0..classes).map(move |c| from[c * row + at])
             })
             .collect();
-        let predictions: Vec<u8> = judged.iter().map(|j| j[1] as u8).collect();
-        let right = predictions.iter().zip(&self.labels).filter(|(p, l)| p == l).count();
+        let model = trainer.model();
+        let (predictions, quality) = if model.head.is_classes() {
+            let predictions: Vec<u8> = judged.iter().map(|j| j[1] as u8).collect();
+            let right = predictions.iter().zip(&self.truth.labels).filter(|(p, l)| p == l).count();
+            let score = right as f64 / count as f64;
+            (predictions, Quality { score, exact: None, targets: Vec::new() })
+        } else {
+            let votes: Vec<f64> = votes.iter().map(|&v| v.into()).collect();
+            (Vec::new(), model.head.quality(&votes, classes, model.group(), &self.truth))
+        };
         Ok(Evaluation {
             loss: judged.iter().map(|j| f64::from(j[0])).sum::<f64>() / count as f64,
-            accuracy: right as f64 / count as f64,
+            accuracy: quality.score,
+            quality,
             predictions,
             votes,
         })

@@ -25,6 +25,8 @@ pub struct Extents {
     pub features: u64,
     /// Classes.
     pub classes: u64,
+    /// Words that say what is right for a sample.
+    pub label_words: u64,
     /// Training samples.
     pub samples: u64,
     /// Bytes of a sample.
@@ -42,6 +44,8 @@ pub struct DataShape {
     pub image: ImageShape,
     /// Groups of the last layer.
     pub outputs: usize,
+    /// Words that say what is right for a sample.
+    pub label_words: usize,
     /// Training samples.
     pub samples: usize,
 }
@@ -49,7 +53,12 @@ pub struct DataShape {
 impl DataShape {
     /// Of a data set whose classes are told apart.
     pub fn of(data: &Dataset) -> Self {
-        DataShape { image: data.image, outputs: data.classes.len(), samples: data.train.len() }
+        DataShape {
+            image: data.image,
+            outputs: data.classes.len(),
+            label_words: data.train.targets_a_sample().max(1),
+            samples: data.train.len(),
+        }
     }
 }
 
@@ -82,6 +91,7 @@ impl Extents {
         Extents {
             features: encoder.features() as u64,
             classes: shape.outputs as u64,
+            label_words: shape.label_words as u64,
             samples: shape.samples as u64,
             pixels: shape.image.pixels() as u64,
             limit: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
@@ -97,7 +107,7 @@ impl Extents {
         let shards = if rows <= self.limit / row { 1 } else { MOST_SHARDS as u64 };
         let shard = rows.div_ceil(shards);
         let pixels = (0..shards).map(move |i| ("pixels", (((i + 1) * shard).min(rows) - (i * shard).min(rows)) * row));
-        pixels.chain([("labels", rows * WORD)])
+        pixels.chain([("labels", rows * self.label_words * WORD)])
     }
 }
 
@@ -121,7 +131,7 @@ impl MemoryPlan {
             let batch = u64::from(settings.batch);
             let steps = ((RING_BYTES as u64).min(data.limit) / (batch * row)).clamp(1, RING_STEPS as u64);
             add("streamed pixels", None, steps * batch * row);
-            add("streamed labels", None, steps * batch * WORD);
+            add("streamed labels", None, steps * batch * data.label_words * WORD);
         }
         let mut inputs = data.features;
         for (i, &gates) in settings.layers.iter().enumerate() {
@@ -315,8 +325,15 @@ mod tests {
     use crate::train::Preset;
 
     /// MNIST's bits under wgpu's default limits.
-    const DATA: Extents =
-        Extents { features: 784, classes: 10, samples: 60_000, pixels: 784, limit: 128 << 20, resident: 4 << 30 };
+    const DATA: Extents = Extents {
+        features: 784,
+        classes: 10,
+        label_words: 1,
+        samples: 60_000,
+        pixels: 784,
+        limit: 128 << 20,
+        resident: 4 << 30,
+    };
 
     fn settings(layers: &[usize], batch: u32) -> Settings {
         Settings { layers: layers.to_vec(), batch, ..Preset::Quick.settings() }

@@ -18,7 +18,7 @@ use super::settings::{Select, Settings};
 use super::stepping::{Stepping, Time};
 use super::trainer::Trainer;
 use crate::circuit::{Engine, Netlist};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Split, Task};
 use crate::gpu::{Clock, Gpu};
 use crate::network::Model;
 use crate::{Error, Result, files};
@@ -88,6 +88,8 @@ pub struct Beginning<'a> {
     pub backend: &'a str,
     /// The data set's name.
     pub data: &'a str,
+    /// What it is trained to tell.
+    pub task: Task,
     /// Training, validation and test samples.
     pub samples: [usize; 3],
     /// Gates of each layer.
@@ -235,6 +237,7 @@ fn on_device(
         adapter: &gpu.adapter.name,
         backend: &gpu.adapter.backend,
         data: &data.name,
+        task: data.head.task(),
         samples: [data.train.len(), validation.len(), data.test.len()],
         layers: &settings.layers,
         features: model.encoder.features(),
@@ -393,7 +396,7 @@ fn summary(
     (done, stepping): (u32, f64),
 ) -> serde_json::Value {
     let training_mode = test.training.accuracy;
-    json!({
+    let mut summary = json!({
         "adapter": gpu.adapter.name,
         "backend": gpu.adapter.backend,
         "driver": gpu.adapter.driver,
@@ -421,5 +424,12 @@ fn summary(
         "computation_gap": test.selected_soft.accuracy - test.hard.accuracy,
         "total_gap": training_mode - test.hard.accuracy,
         "cpu_agrees": true,
-    })
+    });
+    if !data.head.is_classes() {
+        summary["task"] = json!(data.head.task());
+        for (key, value) in test.hard.quality.details() {
+            summary[format!("test_{key}")] = value;
+        }
+    }
+    summary
 }

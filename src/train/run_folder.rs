@@ -11,6 +11,7 @@ use super::checkpoints;
 use super::curves::curves;
 use super::settings::Settings;
 use super::tensorboard::EventFile;
+use crate::data::Task;
 use crate::network::Model;
 use crate::{Error, Result, files};
 
@@ -23,6 +24,8 @@ pub struct RunFolder {
     /// `metrics.jsonl`, if it holds exactly `recorded`.
     lines: Option<File>,
     recorded: Vec<Metrics>,
+    /// What the run is trained to tell.
+    task: Task,
     /// Whether TensorBoard's record is asked for.
     has_events: bool,
     /// It, if it holds exactly `recorded`.
@@ -45,7 +48,7 @@ pub struct Metrics {
     pub train_accuracy: f64,
     /// Held-out loss of the hard network.
     pub loss: f64,
-    /// Held-out accuracy of the hard network.
+    /// Held-out accuracy of the hard network: the [`crate::data::Quality::score`] of any task.
     pub accuracy: f64,
     /// Held-out accuracy of the selected gates evaluated softly.
     pub accuracy_soft: f64,
@@ -101,6 +104,7 @@ impl RunFolder {
             path,
             lines: None,
             recorded: Vec::new(),
+            task: Task::Classes,
             has_events: false,
             events: None,
             last_checkpoint: None,
@@ -124,6 +128,7 @@ impl RunFolder {
             path: path.to_path_buf(),
             lines: None,
             recorded: Vec::new(),
+            task: Task::Classes,
             has_events: false,
             events: None,
             last_checkpoint: None,
@@ -160,6 +165,7 @@ impl RunFolder {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", summary, e)),
             _ => self.recorded = recorded,
         }
+        self.task = settings.input.task();
         self.write_config(settings)?;
         self.write_lines()?;
         self.has_events = tensorboard;
@@ -190,7 +196,7 @@ impl RunFolder {
                 }
             };
         }
-        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded)?)
+        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded, self.task)?)
     }
 
     /// Write `config.toml`.

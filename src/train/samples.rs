@@ -1,4 +1,4 @@
-//! A split on the GPU: pixels as bytes, labels, uploaded once, or streamed through a ring where they do not fit.
+//! A split on the GPU: pixels as bytes, what is right, uploaded once, or streamed through a ring where they do not fit.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// Shards that one kernel can bind beside its other buffers under wgpu's default limits.
 pub(super) const MOST_SHARDS: usize = 4;
 
-/// Pixels `[samples][row_words]` u32 (rows padded to whole words, in up to four shards), labels `[samples]` u32.
+/// Pixels `[samples][row_words]` u32 (rows padded to whole words, in up to four shards), and what is right.
 pub struct Samples {
     /// Number of samples.
     pub count: u32,
@@ -20,7 +20,7 @@ pub struct Samples {
     pub shard: u32,
     /// One buffer, or four.
     pub pixels: Vec<wgpu::Buffer>,
-    /// `[samples]` u32.
+    /// `[samples]` u32 classes, or `[samples][targets]` f32.
     pub labels: wgpu::Buffer,
     /// Steps whose samples the buffers hold, of [`Stream`]; 0 if they hold all samples.
     pub ring: u32,
@@ -70,7 +70,7 @@ impl Stream {
             row_words: (row_bytes / 4) as u32,
             shard: slots as u32,
             pixels: vec![gpu.storage("streamed pixels", (slots * row_bytes) as u64)],
-            labels: gpu.storage("streamed labels", slots as u64 * 4),
+            labels: gpu.storage("streamed labels", (slots * label_words(split)) as u64 * 4),
             ring: ring as u32,
         };
         Ok(Stream { split: split.clone(), pixels: image.pixels(), batch, seed, samples })
@@ -81,17 +81,18 @@ impl Stream {
         let count = self.samples.count;
         let first = u64::from(step) * u64::from(self.batch);
         let mut rows = Vec::with_capacity(self.batch as usize * self.pixels);
-        let mut labels = Vec::with_capacity(self.batch as usize);
+        let words = label_words(&self.split);
+        let mut labels = Vec::with_capacity(self.batch as usize * words);
         for place in first..first + u64::from(self.batch) {
             let (epoch, position) = ((place / u64::from(count)) as u32, (place % u64::from(count)) as u32);
             let sample = permuted(self.seed, epoch, count, position) as usize;
             rows.extend_from_slice(&self.split.pixels[sample * self.pixels..(sample + 1) * self.pixels]);
-            labels.push(u32::from(self.split.labels[sample]));
+            labels.extend(labels_of(&self.split, sample));
         }
         let slot = u64::from(step % self.samples.ring) * u64::from(self.batch);
         let row_bytes = u64::from(self.samples.row_words) * 4;
         gpu.queue.write_buffer(&self.samples.pixels[0], slot * row_bytes, &padded_rows(&rows, self.pixels));
-        gpu.queue.write_buffer(&self.samples.labels, slot * 4, bytemuck::cast_slice(&labels));
+        gpu.queue.write_buffer(&self.samples.labels, slot * words as u64 * 4, bytemuck::cast_slice(&labels));
     }
 }
 
@@ -122,7 +123,13 @@ impl Samples {
                 gpu.storage_of("pixels", &padded_rows(rows, image.pixels()))
             })
             .collect();
-        let labels: Vec<u32> = split.labels.iter().map(|&l| u32::from(l)).collect();
+        let label_bytes = split.len() * label_words(split) * 4;
+        if label_bytes > limit {
+            return Err(Error::usage(format!(
+                "{label_bytes} bytes of labels do not fit: this adapter binds {limit} bytes; use fewer samples"
+            )));
+        }
+        let labels: Vec<u32> = (0..split.len()).flat_map(|sample| labels_of(split, sample)).collect();
         Ok(Samples {
             count: split.len() as u32,
             row_words: (row_bytes / 4) as u32,
@@ -137,8 +144,22 @@ impl Samples {
     pub fn fit(gpu: &Gpu, split: &Split, image: ImageShape, most: u64) -> bool {
         let row_bytes = image.pixels().next_multiple_of(4);
         let per_binding = gpu.device.limits().max_storage_buffer_binding_size as usize / row_bytes;
-        split.len() <= MOST_SHARDS * per_binding && (split.len() * row_bytes) as u64 <= most
+        let labels_fit =
+            split.len() * label_words(split) * 4 <= gpu.device.limits().max_storage_buffer_binding_size as usize;
+        labels_fit && split.len() <= MOST_SHARDS * per_binding && (split.len() * row_bytes) as u64 <= most
     }
+}
+
+/// Words that say what is right for a sample.
+fn label_words(split: &Split) -> usize {
+    split.targets_a_sample().max(1)
+}
+
+/// What is right for a sample: its class, or its targets as the bits of f32.
+fn labels_of(split: &Split, sample: usize) -> impl Iterator<Item = u32> {
+    let width = split.targets_a_sample();
+    let class = (width == 0).then(|| u32::from(split.labels[sample]));
+    class.into_iter().chain(split.targets[sample * width..(sample + 1) * width].iter().map(|y| y.to_bits()))
 }
 
 /// `[samples][pixels]` bytes with every row padded to whole words of four bytes.

@@ -5,6 +5,7 @@ use super::samples::Samples;
 use super::settings::{InputKind, Settings};
 use super::tuning::Tuning;
 use super::workspace::{Augmented, EncoderTable, Gradients, SoftBuffers, Workspace};
+use crate::data::Head;
 use crate::gpu::shader::{CageScope, GradientFormat, Variant};
 use crate::gpu::{Gpu, Kernel, Pass};
 use crate::network::Model;
@@ -35,10 +36,14 @@ pub struct StepBuffers {
     pub step: wgpu::Buffer,
     /// Confidence partial sums, `[layers][MOST_PARTIALS]` f32.
     pub partials: wgpu::Buffer,
-    /// `[HISTORY]` of (mean loss, accuracy) f32.
+    /// `[HISTORY]` of (mean loss, quality) f32.
     pub history: wgpu::Buffer,
     /// CAGE's state where its scope is smaller than the network: one buffer of `[layers]`, or one of `[gates]` a layer.
     pub cages: Vec<wgpu::Buffer>,
+    /// How votes are read.
+    pub head: Head,
+    /// `[targets]` f32, 1 / variance over the training samples, where values are told.
+    pub spread: Option<wgpu::Buffer>,
 }
 
 /// What real tables hold.
@@ -268,8 +273,8 @@ impl<'a> PassMaker<'a> {
         settings: &Settings,
     ) -> Pass {
         let gradients = if settings.gradients.is_sliced() { GradientFormat::F32 } else { settings.gradients };
-        let variant = Variant { gradients, ..Variant::of("loss") };
-        let buffers = [
+        let variant = Variant { gradients, task: s.head.task(), code_bits: s.head.bits(), ..Variant::of("loss") };
+        let mut buffers = vec![
             (0, batch),
             (1, &s.training),
             (2, &s.step),
@@ -279,6 +284,7 @@ impl<'a> PassMaker<'a> {
             (6, &g.classes),
             (7, &s.history),
         ];
+        buffers.extend(s.spread.iter().map(|spread| (8, spread)));
         self.pass(variant, "loss".into(), &buffers, [1, 1])
     }
 
@@ -456,15 +462,12 @@ impl<'a> PassMaker<'a> {
     }
 
     /// Votes to each sample's loss and predicted class.
-    pub fn evaluate(
-        &mut self,
-        w: &Workspace,
-        training: &wgpu::Buffer,
-        samples: &Samples,
-        judged: &wgpu::Buffer,
-    ) -> Pass {
-        let buffers = [(0, &w.batch_uniform), (1, training), (2, &w.votes), (3, &samples.labels), (4, judged)];
-        self.pass(Variant::of("evaluate"), "evaluate".into(), &buffers, [w.words.div_ceil(2), 1])
+    pub fn evaluate(&mut self, w: &Workspace, s: &StepBuffers, samples: &Samples, judged: &wgpu::Buffer) -> Pass {
+        let variant = Variant { task: s.head.task(), code_bits: s.head.bits(), ..Variant::of("evaluate") };
+        let mut buffers =
+            vec![(0, &w.batch_uniform), (1, &s.training), (2, &w.votes), (3, &samples.labels), (4, judged)];
+        buffers.extend(s.spread.iter().map(|spread| (8, spread)));
+        self.pass(variant, "evaluate".into(), &buffers, [w.words.div_ceil(2), 1])
     }
 
     /// Input activations to votes: a `forward_soft` a layer, `group_sum_soft`.

@@ -171,7 +171,7 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::ImageShape;
+    use crate::data::{Head, ImageShape};
     use crate::network::{Draw, Encoder, Initialization, Layer as Drawn, Parametrization, Wiring};
 
     /// 10 features of 10 bytes, 20, 16 and 12 gates of two inputs, 3 classes, a batch of 33 samples: two words.
@@ -188,6 +188,7 @@ mod tests {
             dataset: "none".into(),
             image: ImageShape { channels: 1, height: 1, width: 10 },
             table: None,
+            head: Head::Classes,
             classes: ["a", "b", "c"].map(String::from).to_vec(),
             tau: 1.0,
             encoder: Encoder { pixel: (0..10).collect(), threshold: vec![0; 10] },

@@ -13,7 +13,7 @@ use super::step::{MOST_PARTIALS, PassMaker, SoftTables, Source, StepBuffers};
 use super::traffic::Traffic;
 use super::tuning::Tuning;
 use super::workspace::{Augmented, EncoderTable, Gradients, SoftBuffers, Workspace};
-use crate::data::{Dataset, ImageShape, Split};
+use crate::data::{Dataset, Head, ImageShape, Split};
 use crate::gpu::shader::{CageScope, HISTORY};
 use crate::gpu::{Clock, Gpu, Pass, Span, structs, time_passes};
 use crate::network::{Draw, Encoder, Layer, Model};
@@ -109,6 +109,7 @@ pub fn draw_model(
         dataset: name.into(),
         image,
         table: None,
+        head: Head::Classes,
         classes: classes.to_vec(),
         tau: settings.tau,
         encoder,
@@ -131,7 +132,7 @@ impl<'a> Trainer<'a> {
         let encoder = encoder.without_rare(&data.train.pixels, data.image, settings.rare, settings.arity);
         MemoryPlan::check(settings, &Extents::of(gpu, &encoder, DataShape::of(data)))?;
         let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
-        let model = Model { table: data.table.clone(), ..drawn };
+        let model = Model { table: data.table.clone(), head: data.head.clone(), ..drawn };
         Self::with_model(gpu, settings, model, &data.train, tuning)
     }
 
@@ -152,7 +153,12 @@ impl<'a> Trainer<'a> {
         };
         let parameters = Parameters::upload(gpu, &model);
         let encoder = EncoderTable::upload(gpu, &model.encoder, samples.row_words);
-        let shape = DataShape { image: model.image, outputs: model.classes.len(), samples: train.len() };
+        let shape = DataShape {
+            image: model.image,
+            outputs: model.classes.len(),
+            label_words: train.targets_a_sample().max(1),
+            samples: train.len(),
+        };
         let plan = MemoryPlan::check(settings, &Extents::of(gpu, &model.encoder, shape))?;
         let (batch, seed) = (plan.batch, settings.seed);
         let augmentation = Augmentation::of(settings);
@@ -185,6 +191,8 @@ impl<'a> Trainer<'a> {
             partials: gpu.storage("confidence partials", u64::from(constants.partials) * 4),
             history: gpu.storage("history", u64::from(HISTORY) * 8),
             cages: cages(gpu, settings, &model, constants.choices),
+            head: model.head.clone(),
+            spread: spread(gpu, &model, train),
         };
         let (method, scope) = (settings.method, settings.cage_scope());
         let exchange = tuning.subgroups && tuning.most_lanes > 1 && gpu.shares_subgroups(tuning.most_lanes)?;
@@ -482,7 +490,7 @@ fn constants(settings: &Settings, model: &Model, samples: u32) -> structs::Train
         key0,
         key1,
         layers: model.layers.len() as u32,
-        pad: 0,
+        group: model.group() as u32,
     }
 }
 
@@ -504,6 +512,16 @@ fn cages(gpu: &Gpu, settings: &Settings, model: &Model, choices: f32) -> Vec<wgp
             model.layers.iter().map(|l| gpu.storage_of("cage", &vec![start(per_gate(l)); l.gates()])).collect()
         }
     }
+}
+
+/// `[targets]` 1 / variance over the training samples, where values are told; a constant one counts as of variance 1.
+fn spread(gpu: &Gpu, model: &Model, train: &Split) -> Option<wgpu::Buffer> {
+    let inverse = |variance: f64| if variance > 0.0 { (1.0 / variance) as f32 } else { 1.0 };
+    let is_told = matches!(model.head, Head::Values(_));
+    is_told.then(|| {
+        let spread: Vec<f32> = train.target_variances().into_iter().map(inverse).collect();
+        gpu.storage_of("spread", &spread)
+    })
 }
 
 /// Integer units a unit of gradient: a class gradient is at most 1 / (τ · batch), and gets a quarter of the range; the

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Every test binary uses a part of it.
 
 use gatewright::circuit::{Lut, Netlist, Signal, Vote};
-use gatewright::data::ImageShape;
+use gatewright::data::{Head, ImageShape};
 use gatewright::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Wiring};
 use gatewright::random::Philox;
 
@@ -69,7 +69,7 @@ pub fn random_model(image: ImageShape, thresholds: usize, widths: &[usize], arit
         inputs = gates;
     }
     let classes = (0..10).map(|c| c.to_string()).collect();
-    Model { dataset: "noise".into(), image, table: None, classes, tau: 10.0, encoder, layers }
+    Model { dataset: "noise".into(), image, table: None, head: Head::Classes, classes, tau: 10.0, encoder, layers }
 }
 
 /// `[sample][pixel]` uniform bytes.

@@ -317,7 +317,7 @@ pub fn training(c: &Constants, partials: usize) -> structs::Training {
         key0: 0,
         key1: 0,
         layers: 1,
-        pad: 0,
+        group: 0,
     }
 }
 

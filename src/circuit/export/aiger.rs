@@ -65,7 +65,7 @@ fn symbols(netlist: &Netlist, logic: &Logic, label: &Label) -> String {
 
 impl Graph {
     fn of(netlist: &Netlist, options: &Options) -> (Self, Logic) {
-        let logic = Logic::new(netlist, options.outputs);
+        let logic = Logic::new(netlist, options);
         let inputs = logic.features as u32;
         let mut graph = Graph { inputs, ands: Vec::new(), known: HashMap::new(), outputs: Vec::new() };
         let mut literals: Vec<u32> = (1..=inputs).map(|variable| 2 * variable).collect();

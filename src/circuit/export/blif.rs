@@ -10,7 +10,7 @@ use crate::circuit::{Netlist, Signal};
 
 /// The model of `netlist`.
 pub fn model(netlist: &Netlist, options: &Options, label: &Label) -> String {
-    let logic = Logic::new(netlist, options.outputs);
+    let logic = Logic::new(netlist, options);
     let name = |signal: Signal| match (signal as usize).checked_sub(logic.features) {
         None => Logic::input_name(netlist, signal as usize),
         Some(lut) => format!("g{lut}"),

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::Options;
 use super::columns;
 use super::expression::{self, Syntax};
+use super::head;
 use super::label::Label;
 use super::slots::Slots;
 use crate::circuit::Netlist;
@@ -36,10 +37,9 @@ pub fn header(netlist: &Netlist, options: &Options, label: &Label) -> String {
          /* Votes of 64 samples: counts is [64][{upper}_CLASSES]. */\n\
          void {name}_counts64(const uint64_t features[{upper}_FEATURES], uint32_t *counts);\n\n\
          /* Votes for one image, pixels in [channel][row][column] order. */\n\
-         void {name}_counts(const uint8_t pixels[{upper}_PIXELS], uint32_t counts[{upper}_CLASSES]);\n\n\
-         /* Class of one image: the one with the most votes, the first among equals. */\n\
-         uint32_t {name}_class(const uint8_t pixels[{upper}_PIXELS]);\n\n"
+         void {name}_counts(const uint8_t pixels[{upper}_PIXELS], uint32_t counts[{upper}_CLASSES]);\n\n"
     );
+    h.push_str(&head::c_header(options));
     if let Some(table) = &options.table {
         h.push_str(&columns::c_header(table, name));
     }
@@ -136,21 +136,10 @@ void {name}_counts(const uint8_t pixels[{upper}_PIXELS], uint32_t counts[{upper}
     }}
 }}
 
-uint32_t {name}_class(const uint8_t pixels[{upper}_PIXELS])
-{{
-    uint32_t counts[{upper}_CLASSES];
-    uint32_t best = 0;
-    {name}_counts(pixels, counts);
-    for (uint32_t k = 1; k < {upper}_CLASSES; k++) {{
-        if (counts[k] > counts[best]) {{
-            best = k;
-        }}
-    }}
-    return best;
-}}
 "#,
         slots = slots.count.max(1),
     );
+    c.push_str(&head::c_source(options));
     c
 }
 

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Format, Options, Outputs, columns, names};
+use super::{Format, Options, Outputs, columns, head, names};
 use crate::circuit::Netlist;
+use crate::data::Task;
 use crate::{Error, Result};
 
 /// What goes into an exported circuit.
@@ -40,16 +41,24 @@ pub struct Label {
     pub votes: Vec<usize>,
     /// `[class]`: votes that are always cast.
     pub offsets: Vec<u32>,
+    /// What the counts tell.
+    #[serde(default, skip_serializing_if = "is_classes")]
+    pub task: Task,
+    /// Gates that vote for an output, in the network as trained.
+    #[serde(default)]
+    pub group: usize,
     /// What people are told.
     #[serde(skip)]
     about: Vec<String>,
 }
 
+fn is_classes(task: &Task) -> bool {
+    *task == Task::Classes
+}
+
 impl Label {
     /// Describe the export of `netlist`.
     pub fn new(netlist: &Netlist, format: Format, options: &Options) -> Self {
-        let classes: Vec<String> =
-            netlist.classes.iter().enumerate().map(|(i, name)| format!("{i} {}", names::comment(name))).collect();
         let image = netlist.image;
         let mut about = vec![
             "A logic gate network, trained and written by gatewright.".to_string(),
@@ -63,8 +72,8 @@ impl Label {
                 image.height,
                 image.width
             ),
-            format!("Classes: {}.", classes.join(", ")),
         ];
+        about.extend(head::about(netlist, options));
         if let Some(table) = &options.table {
             let encoder = &netlist.encoder;
             let features = encoder.pixel.iter().copied().zip(encoder.threshold.iter().copied());
@@ -80,6 +89,8 @@ impl Label {
             features: netlist.features(),
             votes: netlist.votes.iter().map(Vec::len).collect(),
             offsets: netlist.offsets.clone(),
+            task: options.head.task(),
+            group: options.group,
             about,
         }
     }

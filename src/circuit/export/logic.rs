@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Outputs;
+use super::{Options, Outputs, head};
 use crate::circuit::builder::{Builder, Literal};
 use crate::circuit::{Lut, Netlist};
 
@@ -24,8 +24,9 @@ pub struct Logic {
 }
 
 impl Logic {
-    /// `netlist` with `outputs` made of its votes.
-    pub fn new(netlist: &Netlist, outputs: Outputs) -> Self {
+    /// `netlist` with the outputs that `options` ask for made of its votes.
+    pub fn new(netlist: &Netlist, options: &Options) -> Self {
+        let outputs = options.outputs;
         let layer = netlist.luts.iter().map(|l| l.layer + 1).max().unwrap_or(0);
         let mut adders = Adders { builder: Builder::new(netlist.features(), netlist.luts.clone()), layer };
         let vote = |v: &crate::circuit::Vote| Literal::Wire { signal: v.signal, inverted: v.inverted };
@@ -35,7 +36,8 @@ impl Logic {
                 bits.extend(votes.iter().enumerate().map(|(i, v)| (format!("vote_{class}_{i}"), vote(v))));
             }
         } else {
-            let width = (u32::BITS - netlist.max_count().leading_zeros()).max(1) as usize;
+            let half = if outputs == Outputs::Labels { head::half(options) } else { 0 };
+            let width = (u32::BITS - netlist.max_count().max(half).leading_zeros()).max(1) as usize;
             let counts: Vec<Vec<Literal>> = netlist
                 .votes
                 .iter()
@@ -46,6 +48,11 @@ impl Logic {
                 for (class, count) in counts.iter().enumerate() {
                     bits.extend(count.iter().enumerate().map(|(b, &v)| (format!("count_{class}_bit_{b}"), v)));
                 }
+            } else if outputs == Outputs::Labels {
+                let half: Vec<Literal> = (0..width).map(|b| Literal::Constant((half >> b) & 1 == 1)).collect();
+                bits.extend(
+                    counts.iter().enumerate().map(|(l, count)| (format!("label_{l}"), adders.greater(count, &half))),
+                );
             } else {
                 let class = adders.argmax(&counts);
                 bits.extend(class.into_iter().enumerate().map(|(b, v)| (format!("class_bit_{b}"), v)));

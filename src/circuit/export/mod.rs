@@ -6,6 +6,7 @@ mod c;
 mod columns;
 mod dot;
 mod expression;
+mod head;
 mod label;
 mod logic;
 mod names;
@@ -14,7 +15,7 @@ mod slots;
 mod verilog;
 
 use super::Netlist;
-use crate::data::Table;
+use crate::data::{Head, Table, Task};
 use crate::{Error, Result};
 
 pub use label::{Inputs, Label};
@@ -50,6 +51,8 @@ pub enum Outputs {
     Counts,
     /// The number of the class with the greatest count, the first among equals.
     Class,
+    /// A bit a label: whether more than half of its gates vote for it.
+    Labels,
 }
 
 /// How to export.
@@ -67,6 +70,10 @@ pub struct Options {
     pub pipeline: u32,
     /// The columns of the rows that it takes, if it takes rows of a table.
     pub table: Option<Table>,
+    /// How votes are read.
+    pub head: Head,
+    /// Gates that vote for an output, in the network as trained.
+    pub group: usize,
 }
 
 /// A file to be written.
@@ -95,7 +102,23 @@ pub fn export(netlist: &Netlist, format: Format, options: &Options) -> Result<Ve
         return Err(Error::usage(format!("--inputs pixels is for verilog, {name} {other}")));
     }
     if options.outputs != Outputs::Counts && matches!(format, Format::C | Format::Rust) {
-        return Err(Error::usage(format!("{name} gives counts and the class; choose --outputs counts")));
+        return Err(Error::usage(format!("{name} gives counts and what they say; choose --outputs counts")));
+    }
+    let task = options.head.task();
+    match options.outputs {
+        Outputs::Class if task == Task::Labels => {
+            return Err(Error::usage("the network tells labels and no class; choose --outputs labels or counts"));
+        }
+        Outputs::Class if task == Task::Values => {
+            return Err(Error::usage("the network tells values and no class; choose --outputs counts"));
+        }
+        Outputs::Labels if task != Task::Labels => {
+            return Err(Error::usage(format!(
+                "--outputs labels is for networks of labels, this one tells {}",
+                task.name()
+            )));
+        }
+        _ => {}
     }
     let options = &Options { name: identifier(&options.name), ..options.clone() };
     let label = Label::new(netlist, format, options);

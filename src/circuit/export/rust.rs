@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::Options;
 use super::columns;
 use super::expression::{self, Syntax};
+use super::head;
 use super::label::Label;
 use super::slots::Slots;
 use crate::circuit::Netlist;
@@ -101,14 +102,9 @@ pub fn counts64(features: &[u64; FEATURES]) -> [[u32; CLASSES]; 64] {{
 pub fn counts(image: &[u8; PIXELS]) -> [u32; CLASSES] {{
     counts64(&encode64(core::slice::from_ref(image)))[0]
 }}
-
-/// Class of one image: the one with the most votes, the first among equals.
-pub fn class(image: &[u8; PIXELS]) -> usize {{
-    let counts = counts(image);
-    (1..CLASSES).fold(0, |best, class| if counts[class] > counts[best] {{ class }} else {{ best }})
-}}
 "#
     );
+    r.push_str(&head::rust(options));
     r
 }
 

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use super::expression::{self, Syntax};
 use super::label::{Inputs, Label};
-use super::{Options, Outputs, names};
+use super::{Options, Outputs, head, names};
 use crate::circuit::{Netlist, Vote};
 
 const SYNTAX: Syntax = Syntax { not: "~", zero: "1'b0", one: "1'b1" };
@@ -35,6 +35,8 @@ enum Value {
     Constant(u32),
     /// Whether the first operand is greater than the second.
     Greater,
+    /// Whether the operand is greater than a constant.
+    Above(u32),
     /// The second operand where the first is set, otherwise the third.
     Choose,
 }
@@ -47,6 +49,7 @@ pub fn module(netlist: &Netlist, options: &Options, label: &Label) -> String {
         Outputs::Votes => nodes.votes(netlist),
         Outputs::Counts => nodes.counts(netlist),
         Outputs::Class => nodes.class(netlist),
+        Outputs::Labels => nodes.labels(netlist, head::half(options)),
     };
     write(netlist, options, label, &nodes.list, &ports)
 }
@@ -155,6 +158,17 @@ impl Nodes {
             about: format!("votes for class {class}"),
         };
         self.sums(netlist, width).into_iter().enumerate().map(port).collect()
+    }
+
+    /// A bit a label, of label l bit l: whether its count is greater than `half`.
+    fn labels(&mut self, netlist: &Netlist, half: u32) -> Vec<Port> {
+        let sums = self.sums(netlist, bits(netlist.max_count()));
+        let mut nodes: Vec<usize> = Vec::new();
+        for (label, sum) in sums.into_iter().enumerate() {
+            nodes.push(self.push(format!("is{label}"), 1, vec![sum], Value::Above(half)));
+        }
+        nodes.reverse();
+        vec![Port { name: "labels".into(), width: nodes.len(), nodes, about: "bit l is whether label l is set".into() }]
     }
 
     /// A tournament: the later class wins only with a greater count, so the first among equals stays.
@@ -272,6 +286,7 @@ fn value(netlist: &Netlist, options: &Options, node: &Node, operands: &[String])
         Value::Sum(0) => operands.join(" + "),
         Value::Sum(constant) => format!("{} + {}'d{constant}", operands.join(" + "), node.width),
         Value::Constant(constant) => format!("{}'d{constant}", node.width),
+        Value::Above(constant) => format!("{} > 32'd{constant}", operands[0]),
         Value::Greater => format!("{} > {}", operands[0], operands[1]),
         Value::Choose => format!("{} ? {} : {}", operands[0], operands[1], operands[2]),
     }

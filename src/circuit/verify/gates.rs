@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Answers, gather};
 use crate::circuit::Netlist;
-use crate::circuit::export::{Format, Label, Outputs};
+use crate::circuit::export::{Format, Label};
 
 /// A circuit by names.
 pub struct Circuit {
@@ -53,7 +53,7 @@ pub fn run(circuit: &Circuit, netlist: &Netlist, label: &Label, pixels: &[u8]) -
         let found = gather(label, |name| circuit.outputs.get(name).map(|&signal| values[signal]));
         answers.extend(found.ok_or("it lacks an output that its label promises")?);
     }
-    Ok(if label.outputs == Outputs::Class { Answers::Classes(answers) } else { Answers::Counts(answers) })
+    Ok(Answers::of(label.outputs, answers))
 }
 
 /// The feature number in a name such as `x12_pixel_3_above_127`.

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::export::{Format, Label, Outputs};
 use super::{Engine, Netlist, reference};
+use crate::data::Task;
 use crate::{Error, Result};
 
 /// What an exported circuit said.
@@ -17,6 +18,19 @@ enum Answers {
     Counts(Vec<u32>),
     /// `[sample]`
     Classes(Vec<u32>),
+    /// `[sample][label]`: 1 where it is set.
+    Labels(Vec<u32>),
+}
+
+impl Answers {
+    /// Of an exported circuit's `outputs`.
+    fn of(outputs: Outputs, answers: Vec<u32>) -> Self {
+        match outputs {
+            Outputs::Votes | Outputs::Counts => Answers::Counts(answers),
+            Outputs::Class => Answers::Classes(answers),
+            Outputs::Labels => Answers::Labels(answers),
+        }
+    }
 }
 
 /// Run `pixels` (`[sample][pixel]`) through `netlist` and through the file at `path`; the number of samples compared.
@@ -39,6 +53,11 @@ pub fn verify(netlist: &Netlist, path: &Path, pixels: &[u8]) -> Result<usize> {
                 theirs.0, theirs.1, theirs.2, ours.0, ours.1, ours.2
             ),
         ));
+    }
+    let gates = netlist.votes.first().map_or(0, Vec::len) + netlist.offsets.first().map_or(0, |&o| o as usize);
+    if label.task == Task::Labels && label.group != gates {
+        let problem = format!("it sets labels by {} gates each, the model by {gates}", label.group);
+        return Err(Error::input(path, problem));
     }
     let answers = match label.format {
         Format::Verilog => tools::verilog(netlist, path, &label, pixels)?,
@@ -65,6 +84,20 @@ pub fn verify(netlist: &Netlist, path: &Path, pixels: &[u8]) -> Result<usize> {
                     counts[at],
                     at % classes,
                     expected[at]
+                )));
+            }
+        }
+        Answers::Labels(found) => {
+            let is_set = |&count: &u32| u32::from(count as usize > label.group / 2);
+            let expected: Vec<u32> = expected.iter().map(is_set).collect();
+            if found.len() != expected.len() {
+                return Err(Error::Run(format!("{} labels came back for {}", found.len(), expected.len())));
+            }
+            if let Some(at) = (0..expected.len()).find(|&i| found[i] != expected[i]) {
+                let (sample, label) = (at / classes, at % classes);
+                return Err(Error::Run(format!(
+                    "sample {sample}: the file says {} of label {label}, the engine {}",
+                    found[at], expected[at]
                 )));
             }
         }
@@ -101,5 +134,6 @@ fn gather(label: &Label, bit: impl Fn(&str) -> Option<bool>) -> Option<Vec<u32>>
             .collect(),
         Outputs::Counts => (0..label.votes.len()).map(|class| number(&|b| format!("count_{class}_bit_{b}"))).collect(),
         Outputs::Class => number(&|b| format!("class_bit_{b}")).map(|class| vec![class]),
+        Outputs::Labels => (0..label.votes.len()).map(|l| bit(&format!("label_{l}")).map(u32::from)).collect(),
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::Answers;
 use crate::circuit::Netlist;
 use crate::circuit::export::{Inputs, Label, Outputs};
+use crate::data::Task;
 use crate::{Error, Result};
 
 /// Simulate a module by `iverilog`, a vector a clock.
@@ -38,6 +39,7 @@ pub fn verilog(netlist: &Netlist, path: &Path, label: &Label, pixels: &[u8]) -> 
             label.votes.iter().enumerate().map(|(c, &n)| (format!("votes_{c}"), range(n.max(1)))).collect()
         }
         Outputs::Counts => (0..label.votes.len()).map(|c| (format!("count_{c}"), range(bits(most)))).collect(),
+        Outputs::Labels => vec![("labels".into(), range(label.votes.len().max(1)))],
         Outputs::Class => vec![("class_index".into(), range(bits(label.votes.len().saturating_sub(1))))],
     };
     let mut bench = String::from("`timescale 1ns/1ns\nmodule bench;\n  reg clk = 0;\n  integer i;\n");
@@ -49,7 +51,7 @@ pub fn verilog(netlist: &Netlist, path: &Path, label: &Label, pixels: &[u8]) -> 
     let clock = if label.pipeline > 0 { ".clk(clk), " } else { "" };
     let connected: String = ports.iter().map(|(port, _)| format!(", .{port}({port})")).collect();
     let _ = writeln!(bench, "  {} circuit ({clock}.{input}(in){connected});", label.name);
-    let format = if label.outputs == Outputs::Votes { "%b " } else { "%0d " };
+    let format = if matches!(label.outputs, Outputs::Votes | Outputs::Labels) { "%b " } else { "%0d " };
     let printed: String = ports.iter().map(|(port, _)| format!(", {port}")).collect();
     let _ = write!(
         bench,
@@ -67,18 +69,22 @@ pub fn verilog(netlist: &Netlist, path: &Path, label: &Label, pixels: &[u8]) -> 
     let mut answers = Vec::new();
     for line in printed.lines() {
         for (i, word) in line.split_whitespace().enumerate() {
+            if label.outputs == Outputs::Labels && word.bytes().all(|b| b == b'0' || b == b'1') {
+                answers.extend(word.bytes().rev().map(|b| u32::from(b == b'1')));
+                continue;
+            }
             let value = match label.outputs {
                 Outputs::Votes if word.bytes().all(|b| b == b'0' || b == b'1') => {
                     Some(label.offsets[i].saturating_add(word.bytes().filter(|&b| b == b'1').count() as u32))
                 }
-                Outputs::Votes => None,
+                Outputs::Votes | Outputs::Labels => None,
                 _ => word.parse().ok(),
             };
             answers
                 .push(value.ok_or_else(|| Error::Run(format!("the simulation printed {word}, which is no number")))?);
         }
     }
-    Ok(if label.outputs == Outputs::Class { Answers::Classes(answers) } else { Answers::Counts(answers) })
+    Ok(Answers::of(label.outputs, answers))
 }
 
 /// Compile by `cc`, as strict C99 without a warning, and run both entry points.
@@ -86,6 +92,7 @@ pub fn c(netlist: &Netlist, path: &Path, label: &Label, pixels: &[u8]) -> Result
     let folder = Folder::new()?;
     let images = folder.write("images", pixels)?;
     let (name, upper) = (&label.name, label.name.to_uppercase());
+    let [before, each, after] = c_check(label);
     let main = format!(
         r#"#include "{name}.h"
 #include <stdio.h>
@@ -104,18 +111,16 @@ int main(int argc, char **argv)
         {name}_encode64(images, samples, features);
         {name}_counts64(features, counts);
         for (size_t s = 0; s < samples; s++) {{
-            uint32_t best = 0;
+            {before}
             {name}_counts(images + s * {upper}_PIXELS, one);
             for (uint32_t k = 0; k < {upper}_CLASSES; k++) {{
                 if (one[k] != counts[s * {upper}_CLASSES + k]) {{
                     return 3;
                 }}
-                best = one[k] > one[best] ? k : best;
+                {each}
                 printf("%lu ", (unsigned long)one[k]);
             }}
-            if ({name}_class(images + s * {upper}_PIXELS) != best) {{
-                return 4;
-            }}
+            {after}
             printf("\n");
         }}
     }}
@@ -133,8 +138,37 @@ int main(int argc, char **argv)
     numbers(&tool(program.as_os_str(), [images.as_os_str()])?, netlist.classes.len())
 }
 
+/// C that checks what the function for one image says by its counts: before them, for each, and after them.
+fn c_check(label: &Label) -> [String; 3] {
+    let (name, upper) = (&label.name, label.name.to_uppercase());
+    match label.task {
+        Task::Classes => [
+            "uint32_t best = 0;".into(),
+            "best = one[k] > one[best] ? k : best;".into(),
+            format!("if ({name}_class(images + s * {upper}_PIXELS) != best) {{ return 4; }}"),
+        ],
+        Task::Labels => [
+            format!("uint8_t set[{upper}_CLASSES]; {name}_labels(images + s * {upper}_PIXELS, set);"),
+            format!("if (set[k] != (one[k] > {})) {{ return 4; }}", label.group / 2),
+            String::new(),
+        ],
+        Task::Values => [String::new(), String::new(), String::new()],
+    }
+}
+
+/// Rust that does the same after the counts.
+fn rust_check(label: &Label) -> String {
+    match label.task {
+        Task::Classes => "let best = (1..counts.len()).fold(0, |b, k| if counts[k] > counts[b] { k } else { b });
+            assert_eq!(circuit::class(image), best);"
+            .into(),
+        Task::Labels => format!("assert_eq!(circuit::labels(image), counts.map(|count| count > {}));", label.group / 2),
+        Task::Values => "assert!(circuit::values(image).iter().all(|v| v.is_finite()));".into(),
+    }
+}
+
 /// Compile by `rustc`, without a warning, and run both entry points.
-pub fn rust(netlist: &Netlist, path: &Path, _label: &Label, pixels: &[u8]) -> Result<Answers> {
+pub fn rust(netlist: &Netlist, path: &Path, label: &Label, pixels: &[u8]) -> Result<Answers> {
     let folder = Folder::new()?;
     let images = folder.write("images", pixels)?;
     let main = r#"fn main() {
@@ -145,13 +179,13 @@ pub fn rust(netlist: &Netlist, path: &Path, _label: &Label, pixels: &[u8]) -> Re
         let counts = circuit::counts64(&circuit::encode64(images));
         for (image, counts) in images.iter().zip(counts) {
             assert_eq!(circuit::counts(image), counts);
-            let best = (1..counts.len()).fold(0, |b, k| if counts[k] > counts[b] { k } else { b });
-            assert_eq!(circuit::class(image), best);
+            CHECK
             println!("{}", counts.map(|c| c.to_string()).join(" "));
         }
     }
 }
 "#;
+    let main = main.replace("CHECK", &rust_check(label));
     let main = folder.write("main.rs", main.as_bytes())?;
     let (library, program) = (folder.0.join("libcircuit.rlib"), folder.0.join("program"));
     let mut arguments: Vec<&OsStr> = ["--edition=2021", "-Dwarnings", "-Copt-level=1", "--crate-name=circuit"]

@@ -27,6 +27,9 @@ pub struct Table {
     pub label: String,
     /// Its place in the files, from 0.
     pub label_at: usize,
+    /// Names and places of further columns of labels or values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_labels: Vec<(String, usize)>,
     /// The columns that are read, in the order of their bytes.
     pub columns: Vec<Column>,
 }
@@ -80,6 +83,11 @@ pub struct Bit {
 impl Table {
     /// Most bytes of a row.
     pub const MOST_BYTES: usize = 1 << 20;
+
+    /// Names and places of all columns of labels or values.
+    pub fn all_labels(&self) -> Vec<(String, usize)> {
+        [&[(self.label.clone(), self.label_at)], &self.more_labels[..]].concat()
+    }
 
     /// Bytes of a row.
     pub fn bytes(&self) -> usize {
@@ -228,6 +236,7 @@ mod tests {
             width: 4,
             label: "y".into(),
             label_at: 3,
+            more_labels: Vec::new(),
             columns: vec![
                 column("age", true, Coding::Thermometer { thresholds: vec![-1.5, 0.0, 37.5] }),
                 column("sex", false, Coding::Binary { values: ["f".into(), "m".into()] }),

@@ -5,47 +5,59 @@ use std::path::Path;
 use super::learn::in_order;
 use super::{Cell, Rows, Table, learn, read_text};
 use crate::data::options::Options;
-use crate::data::{Coding, Dataset, ImageShape, Split, stratified};
+use crate::data::truth::Truth;
+use crate::data::{Coding, Dataset, Head, ImageShape, Task, stratified};
 use crate::{Error, Result};
 
 /// Classes that a label, a byte, can tell apart.
 const MOST_CLASSES: usize = 256;
 
-/// Rows with their labels, from any kind of file.
+/// Rows with their labels or values, from any kind of file.
 pub struct Labelled {
     /// `[column]`: what it is called.
     pub names: Vec<String>,
-    /// What the labels' column is called, and its place; one past the columns where labels lie elsewhere.
-    pub label: (String, usize),
+    /// What each column of labels or values is called, and its place; past the columns where they lie elsewhere.
+    pub labels: Vec<(String, usize)>,
     /// Places of the columns to read, in order.
     pub columns: Vec<usize>,
     /// The cells.
     pub rows: Rows,
-    /// `[row]`.
-    pub labels: Vec<String>,
+    /// What the labels or values are.
+    pub truth: Truth,
 }
 
 impl Labelled {
-    /// Rows whose labels lie apart from them.
-    pub fn apart(rows: Rows, labels: Vec<String>) -> Self {
+    /// Rows whose labels or values, called `called`, lie apart from them.
+    pub fn apart(rows: Rows, called: Vec<String>, truth: Truth) -> Self {
         let names = (1..=rows.width()).map(|number| format!("c{number}")).collect();
-        Labelled { names, label: ("label".into(), rows.width()), columns: (0..rows.width()).collect(), rows, labels }
+        let labels = called.into_iter().zip(rows.width()..).collect();
+        Labelled { names, labels, columns: (0..rows.width()).collect(), rows, truth }
     }
 
-    /// Rows that hold their labels in the column that `options` name, or else in the last.
+    /// Rows that hold their labels or values in the columns that `options` name, or else in the last.
     pub fn within(path: &Path, names: Vec<String>, rows: Rows, options: &Options) -> Result<Self> {
-        let label_at = options.label.as_deref().map_or(Ok(names.len() - 1), |said| find(said, &names))?;
+        let labels_at = match options.label.as_deref() {
+            None => vec![names.len() - 1],
+            Some(said) => find_all(said, &names, options.task())?,
+        };
         let ignored: Result<Vec<usize>> = options.ignore.iter().map(|said| find(said, &names)).collect();
         let ignored = ignored?;
-        let columns: Vec<usize> = (0..names.len()).filter(|at| *at != label_at && !ignored.contains(at)).collect();
+        let is_read = |at: &usize| !labels_at.contains(at) && !ignored.contains(at);
+        let columns: Vec<usize> = (0..names.len()).filter(is_read).collect();
         if columns.is_empty() {
             return Err(Error::input(
                 path,
                 "it has no column beside the labels; tables need a separator between cells",
             ));
         }
-        let labels = labels(path, &rows, label_at)?;
-        Ok(Labelled { label: (names[label_at].clone(), label_at), names, columns, rows, labels })
+        let labels: Vec<(String, usize)> = labels_at.into_iter().map(|at| (names[at].clone(), at)).collect();
+        let truth = truth(path, &rows, &labels, options.task())?;
+        Ok(Labelled { labels, names, columns, rows, truth })
+    }
+
+    /// Names of the columns of labels or values.
+    fn called(&self) -> Vec<String> {
+        self.labels.iter().map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -57,18 +69,24 @@ pub fn open(path: &Path, name: &str, options: &Options, coding: Coding) -> Resul
             let test = test.map(|path| Ok((path, labelled(path, options)?))).transpose()?;
             of_rows(path, name, options, coding, labelled(path, options)?, test)
         }
-        Coding::Known { table, classes } => {
+        Coding::Known { table: None, .. } => Err(Error::input(path, "it is a table, and the network takes images")),
+        Coding::Known { table: Some(table), classes, head } => {
             let read = |path: &Path| {
-                let (names, rows, columns, label_at) = rows_for(path, options.header, table)?;
-                let Some(label_at) = label_at else {
-                    let problem = format!("it has no column of labels, \"{}\"; `predict` needs none", table.label);
+                let (names, rows, columns, labels_at) = rows_for(path, options.header, table)?;
+                let Some(labels_at) = labels_at else {
+                    let wanted: Vec<String> = table.all_labels().into_iter().map(|(name, _)| name).collect();
+                    let problem =
+                        format!("it has no column \"{}\" to judge by; `predict` needs none", wanted.join("\", \""));
                     return Err(Error::input(path, problem));
                 };
-                let labels = labels(path, &rows, label_at)?;
-                Ok(Labelled { names, label: (table.label.clone(), label_at), columns, rows, labels })
+                let labels = table.all_labels().into_iter().zip(labels_at).map(|((name, _), at)| (name, at));
+                let labels: Vec<_> = labels.collect();
+                let truth = truth(path, &rows, &labels, head.task())?;
+                Ok(Labelled { names, labels, columns, rows, truth })
             };
             let test = test.map(|path| Ok((path, read(path)?))).transpose()?;
-            encoded(path, name, options, table.clone(), classes.to_vec(), read(path)?, test)
+            let known = Known { table: table.clone(), outputs: classes.to_vec(), head: head.clone() };
+            encoded(path, name, options, known, read(path)?, test)
         }
     }
 }
@@ -82,27 +100,40 @@ pub fn of_rows(
     train: Labelled,
     test: Option<(&Path, Labelled)>,
 ) -> Result<Dataset> {
-    let (table, classes, train) = match coding {
+    let (known, train) = match coding {
         Coding::Learned { thresholds } => {
-            let classes = classes(path, &train.label.0, &train.labels)?;
-            let rows = match &test {
+            let called = train.called();
+            let outputs = train.truth.outputs(path, &called, options, &|row| train.rows.line(row))?;
+            let rows: Vec<usize> = match &test {
                 Some(_) => (0..train.rows.len()).collect(),
-                None => drawn(&train.labels, options)?.0,
+                None => train.truth.drawn(train.rows.len(), options)?.0,
             };
+            let head = train.truth.head(path, &called, options, &rows)?;
             let table = learn_columns(options, thresholds, &train, &rows)?;
             table.check().map_err(|problem| Error::input(path, problem))?;
-            (table, classes, train)
+            (Known { table, outputs, head }, train)
         }
-        Coding::Known { table, classes } => {
+        Coding::Known { table: None, .. } => {
+            return Err(Error::input(path, "it holds rows of numbers, and the network takes images"));
+        }
+        Coding::Known { table: Some(table), classes, head } => {
             if train.rows.width() != table.width {
                 let problem = format!("it has {} columns, the network takes {}", train.rows.width(), table.width);
                 return Err(Error::input(path, problem));
             }
             let columns = table.columns.iter().map(|column| column.at).collect();
-            (table.clone(), classes.to_vec(), Labelled { columns, ..train })
+            let known = Known { table: table.clone(), outputs: classes.to_vec(), head: head.clone() };
+            (known, Labelled { columns, ..train })
         }
     };
-    encoded(path, name, options, table, classes, train, test)
+    encoded(path, name, options, known, train, test)
+}
+
+/// What rows are encoded by.
+struct Known {
+    table: Table,
+    outputs: Vec<String>,
+    head: Head,
 }
 
 /// Encode rows, and draw test rows where there are none.
@@ -110,18 +141,18 @@ fn encoded(
     path: &Path,
     name: &str,
     options: &Options,
-    table: Table,
-    classes: Vec<String>,
+    known: Known,
     train: Labelled,
     test: Option<(&Path, Labelled)>,
 ) -> Result<Dataset> {
+    let Known { table, outputs, head } = known;
     let encode = |path: &Path, from: &Labelled| {
         let pixels = table.encode_all(&from.rows, &from.columns).map_err(|problem| Error::input(path, problem))?;
-        let labels = numbered(path, &from.labels, &classes, &|row| from.rows.line(row))?;
-        Ok(Split { pixels, labels })
+        from.truth.split(path, pixels, &head, &outputs, &|row| from.rows.line(row))
     };
     let whole = encode(path, &train)?;
-    let (train, test) = match test {
+    let ranges = |chosen: &[usize]| train.columns.iter().map(|&at| range(&train.rows, chosen, at)).collect();
+    let (ranges, train, test) = match test {
         Some((path, mut test)) => {
             if test.names != train.names {
                 return Err(Error::input(
@@ -129,16 +160,33 @@ fn encoded(
                     "its columns are not those of the training rows; give it the same ones",
                 ));
             }
-            test.columns = train.columns;
-            (whole, encode(path, &test)?)
+            test.columns = train.columns.clone();
+            let all: Vec<usize> = (0..train.rows.len()).collect();
+            (ranges(&all), whole, encode(path, &test)?)
         }
         None => {
-            let (train, test) = drawn(&train.labels, options)?;
-            (whole.select(&train, table.bytes()), whole.select(&test, table.bytes()))
+            let (chosen, test) = train.truth.drawn(train.rows.len(), options)?;
+            (ranges(&chosen), whole.select(&chosen, table.bytes()), whole.select(&test, table.bytes()))
         }
     };
     let image = ImageShape { channels: 1, height: 1, width: table.bytes() };
-    Ok(Dataset { name: name.to_owned(), classes, image, table: Some(table), train, test })
+    Ok(Dataset { name: name.to_owned(), classes: outputs, head, image, table: Some(table), ranges, train, test })
+}
+
+/// Least and greatest number of a column in the rows `chosen`, if it holds numbers and nothing else.
+fn range(rows: &Rows, chosen: &[usize], at: usize) -> Option<[f64; 2]> {
+    let mut range: Option<[f64; 2]> = None;
+    for &row in chosen {
+        match (rows.cell(row, at), range) {
+            (Cell::Missing, _) => {}
+            (cell, None) => range = Some([cell.number()?; 2]),
+            (cell, Some([least, greatest])) => {
+                let number = cell.number()?;
+                range = Some([number.min(least), number.max(greatest)]);
+            }
+        }
+    }
+    range
 }
 
 /// Read the rows of a text table for `table`, labelled or not, as `[row][byte]`.
@@ -201,8 +249,9 @@ fn learn_columns(options: &Options, thresholds: usize, from: &Labelled, train: &
             }
         })
         .collect();
-    let (label, label_at) = from.label.clone();
-    Ok(Table { width: from.names.len(), label, label_at, columns: columns? })
+    let mut labels = from.labels.iter().cloned();
+    let (label, label_at) = labels.next().unwrap_or_default();
+    Ok(Table { width: from.names.len(), label, label_at, more_labels: labels.collect(), columns: columns? })
 }
 
 /// The place of the column called or numbered `said`.
@@ -215,6 +264,27 @@ fn find(said: &str, names: &[String]) -> Result<usize> {
     })
 }
 
+/// The places of the columns called or numbered `said`; of several, joined by commas, where `task` can have them.
+fn find_all(said: &str, names: &[String], task: Task) -> Result<Vec<usize>> {
+    let whole = find(said, names);
+    if task == Task::Classes {
+        return match whole {
+            Err(_) if said.split(',').all(|part| find(part.trim(), names).is_ok()) => Err(Error::usage(format!(
+                "--label {said} names several columns; add --task labels or --task values, or name one"
+            ))),
+            whole => Ok(vec![whole?]),
+        };
+    }
+    if let Ok(at) = whole {
+        return Ok(vec![at]);
+    }
+    let places = said.split(',').map(|part| find(part.trim(), names)).collect::<Result<Vec<usize>>>()?;
+    match (1..places.len()).find(|&i| places[..i].contains(&places[i])) {
+        Some(i) => Err(Error::usage(format!("--label names column \"{}\" twice", names[places[i]]))),
+        None => Ok(places),
+    }
+}
+
 fn labelled(path: &Path, options: &Options) -> Result<Labelled> {
     let (names, rows) = read_text(path, options.header, None)?;
     let names = names.unwrap_or_else(|| (1..=rows.width()).map(|number| format!("c{number}")).collect());
@@ -224,14 +294,15 @@ fn labelled(path: &Path, options: &Options) -> Result<Labelled> {
     Labelled::within(path, names, rows, options)
 }
 
-/// Names, rows, places of a table's columns, and the place of its labels, if there are any.
-type Found = (Vec<String>, Rows, Vec<usize>, Option<usize>);
+/// Names, rows, places of a table's columns, and the places of its labels or values, if they are there.
+type Found = (Vec<String>, Rows, Vec<usize>, Option<Vec<usize>>);
 
 /// The rows of a file, and where the columns of `table` and its labels lie in it.
 fn rows_for(path: &Path, header: Option<bool>, table: &Table) -> Result<Found> {
     let known: Vec<&str> = table.columns.iter().map(|column| &*column.name).collect();
     let (names, rows) = read_text(path, header, Some(&known))?;
-    let (places, label_at) = match &names {
+    let labels = table.all_labels();
+    let (places, labels_at) = match &names {
         Some(names) => {
             let places: std::result::Result<Vec<usize>, String> = known
                 .iter()
@@ -243,10 +314,10 @@ fn rows_for(path: &Path, header: Option<bool>, table: &Table) -> Result<Found> {
                 })
                 .collect();
             let places = places.map_err(|problem| Error::input(path, problem))?;
-            (places, names.iter().position(|name| *name == table.label))
+            (places, labels.iter().map(|(label, _)| names.iter().position(|name| name == label)).collect())
         }
         None if rows.width() == table.width => {
-            (table.columns.iter().map(|column| column.at).collect(), Some(table.label_at))
+            (table.columns.iter().map(|column| column.at).collect(), Some(labels.iter().map(|&(_, at)| at).collect()))
         }
         None if rows.width() == known.len() => ((0..known.len()).collect(), None),
         None => {
@@ -262,7 +333,30 @@ fn rows_for(path: &Path, header: Option<bool>, table: &Table) -> Result<Found> {
             ));
         }
     };
-    Ok((names.unwrap_or_default(), rows, places, label_at))
+    Ok((names.unwrap_or_default(), rows, places, labels_at))
+}
+
+/// What the columns `labels` of `rows` tell.
+fn truth(path: &Path, rows: &Rows, labels: &[(String, usize)], task: Task) -> Result<Truth> {
+    if task == Task::Classes {
+        return self::labels(path, rows, labels[0].1).map(Truth::Classes);
+    }
+    let cells = (0..rows.len()).flat_map(|row| labels.iter().map(move |label| (row, label)));
+    let number = |(row, (name, at)): (usize, &(String, usize))| {
+        let refused = |problem: String| Err(Error::input(path, format!("{}: {problem}", rows.line(row))));
+        match rows.cell(row, *at) {
+            Cell::Missing => refused(format!("\"{name}\" is missing; remove the row")),
+            cell => match (cell.number(), cell.text()) {
+                (Some(number), _) => Ok(number),
+                (None, text) => refused(format!(
+                    "\"{name}\" is \"{}\", which is no number; --task {} takes numbers",
+                    text.unwrap_or_default(),
+                    task.name()
+                )),
+            },
+        }
+    };
+    cells.map(number).collect::<Result<_>>().map(|values| Truth::Numbers(values, labels.len()))
 }
 
 fn labels(path: &Path, rows: &Rows, label_at: usize) -> Result<Vec<String>> {
