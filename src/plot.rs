@@ -92,8 +92,10 @@ pub fn lines_over(area: &Canvas, title: &str, lines: &[Line], label: &dyn Fn(&u3
     let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
     let margin = ((high - low) * 0.08).max(1e-3);
     let last = points().map(|p| p.0).max().unwrap_or(1).max(1);
-    // The legend has a fifth of the width to itself, so that it hides no curve's end.
-    let width = last.saturating_add(last / 4);
+    // The legend has a part of the width to itself, a fifth or as much as its words need, so that it hides no curve's end.
+    let longest = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0);
+    let words = (longest as f64 * 10.0 + 80.0) / f64::from(area.dim_in_pixel().0 - 150).max(1.0);
+    let width = last.saturating_add((f64::from(last) * (1.0 / (1.0 - words.clamp(0.2, 0.6)) - 1.0)) as u32);
     let mut chart = ChartBuilder::on(area)
         .margin(18)
         .margin_right(54)

@@ -132,7 +132,7 @@ fn picture(networks: &[Network]) -> Result<Vec<u8>> {
         networks.iter().enumerate().map(line).collect()
     };
     let layer = |l: &u32| format!("layer {l}");
-    plot::png(1000, 1080, |canvas| {
+    plot::png(1500, 1620, |canvas| {
         let panels = canvas.split_evenly((3, 1));
         let gradients = lines(|p| p.logit_gradient_norm.log10());
         plot::lines_over(&panels[0], "log10 of the norm of the gradient by a layer's logits", &gradients, &layer)?;

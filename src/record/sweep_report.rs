@@ -133,7 +133,7 @@ pub fn curves(sweep: &Sweep, curve: &Curve, cells: &[Finished]) -> Result<Vec<u8
     for (i, (name, points)) in named.iter().enumerate() {
         lines.push(Line { name, colour: COLOURS[i % COLOURS.len()], points: points.clone() });
     }
-    plot::png(1000, 560, |canvas| plot::lines(canvas, &format!("{}: {}", sweep.title, curve.y), &lines))
+    plot::png(1500, 840, |canvas| plot::lines(canvas, &format!("{}: {}", sweep.title, curve.y), &lines))
 }
 
 /// A Markdown table: for every combination of the other settings, each racer's best accuracy, the steps that it took to the
