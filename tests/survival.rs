@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gatewright::Error;
@@ -163,6 +164,49 @@ fn a_stopped_run_leaves_a_checkpoint_and_another_process_out() {
         assert_eq!(model(&whole), model(&stopped));
         assert_eq!(evaluations(&whole), evaluations(&stopped));
     }
+}
+
+/// A stop that comes with the last step before an evaluation: what that tells of the step must not be lost.
+#[test]
+fn a_run_stopped_at_an_evaluation_tells_all_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { steps: 60, ..toy_settings() };
+    let evaluations_of = |folder: &str, stop_at: Option<u32>| {
+        let path = dir.path().join(folder);
+        let stop = Arc::new(AtomicBool::new(false));
+        let options = Options { place: Place::New(Some(path.clone())), stop: stop.clone(), ..Options::default() };
+        let mut stopper = Stopper { stop, at: stop_at.unwrap_or(u32::MAX) };
+        let run = |options: &Options, report: &mut dyn Reporter| {
+            gatewright::train::run(&|| Gpu::open(None), &settings, toy(), options, report)
+        };
+        let first = run(&options, &mut stopper);
+        assert_eq!(first.is_err(), stop_at.is_some());
+        if stop_at.is_some() {
+            let options = Options { place: Place::Resume(path.clone()), ..Options::default() };
+            run(&options, &mut Stopper { stop: Arc::default(), at: u32::MAX }).unwrap();
+        }
+        evaluations(&path)
+    };
+    let whole = evaluations_of("whole", None);
+    assert_eq!(whole.len(), 2);
+    assert!(whole.iter().all(|m| m.gradient_norms.iter().all(|&norm| norm > 0.0)));
+    assert_eq!(whole, evaluations_of("stopped", Some(30)));
+}
+
+/// Asks for a stop once step `at` is submitted.
+struct Stopper {
+    stop: Arc<AtomicBool>,
+    at: u32,
+}
+
+impl Reporter for Stopper {
+    fn begin(&mut self, _: &Beginning) {}
+    fn estimate(&mut self, _: f64) {}
+    fn step(&mut self, step: u32) {
+        self.stop.fetch_or(step >= self.at, Ordering::Relaxed);
+    }
+    fn evaluated(&mut self, _: &Metrics) {}
+    fn warn(&mut self, _: &str) {}
 }
 
 #[test]

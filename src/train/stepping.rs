@@ -94,8 +94,12 @@ impl Stepping<'_, '_> {
             }
             self.report.evaluated(&metrics);
             let is_best = self.is_held_out && best(self.folder.recorded()).is_some_and(|m| m.step == until);
-            if is_best || clock.is_due(until) || until == steps || self.is_patience_over() {
-                self.checkpoint(&mut clock, self.time.stepping)?;
+            let is_stopped = self.is_stopped() && until < steps;
+            if is_stopped || is_best || clock.is_due(until) || until == steps || self.is_patience_over() {
+                let is_written = self.checkpoint(&mut clock, self.time.stepping)?;
+                if is_stopped {
+                    return Err(self.stopped(until, is_written));
+                }
             }
         }
     }
@@ -107,7 +111,12 @@ impl Stepping<'_, '_> {
         recorded.iter().filter(|m| m.step > best.step).count() >= patience as usize
     }
 
-    /// Submit steps until `until` are done, with the checkpoints that fall due before.
+    fn is_stopped(&self) -> bool {
+        self.options.stop.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Submit steps until `until` are done, with the checkpoints that fall due before. A stop at `until` itself waits for the
+    /// evaluation there, which a resumed run could not make up for: the last step's gradients are in no checkpoint.
     fn step_until(&mut self, until: u32, clock: &mut Clock, pace: &mut Pace) -> Result<()> {
         let began = Instant::now();
         while self.trainer.steps() < until {
@@ -127,8 +136,8 @@ impl Stepping<'_, '_> {
                 pace.estimated = true;
                 self.report.estimate(self.time.seconds() + per_step * f64::from(left) * 1.05);
             }
-            let is_stopped = self.options.stop.load(std::sync::atomic::Ordering::Relaxed);
-            if is_stopped || (done < until && clock.is_due(done)) {
+            let is_stopped = self.is_stopped();
+            if done < until && (is_stopped || clock.is_due(done)) {
                 self.trainer.finish()?;
                 let stepping = self.time.stepping + began.elapsed().as_secs_f64();
                 let is_written = self.checkpoint(clock, stepping)?;
