@@ -154,7 +154,9 @@ fn a_stopped_run_leaves_a_checkpoint_and_another_process_out() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let said = said.join().unwrap();
     assert!(said.contains("stopped after step") && said.contains("train --resume"), "{said}");
-    assert!(!said.contains("error:"), "{said}");
+    // Mesa's drivers may complain of the environment.
+    let errors = said.lines().filter(|line| line.contains("error:") && !line.contains("XDG_RUNTIME_DIR"));
+    assert_eq!(errors.count(), 0, "{said}");
 
     let at = Checkpoint::load(checkpoints(&stopped).last().unwrap()).unwrap().header.step;
     assert!(said.contains(&format!("stopped after step {at};")), "{said}");
