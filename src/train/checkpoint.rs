@@ -7,8 +7,8 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::overrides::Overrides;
 use super::run_folder::Metrics;
-use super::settings::Overrides;
 use crate::data::Split;
 use crate::network::Model;
 use crate::{Error, Result};
@@ -208,7 +208,7 @@ impl State {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::settings::Preset;
+    use super::super::presets::Preset;
     use super::*;
 
     fn checkpoint() -> Checkpoint {

@@ -47,7 +47,7 @@ pub fn table(settings: &Settings) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::Preset;
+    use super::super::presets::Preset;
     use super::*;
 
     #[test]

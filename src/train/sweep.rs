@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::settings::{Overrides, Settings};
+use super::overrides::Overrides;
+use super::settings::Settings;
 use crate::{Error, Result};
 
 /// A sweep's file.
