@@ -82,6 +82,7 @@ impl Preset {
                 rare: 0.05,
                 layers: vec![16_000; 4],
                 tau: 15.0,
+                lr: 0.04,
                 steps: 8000,
                 eval_every: 500,
                 ..base
@@ -90,6 +91,7 @@ impl Preset {
                 data: "cifar-10".into(),
                 layers: vec![12_000; 4],
                 tau: 20.0,
+                lr: 0.03,
                 steps: 200_000,
                 eval_every: 5000,
                 ..base
