@@ -90,14 +90,18 @@ impl Preset {
             Preset::Cifar10Small => Settings {
                 data: "cifar-10".into(),
                 layers: vec![12_000; 4],
+                flip: true,
                 tau: 20.0,
                 lr: 0.03,
                 steps: 200_000,
                 eval_every: 5000,
                 ..base
             },
+            // Light DLGN's augmentation: flips, and parts of half to all of the image's area.
             Preset::Cifar10Medium => Settings {
                 data: "cifar-10".into(),
+                flip: true,
+                resized_crop: 0.71,
                 layers: vec![128_000; 4],
                 tau: 100.0,
                 steps: 200_000,
