@@ -9,7 +9,7 @@ use std::io::{Cursor, Write as _};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{random_model, random_pixels};
+use common::{THING, random_model, random_pixels, thing};
 use device::devices;
 use gatewright::circuit::export::{Format, Inputs, Options as ExportOptions, Outputs, export};
 use gatewright::circuit::verify::verify;
@@ -47,18 +47,10 @@ fn have(program: &str) -> bool {
 
 /// Things with three labels, each by a rule of its own over six columns of words.
 fn labelled_things(rows: usize) -> String {
-    let columns: [&[&str]; 6] = [
-        &["red", "green", "blue", "yellow"],
-        &["round", "square", "star"],
-        &["small", "medium", "large"],
-        &["wood", "metal", "glass", "paper", "stone"],
-        &["north", "south", "east", "west"],
-        &["matt", "gloss"],
-    ];
     let mut rng = Philox::new(6, 0);
-    let mut text = "colour,shape,size,material,origin,finish,heavy,bright,rare\n".to_string();
+    let mut text = format!("{THING},heavy,bright,rare\n");
     for _ in 0..rows {
-        let row = columns.map(|words| words[rng.below(words.len() as u32) as usize]);
+        let row = thing(&mut rng);
         let [colour, shape, size, material, origin, finish] = row;
         let heavy = matches!(material, "metal" | "stone") && size != "small";
         let bright = matches!(colour, "red" | "yellow") != (finish == "matt");

@@ -529,6 +529,19 @@ fn a_lost_device_is_replaced_as_often_as_allowed() {
     assert_eq!(error.exit_code(), 1);
 }
 
+/// What is told of an error that a new device would not help against, the run's last checkpoint at its end.
+#[track_caller]
+fn gpu_error(error: Error, run: &Path) -> String {
+    assert!(matches!(error, Error::Gpu(_)), "{error}");
+    assert_eq!(error.exit_code(), 1);
+    let told = error.to_string();
+    assert!(
+        told.ends_with(&format!("; the last checkpoint is {}", checkpoints(run).last().unwrap().display())),
+        "{told}"
+    );
+    told
+}
+
 #[test]
 fn a_refused_command_ends_a_run_in_one_sentence() {
     let dir = tempfile::tempdir().unwrap();
@@ -539,13 +552,9 @@ fn a_refused_command_ends_a_run_in_one_sentence() {
     };
     let run = dir.path().join("run");
     let (ended, _) = sabotaged(run.clone(), deed, vec![2], 1);
-    let error = ended.unwrap_err();
-    assert!(matches!(error, Error::Gpu(_)), "a new device would not help: {error}");
-    assert_eq!(error.exit_code(), 1);
-    let told = error.to_string();
+    let told = gpu_error(ended.unwrap_err(), &run);
     assert!(told.starts_with("the GPU refused a command (In Device::create_buffer: "), "{told}");
     assert!(!told.contains('\n'), "{told}");
-    assert!(told.ends_with(&format!("; the last checkpoint is {}", checkpoints(&run).last().unwrap().display())));
 }
 
 /// On a software GPU, whose memory a limit on the address space limits: in a process of its own.
@@ -572,10 +581,6 @@ fn memory_that_runs_out_ends_a_run_in_one_sentence() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
     let (ended, _) = sabotaged(run.clone(), deed, vec![2], 1);
-    let error = ended.unwrap_err();
-    assert!(matches!(error, Error::Gpu(_)), "{error}");
-    assert_eq!(error.exit_code(), 1);
-    let told = error.to_string();
+    let told = gpu_error(ended.unwrap_err(), &run);
     assert!(told.starts_with("the GPU is out of memory; use a smaller --batch or fewer gates"), "{told}");
-    assert!(told.ends_with(&format!("; the last checkpoint is {}", checkpoints(&run).last().unwrap().display())));
 }

@@ -1,10 +1,13 @@
 //! Tables from end to end: read, trained on by the program, judged, predicted, exported with their columns.
 
+mod common;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::{THING, thing};
 use gatewright::circuit::export::{Format, Inputs, Options as ExportOptions, Outputs, export};
 use gatewright::circuit::verify::verify;
 use gatewright::circuit::{Engine, Netlist, reference};
@@ -38,18 +41,10 @@ fn said(arguments: &[&str]) -> String {
 
 /// Things sold or not, by a rule over six columns of words that has an exclusive or in it.
 fn rule(rows: usize) -> String {
-    let columns: [&[&str]; 6] = [
-        &["red", "green", "blue", "yellow"],
-        &["round", "square", "star"],
-        &["small", "medium", "large"],
-        &["wood", "metal", "glass", "paper", "stone"],
-        &["north", "south", "east", "west"],
-        &["matt", "gloss"],
-    ];
     let mut rng = Philox::new(5, 0);
-    let mut text = "colour,shape,size,material,origin,finish,sold\n".to_string();
+    let mut text = format!("{THING},sold\n");
     for _ in 0..rows {
-        let row = columns.map(|words| words[rng.below(words.len() as u32) as usize]);
+        let row = thing(&mut rng);
         let [colour, shape, size, _, origin, finish] = row;
         let sold = (colour == "red" && finish == "gloss" && size != "small")
             || ((shape == "star") != matches!(origin, "north" | "east"));

@@ -397,9 +397,7 @@ impl<'a> Trainer<'a> {
         self.tabulate(false);
         let partials: Vec<f32> =
             self.gpu.read(&self.buffers.partials, self.model.layers.len() * MOST_PARTIALS as usize)?;
-        let selections: usize =
-            self.model.layers.iter().map(|l| l.gates() * l.parametrization.selections(l.arity)).sum();
-        Ok((partials.iter().map(|&c| f64::from(c)).sum::<f64>() / selections as f64) as f32)
+        Ok((partials.iter().map(|&c| f64::from(c)).sum::<f64>() / selections(&self.model) as f64) as f32)
     }
 
     /// Every buffer that a step changes and a later step, or a report of one, reads: name, buffer, bytes.
@@ -457,9 +455,13 @@ impl<'a> Trainer<'a> {
     }
 }
 
+/// Selections of a whole network.
+fn selections(model: &Model) -> usize {
+    model.layers.iter().map(|l| l.gates() * l.parametrization.selections(l.arity)).sum()
+}
+
 /// The run's constants as the shaders read them.
 fn constants(settings: &Settings, model: &Model, samples: u32) -> structs::Training {
-    let selections: usize = model.layers.iter().map(|l| l.gates() * l.parametrization.selections(l.arity)).sum();
     let choices = model.layers[0].parametrization.choices(model.layers[0].arity);
     let cage = settings.cage;
     let [key0, key1] = crate::random::key(settings.seed);
@@ -482,7 +484,7 @@ fn constants(settings: &Settings, model: &Model, samples: u32) -> structs::Train
         cage_tau_max: cage.map_or(0.0, |c| c.tau_max),
         cage_decay: cage.map_or(0.99, |c| c.decay),
         choices: choices as f32,
-        selections: selections as f32,
+        selections: selections(model) as f32,
         partials: model.layers.len() as u32 * MOST_PARTIALS,
         samples,
         batch: settings.batch,

@@ -6,6 +6,22 @@ use gatewright::data::{Head, ImageShape};
 use gatewright::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Wiring};
 use gatewright::random::Philox;
 
+/// Header of the columns of a [`thing`].
+pub const THING: &str = "colour,shape,size,material,origin,finish";
+
+/// A row of six words, for tables with a rule.
+pub fn thing(rng: &mut Philox) -> [&'static str; 6] {
+    let columns: [&[&str]; 6] = [
+        &["red", "green", "blue", "yellow"],
+        &["round", "square", "star"],
+        &["small", "medium", "large"],
+        &["wood", "metal", "glass", "paper", "stone"],
+        &["north", "south", "east", "west"],
+        &["matt", "gloss"],
+    ];
+    columns.map(|words| words[rng.below(words.len() as u32) as usize])
+}
+
 /// What a random netlist may be made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
