@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::gpu::{Clock, Gpu};
 use crate::train::{Bandwidth, DataShape, Extents, MemoryPlan, Overrides, Pace, Profile, Trainer};
-use crate::{Result, data, files};
+use crate::{Result, files};
 
 /// Time every kernel of real training steps, layer by layer, beside what the adapter can do
 ///
@@ -45,8 +45,11 @@ const UNTIMED: u32 = 16;
 
 /// Print the profile, and write the trace where asked for.
 pub fn run(args: Args) -> Result<()> {
-    let settings = args.settings.resolve(args.config.as_deref())?;
-    let data = data::open(&settings.data, args.settings.data_dir.as_deref())?;
+    let mut settings = args.settings.resolve(args.config.as_deref())?;
+    let data = settings.open_data()?;
+    if !args.settings.says_layers(args.config.as_deref())? {
+        settings.widen_for(data.classes.len());
+    }
     settings.check_classes(data.classes.len())?;
     let (data, _) = data.hold_out(settings.validation, settings.seed)?;
     let gpu = Gpu::open(args.adapter.as_deref())?;

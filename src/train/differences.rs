@@ -17,7 +17,7 @@ pub struct Difference {
 
 /// Settings that may change when a run is resumed: they say how far it goes, when it is looked at, what is kept, and where
 /// the data lie, which are compared by themselves.
-const FREE: [&str; 5] = ["steps", "eval-every", "patience", "select", "data-dir"];
+const FREE: [&str; 7] = ["steps", "eval-every", "patience", "select", "data", "data-dir", "test"];
 
 /// Every setting in which two runs differ, by name.
 pub fn differences(first: &Settings, second: &Settings) -> Vec<Difference> {

@@ -137,6 +137,15 @@ pub fn run(
         }
     };
     let (data, validation) = data.hold_out(settings.validation, settings.seed)?;
+    if validation.is_empty() && settings.validation > 0.0 {
+        let told = format!("a validation fraction of {} takes none of {}", settings.validation, data.train.len());
+        if settings.patience.is_some() || settings.select == Select::Best {
+            return Err(Error::usage(format!(
+                "{told} training samples, and --patience and --select best judge by them; choose a greater --validation"
+            )));
+        }
+        report.warn(&format!("{told} training samples; what is told along the way is of these"));
+    }
     let mut replacements = options.retry_lost_device;
     loop {
         let gpu = open()?;
@@ -214,6 +223,7 @@ fn on_device(
     let watched = if is_held_out { validation } else { &data.train };
     let evaluator = Evaluator::new(&trainer, watched)?;
     let identity = Identity::of(trainer.model(), &data.train);
+    let sha256 = identity.data.clone();
     let folder = match folder {
         Some(folder) => folder,
         none => none.insert(RunFolder::create(options.place.folder().as_deref(), &data.name)?),
@@ -231,6 +241,9 @@ fn on_device(
         }
     }
     let recorded = from.as_ref().map_or_else(Vec::new, |c| c.header.metrics.clone());
+    if let Some(warning) = folder.warning.take() {
+        report.warn(&warning);
+    }
     folder.go_on(settings, recorded, options.tensorboard)?;
     let model = trainer.model();
     report.begin(&Beginning {
@@ -275,6 +288,8 @@ fn on_device(
         summary["best_step"] = json!(best.step);
         summary["best_accuracy"] = json!(best.accuracy);
     }
+    summary["validation_samples"] = json!(validation.len());
+    summary["train_sha256"] = json!(sha256);
     summary["model_step"] = json!(trainer.steps());
     if let Some(mut profile) = profile {
         let steps = (done - before.0).max(1);
