@@ -39,7 +39,8 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::usage("--image is for networks that take images, and this one takes rows of a table"));
     }
     // Whatever may be wrong with the image is told before anything is written.
-    let image = args.image.as_deref().map(|file| data::read_image(file, model.image, background(&path)?)).transpose()?;
+    let image =
+        args.image.as_deref().map(|file| data::read_image(file, model.image, background(&path)?)).transpose()?;
     if let Some(folder) = &args.png {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
         // Only gates of two inputs have functions with names.

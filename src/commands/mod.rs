@@ -66,7 +66,9 @@ fn model_file(path: &Path) -> Result<PathBuf> {
     match (model.is_file(), config_of(path).is_file()) {
         (true, _) => Ok(model),
         (_, true) => Err(Error::input(path, "this run has not ended, so it has no model yet; go on by train --resume")),
-        _ => Err(Error::input(path, "it is neither a model nor a run folder; name a model.safetensors or a run folder")),
+        _ => {
+            Err(Error::input(path, "it is neither a model nor a run folder; name a model.safetensors or a run folder"))
+        }
     }
 }
 

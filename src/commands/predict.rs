@@ -54,7 +54,9 @@ fn rows(args: &Args, model: &Model, engine: &Engine) -> Result<()> {
 /// Print what each sample of a file of many is: `kind` is what JSON calls the file, `unit` what it calls a sample.
 fn samples(args: &Args, path: &Path, model: &Model, engine: &Engine, kind: &str, unit: &str) -> Result<()> {
     let told_path = if args.json { super::path_for_json(path)? } else { "" };
-    for data::Unlabelled { part, mut bytes } in data::read_samples(path, args.header, model.image, model.table.as_ref())? {
+    for data::Unlabelled { part, mut bytes } in
+        data::read_samples(path, args.header, model.image, model.table.as_ref())?
+    {
         if args.invert {
             bytes.iter_mut().for_each(|byte| *byte = 255 - *byte);
         }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
+use crate::Result;
 use crate::data::{Task, number_text};
 use crate::gpu::Gpu;
 use crate::train::{Beginning, Cadence, Metrics, Options, Overrides, Place, Reporter, config_of};
-use crate::Result;
 
 /// Train a logic gate network and save it as a Boolean circuit
 #[derive(Debug, clap::Args)]
@@ -65,8 +65,13 @@ pub fn run(args: Args) -> Result<()> {
         profile: args.profile,
         stop: super::stop_on_signal()?,
     };
-    let mut console =
-        Console { bar: ProgressBar::hidden(), steps: settings.steps, task: Task::Classes, watched: "", since: (0, 0.0) };
+    let mut console = Console {
+        bar: ProgressBar::hidden(),
+        steps: settings.steps,
+        task: Task::Classes,
+        watched: "",
+        since: (0, 0.0),
+    };
     let open = || Gpu::open(args.adapter.as_deref());
     let trained = crate::train::run(&open, &settings, data, &options, &mut console);
     console.bar.finish_and_clear();

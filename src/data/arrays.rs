@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use super::kind::Kind;
 use super::npy::{Array, Header, Numbers};
 use super::sources::{Samples, open_samples};
-use super::kind::Kind;
 use super::table::{Labelled, Rows};
 use super::truth::Truth;
 use super::{Coding, Dataset, ImageShape, Options, Table, Task, Unlabelled, file_names};
@@ -138,7 +138,10 @@ pub(super) fn open(path: &Path, name: &str, options: &Options, coding: Coding) -
         None => test.map(|samples| (path, samples)),
         Some(path) => {
             if !path.is_dir() && path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("npz")) {
-                return Err(Error::input(path, "test samples of arrays come in an .npz file or a folder of .npy files"));
+                return Err(Error::input(
+                    path,
+                    "test samples of arrays come in an .npz file or a folder of .npy files",
+                ));
             }
             let [all, test] = Store::open(path)?.both(options.task())?;
             test.or(all).map(|samples| (path.as_path(), samples))
@@ -164,7 +167,8 @@ pub(super) fn read_unlabelled(path: &Path, image: ImageShape, table: Option<&Tab
         None => {
             let (shape, pixels) = images(array).map_err(|problem| Error::input(path, problem))?;
             if shape != image {
-                let of = |i: ImageShape| format!("{} x {} x {} (channels, rows, columns)", i.channels, i.height, i.width);
+                let of =
+                    |i: ImageShape| format!("{} x {} x {} (channels, rows, columns)", i.channels, i.height, i.width);
                 let problem = format!("its images are {}, and the network takes {}", of(shape), of(image));
                 return Err(Error::input(path, problem));
             }
@@ -196,8 +200,10 @@ pub(super) fn rows_for(path: &Path, rows: Rows, table: &Table) -> Result<Vec<u8>
         width if width == table.width => table.columns.iter().map(|column| column.at).collect(),
         width if width == columns => (0..columns).collect(),
         width => {
-            let problem =
-                format!("its rows have {width} columns, the network takes {columns}, or all {} of its files", table.width);
+            let problem = format!(
+                "its rows have {width} columns, the network takes {columns}, or all {} of its files",
+                table.width
+            );
             return Err(Error::input(path, problem));
         }
     };

@@ -128,7 +128,8 @@ impl Dataset {
             self.classes.iter().map(|class| classes.iter().position(|other| other == class)).collect();
         let mut there = vec![false; self.classes.len()];
         self.train.labels.iter().chain(&self.test.labels).for_each(|&label| there[usize::from(label)] = true);
-        let unknown = self.classes.iter().zip(&places).zip(there).filter(|((_, place), there)| place.is_none() && *there);
+        let unknown =
+            self.classes.iter().zip(&places).zip(there).filter(|((_, place), there)| place.is_none() && *there);
         let unknown: Vec<&str> = unknown.map(|((class, _), _)| class.as_str()).collect();
         if !unknown.is_empty() {
             return Err(unknown_classes(what.as_ref(), &unknown, classes));

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::kind::Kind;
 use super::picture::looks_like_picture;
 use super::{
-    Coding, Dataset, ImageShape, Options, Remote, Table, Task, arrays, cifar, embedded, idx_folder, image_folder, libsvm, sources, table,
+    Coding, Dataset, ImageShape, Options, Remote, Table, Task, arrays, cifar, embedded, idx_folder, image_folder,
+    libsvm, sources, table,
 };
 use crate::{Error, Result};
 
@@ -289,7 +290,10 @@ pub fn read_samples(
     if !path.exists() || has_extension(path, &TABLES) || !looks_like_picture(path) {
         return table::read_rows(path, header, table).map(whole);
     }
-    Err(Error::input(path, "it is a picture, and this network takes rows of a table; give a table (.csv, .tsv) or arrays"))
+    Err(Error::input(
+        path,
+        "it is a picture, and this network takes rows of a table; give a table (.csv, .tsv) or arrays",
+    ))
 }
 
 /// Whether `path` is a file of arrays, or a folder of them.

@@ -26,6 +26,8 @@ pub struct RunFolder {
     recorded: Vec<Metrics>,
     /// What the run is trained to tell.
     task: Task,
+    /// Whether what it is watched by is held out of training.
+    is_held_out: bool,
     /// Whether TensorBoard's record is asked for.
     has_events: bool,
     /// It, if it holds exactly `recorded`.
@@ -48,13 +50,13 @@ pub struct Metrics {
     pub train_loss: f64,
     /// Mean training accuracy since the line before.
     pub train_accuracy: f64,
-    /// Held-out loss of the hard network.
+    /// Loss, of samples held out or else of the training samples, of the hard network.
     pub loss: f64,
-    /// Held-out accuracy of the hard network: the [`crate::data::Quality::score`] of any task.
+    /// Accuracy of the hard network on these: the [`crate::data::Quality::score`] of any task.
     pub accuracy: f64,
-    /// Held-out accuracy of the selected gates evaluated softly.
+    /// Accuracy of the selected gates evaluated softly.
     pub accuracy_soft: f64,
-    /// Held-out accuracy of the network as training runs it.
+    /// Accuracy of the network as training runs it.
     pub accuracy_training_mode: f64,
     /// `accuracy_training_mode − accuracy_soft`.
     pub selection_gap: f64,
@@ -107,6 +109,7 @@ impl RunFolder {
             lines: None,
             recorded: Vec::new(),
             task: Task::Classes,
+            is_held_out: false,
             has_events: false,
             events: None,
             last_checkpoint: None,
@@ -132,6 +135,7 @@ impl RunFolder {
             lines: None,
             recorded: Vec::new(),
             task: Task::Classes,
+            is_held_out: false,
             has_events: false,
             events: None,
             last_checkpoint: None,
@@ -162,14 +166,21 @@ impl RunFolder {
         }
     }
 
-    /// Begin or go on, having made these evaluations: the run has not ended.
-    pub fn go_on(&mut self, settings: &Settings, recorded: Vec<Metrics>, tensorboard: bool) -> Result<()> {
+    /// Begin or go on, having made these evaluations, of samples held out or not: the run has not ended.
+    pub fn go_on(
+        &mut self,
+        settings: &Settings,
+        recorded: Vec<Metrics>,
+        is_held_out: bool,
+        tensorboard: bool,
+    ) -> Result<()> {
         let summary = self.path.join("summary.json");
         match std::fs::remove_file(&summary) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", summary, e)),
             _ => self.recorded = recorded,
         }
         self.task = settings.input.task();
+        self.is_held_out = is_held_out;
         self.write_config(settings)?;
         self.write_lines()?;
         self.has_events = tensorboard;
@@ -200,7 +211,7 @@ impl RunFolder {
                 }
             };
         }
-        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded, self.task)?)
+        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded, self.task, self.is_held_out)?)
     }
 
     /// Write `config.toml`.
