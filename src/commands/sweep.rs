@@ -80,8 +80,11 @@ fn train(args: &Args, cell: &Cell, stop: &Arc<AtomicBool>) -> Result<serde_json:
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Stopped("stopped between cells".into()));
     }
-    let settings = super::from_root(cell.settings.clone());
+    let mut settings = super::from_root(cell.settings.clone());
     let data = settings.open_data()?;
+    if !cell.says_layers {
+        settings.widen_for(data.classes.len());
+    }
     let options = Options { place, stop: stop.clone(), ..Options::default() };
     crate::train::run(&|| Gpu::open(args.adapter.as_deref()), &settings, data, &options, &mut Quiet)
 }

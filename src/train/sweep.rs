@@ -70,6 +70,8 @@ pub struct Cell {
     pub said: Vec<(String, String)>,
     /// All its settings.
     pub settings: Settings,
+    /// Whether its layers are said, and not only a preset's.
+    pub says_layers: bool,
 }
 
 impl Sweep {
@@ -100,7 +102,7 @@ impl Sweep {
                 if !names.insert(name(&said)) {
                     return Err(of_cell("it is in the sweep twice".into()));
                 }
-                cells.push(Cell { said, settings });
+                cells.push(Cell { said, settings, says_layers: overrides.layers.is_some() });
             }
         }
         Ok(cells)
