@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use gatewright::circuit::Netlist;
 use gatewright::data;
 use gatewright::network::Model;
-use gatewright::train::{Checkpoint, Overrides};
+use gatewright::run::Checkpoint;
+use gatewright::train::Overrides;
 use sha2::{Digest, Sha256};
 
 /// Reads an input and returns whether it took it.

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::augmentation::Augmentation;
-use super::checkpoint::{State, Tensor};
 use super::memory_plan::{DataShape, Extents, MemoryPlan};
 use super::parameters::Parameters;
 use super::samples::{Samples, Stream};
 use super::settings::{Schedule, Settings};
+use super::state::{State, Tensor};
 use super::step::{MOST_PARTIALS, PassMaker, SoftTables, Source, StepBuffers};
 use super::traffic::Traffic;
 use super::tuning::Tuning;
