@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-use gatewright::circuit::Netlist;
 use gatewright::data;
 use gatewright::network::Model;
 use gatewright::run::Checkpoint;
@@ -98,7 +97,7 @@ fn open(path: &Path) -> bool {
 pub fn model(input: &[u8]) -> bool {
     let Ok(model) = Model::from_bytes(input) else { return false };
     model.check().expect("a model that was read is sound");
-    let _ = Netlist::from_model(&model);
+    let _ = model.netlist();
     let again = Model::from_bytes(&model.to_bytes().expect("a model that was read can be written"));
     // NaN differs from itself, but not in its bytes.
     assert_eq!(again.expect("and read").to_bytes().ok(), model.to_bytes().ok());

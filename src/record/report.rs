@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::RunRecord;
-use crate::circuit::{Census, Engine, Netlist, draw, reference};
+use crate::circuit::{Census, Engine, draw, reference};
 use crate::data::{ImageShape, Quality, Split, Task};
 use crate::network::Model;
 use crate::run::curves;
@@ -46,7 +46,7 @@ enum Form {
 /// # Errors
 /// [`Error::Run`] if something cannot be drawn.
 pub fn report(run: &RunRecord, model: &Model, test: &Split) -> Result<String> {
-    let netlist = Netlist::from_model(model).map_err(Error::Run)?;
+    let netlist = model.netlist().map_err(Error::Run)?;
     let votes = Engine::new(&netlist).counts(&test.pixels, true);
     let mut page = String::new();
     let name = escaped(&run.name());

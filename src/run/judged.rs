@@ -1,7 +1,7 @@
 //! A network judged three ways, and the gaps between them (Align Forward, Adapt Backward).
 
 use super::metrics::Metrics;
-use crate::circuit::{Engine, Netlist};
+use crate::circuit::Engine;
 use crate::data::Split;
 use crate::network::Model;
 use crate::train::{Evaluation, Evaluator, Mode, Trainer};
@@ -44,7 +44,7 @@ impl Judged {
 
     /// The circuit, evaluated without the device, must give the device's votes on every sample.
     pub fn check_on_cpu(&self, model: &Model, test: &Split) -> Result<()> {
-        let netlist = Netlist::from_model(model).map_err(Error::Run)?;
+        let netlist = model.netlist().map_err(Error::Run)?;
         let counts = Engine::new(&netlist).counts(&test.pixels, true);
         let outputs = model.classes.len();
         let differs = self.hard.votes.iter().zip(&counts).position(|(&device, &cpu)| device != cpu as f32);

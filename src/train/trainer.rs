@@ -13,10 +13,11 @@ use super::step::{MOST_PARTIALS, PassMaker, SoftTables, Source, StepBuffers};
 use super::traffic::Traffic;
 use super::tuning::Tuning;
 use super::workspace::{Augmented, EncoderTable, Gradients, SoftBuffers, Workspace};
+use crate::data::Encoder;
 use crate::data::{Dataset, Head, ImageShape, Split};
 use crate::gpu::shader::{CageScope, HISTORY};
 use crate::gpu::{Clock, Gpu, Pass, Span, structs, time_passes};
-use crate::network::{Draw, Encoder, Layer, Model};
+use crate::network::{Draw, Layer, Model};
 use crate::{Error, Result};
 
 /// Submissions that may be under way before the host waits for the oldest.
