@@ -1,6 +1,7 @@
 //! What is trained: layers, wiring, parametrization, initialization. Plain data; nothing here knows of GPUs.
 
 mod answer;
+mod axis;
 mod circuit;
 mod initialize;
 mod layer;
@@ -9,6 +10,7 @@ mod parametrization;
 mod wiring;
 
 pub use answer::Answer;
+pub use axis::axis_neighbours;
 pub use initialize::{Initialization, Start};
 pub use layer::{Draw, Layer};
 pub use model_file::{FORMAT_VERSION, Model};
