@@ -11,7 +11,8 @@ use crate::data::{Options, Split, Task};
 use crate::gpu::Gpu;
 use crate::network::Model;
 use crate::run::{Judged, config_of};
-use crate::train::{Evaluator, Overrides, Settings, Trainer, Tuning};
+use crate::settings::{Overrides, Settings};
+use crate::train::{Evaluator, Trainer, Tuning};
 use crate::{Error, Result};
 
 /// Evaluate a saved network on a test set: accuracy, confusion matrix or errors, images a second

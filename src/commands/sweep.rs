@@ -64,9 +64,9 @@ pub fn run(args: Args) -> Result<()> {
 fn train(args: &Args, cell: &Cell) -> Result<Summary> {
     let folder = args.out.join(cell.name());
     let place = if folder.join("config.toml").exists() { Place::Resume(folder) } else { Place::New(Some(folder)) };
-    let data = cell.settings.open_data()?;
+    let (settings, data) = cell.chosen.open()?;
     let options = Options { place, ..Options::default() };
-    crate::run::run(&|| Gpu::open(args.adapter.as_deref()), &cell.settings, data, &options, &mut Quiet)
+    crate::run::run(&|| Gpu::open(args.adapter.as_deref()), &settings, data, &options, &mut Quiet)
 }
 
 /// Tells of warnings only.

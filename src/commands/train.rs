@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::data::{Task, number_text};
 use crate::gpu::Gpu;
 use crate::run::{Beginning, Cadence, Metrics, Options, Place, Reporter, Summary, config_of};
-use crate::train::Overrides;
+use crate::settings::Chosen;
 use crate::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -16,10 +16,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    settings: Overrides,
-    /// TOML file of settings; flags win over it
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    chosen: Chosen,
+    /// Print what preset, file and flags come to, as a file for --config, and train nothing
+    #[arg(long)]
+    show_settings: bool,
     /// Run folder to make [default: runs/<data>-<n>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -50,13 +50,12 @@ pub fn run(args: Args) -> Result<()> {
     let place = args.resume.map_or(Place::New(args.out), Place::Resume);
     // A resumed run's settings are its own; what is said beside is compared with them.
     let own = matches!(place, Place::Resume(_)).then(|| place.folder()).flatten().map(|folder| config_of(&folder));
-    let config = args.config.or(own);
-    let mut settings = args.settings.resolve(config.as_deref())?;
-    let data = settings.open_data()?;
-    if !args.settings.says_layers(config.as_deref())? {
-        settings.widen_for(data.classes.len());
+    let config = args.chosen.config.or(own);
+    let chosen = Chosen { config, ..args.chosen };
+    if args.show_settings {
+        return show(&chosen);
     }
-    settings.check_classes(data.classes.len())?;
+    let (settings, data) = chosen.open()?;
     let options = Options {
         place,
         cadence: args.cadence,
@@ -80,6 +79,16 @@ pub fn run(args: Args) -> Result<()> {
     if let Some((steps, overhead)) = summary.profiled_steps.zip(summary.profile_overhead) {
         let overhead = overhead * 100.0;
         println!("profile.json, trace.json: {steps} steps were timed, which took {overhead:.1} % of the run's time");
+    }
+    Ok(())
+}
+
+/// Print settings as a `--config` file.
+fn show(chosen: &Chosen) -> Result<()> {
+    let (settings, unfitted) = chosen.show()?;
+    print!("{}", settings.to_toml()?);
+    if let Some(problem) = unfitted {
+        eprintln!("warning: the last layer is not fitted to the data, which cannot be opened: {problem}");
     }
     Ok(())
 }

@@ -69,7 +69,7 @@ pub fn report(run: &RunRecord, model: &Model, test: &Split) -> Result<String> {
     }
     section(&mut page, "Input use", &picture(&draw::input_use(&netlist)?, "input use", None));
     let settings: String =
-        crate::run::table(&run.settings).iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+        crate::settings::table(&run.settings).iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
     section(&mut page, "Settings", &format!("<pre>{}</pre>", escaped(&settings)));
     page.push_str("</html>\n");
     Ok(page)

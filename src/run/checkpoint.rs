@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use super::metrics::Metrics;
 use crate::data::Split;
 use crate::network::Model;
-use crate::train::{Overrides, State, Tensor};
+use crate::settings::Overrides;
+use crate::train::{State, Tensor};
 use crate::{Error, Result};
 
 /// Version of the file format that this program writes, and the only one it reads.

@@ -12,7 +12,7 @@ use super::summary::Summary;
 use super::tensorboard::EventFile;
 use crate::data::Task;
 use crate::network::Model;
-use crate::train::Settings;
+use crate::settings::Settings;
 use crate::{Error, Result, files};
 
 /// Locked while a process works in the folder; a lock ends with its process, the file stays.
@@ -144,8 +144,7 @@ impl RunFolder {
 
     /// Write `config.toml`.
     fn write_config(&self, settings: &Settings) -> Result<()> {
-        let config = toml::to_string(&settings.spelled_out())
-            .map_err(|e| Error::Run(format!("cannot write the configuration: {e}")))?;
+        let config = settings.to_toml()?;
         let (version, path) = (env!("CARGO_PKG_VERSION"), config_of(&self.path));
         let config = format!(
             "# gatewright {version}; repeat this run by: gatewright train --config {}\n{config}",

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints;
 use super::diagnose::diagnose;
-use super::differences::essential_differences;
 use super::folder::RunFolder;
 use super::judged::Judged;
 use super::metrics::best;
@@ -15,7 +14,8 @@ use super::stepping::{Stepping, Time};
 use super::summary::Summary;
 use crate::data::{Dataset, Split};
 use crate::gpu::{Clock, Gpu};
-use crate::train::{Bandwidth, Evaluator, Pace, Profile, Select, Settings, Trainer};
+use crate::settings::{Select, Settings, essential_differences};
+use crate::train::{Bandwidth, Evaluator, Pace, Profile, Trainer};
 use crate::{Error, Result, files};
 
 /// Train as `settings` say on a device that `open` gives and leave a run folder; returns the summary that it wrote.
