@@ -3,12 +3,13 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 use crate::Result;
 use crate::data::{Task, number_text};
 use crate::gpu::Gpu;
 use crate::run::{Beginning, Cadence, Metrics, Options, Place, Reporter, Summary, config_of};
 use crate::settings::Chosen;
-use indicatif::{ProgressBar, ProgressStyle};
 
 /// Train a logic gate network and save it as a Boolean circuit
 #[derive(Debug, clap::Args)]

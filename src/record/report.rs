@@ -55,7 +55,11 @@ pub fn report(run: &RunRecord, model: &Model, test: &Split, which: &str) -> Resu
     facts(&mut page, run, model.head.task());
     let _ = writeln!(page, "<p>Judged by {}.</p>", escaped(which));
     if !run.metrics.is_empty() {
-        section(&mut page, "Curves", &picture(&curves(&run.metrics, model.head.task())?, "curves", None));
+        section(
+            &mut page,
+            "Curves",
+            &picture(&curves(&run.metrics, model.head.task(), run.is_held_out())?, "curves", None),
+        );
     }
     if model.head.is_classes() {
         judged_classes(&mut page, model, test, &votes)?;

@@ -26,6 +26,8 @@ pub struct RunFolder {
     recorded: Vec<Metrics>,
     /// What the run is trained to tell.
     task: Task,
+    /// Whether what it is watched by is held out of training.
+    is_held_out: bool,
     /// Whether TensorBoard's record is asked for.
     has_events: bool,
     /// It, if it holds exactly `recorded`.
@@ -81,6 +83,7 @@ impl RunFolder {
             lines: None,
             recorded: Vec::new(),
             task: Task::Classes,
+            is_held_out: false,
             has_events: false,
             events: None,
             last_checkpoint: None,
@@ -104,14 +107,21 @@ impl RunFolder {
         Summary::load(&summary_of(&self.path))
     }
 
-    /// Begin or go on, having made these evaluations: the run has not ended.
-    pub fn go_on(&mut self, settings: &Settings, recorded: Vec<Metrics>, tensorboard: bool) -> Result<()> {
+    /// Begin or go on, having made these evaluations, of samples held out or not: the run has not ended.
+    pub fn go_on(
+        &mut self,
+        settings: &Settings,
+        recorded: Vec<Metrics>,
+        is_held_out: bool,
+        tensorboard: bool,
+    ) -> Result<()> {
         let summary = summary_of(&self.path);
         match std::fs::remove_file(&summary) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", summary, e)),
             _ => self.recorded = recorded,
         }
         self.task = settings.input.task();
+        self.is_held_out = is_held_out;
         self.write_config(settings)?;
         self.write_lines()?;
         self.has_events = tensorboard;
@@ -142,7 +152,7 @@ impl RunFolder {
                 }
             };
         }
-        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded, self.task)?)
+        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded, self.task, self.is_held_out)?)
     }
 
     /// Write `config.toml`.

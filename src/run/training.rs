@@ -152,7 +152,7 @@ fn on_device(
     if let Some(warning) = folder.warning.take() {
         report.warn(&warning);
     }
-    folder.go_on(settings, recorded, options.tensorboard)?;
+    folder.go_on(settings, recorded, is_held_out, options.tensorboard)?;
     let model = trainer.model();
     report.begin(&Beginning {
         adapter: &gpu.adapter.name,
