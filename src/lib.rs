@@ -14,6 +14,7 @@ pub mod plot;
 pub mod random;
 pub mod record;
 pub mod reference;
+pub mod run;
 pub mod train;
 
 pub use error::{Error, Result};

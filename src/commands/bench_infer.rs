@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::EngineKind;
 use crate::circuit::{Engine, GpuEngine, Netlist, Simd};
+use crate::data::Encoder;
 use crate::data::{Head, ImageShape};
 use crate::gpu::Gpu;
-use crate::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Wiring};
+use crate::network::{Draw, Initialization, Layer, Model, Parametrization, Wiring};
 use crate::random::Philox;
 use crate::{Error, Result};
 
@@ -73,7 +74,7 @@ struct Times {
 /// Run the benchmark and print what it found.
 pub fn run(args: Args) -> Result<()> {
     args.engine.check_adapter(&args.adapter)?;
-    let netlist = Netlist::from_model(&random_model(&args)?).map_err(Error::Run)?;
+    let netlist = random_model(&args)?.netlist().map_err(Error::Run)?;
     match args.engine {
         EngineKind::Cpu => run_cpu(&args, &netlist),
         EngineKind::Gpu => run_gpu(&args, &netlist),

@@ -9,10 +9,10 @@ use super::settings::Settings;
 use super::step::MOST_PARTIALS;
 use super::tuning::Tuning;
 use super::workspace::BatchSize;
+use crate::data::Encoder;
 use crate::data::{Dataset, ImageShape};
 use crate::gpu::shader::{CageScope, HISTORY};
 use crate::gpu::{Gpu, structs};
-use crate::network::Encoder;
 use crate::{Error, Result};
 
 /// Bytes of a f32 or u32.

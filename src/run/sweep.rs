@@ -5,8 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::overrides::Overrides;
-use super::settings::Settings;
+use crate::train::{Overrides, Settings};
 use crate::{Error, Result};
 
 /// A sweep's file.

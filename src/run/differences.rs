@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::settings::Settings;
+use crate::train::Settings;
 
 /// A setting that differs, by its name in `config.toml`, with both values as that file has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub fn table(settings: &Settings) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::presets::Preset;
     use super::*;
+    use crate::train::Preset;
 
     #[test]
     fn differences_are_named_with_both_values() {
