@@ -138,6 +138,9 @@ impl Reporter for Console {
     fn begin(&mut self, run: &Beginning) {
         let [train, validation, test] = run.samples;
         eprintln!("{} ({})", run.adapter, run.backend);
+        if let Some(unused) = crate::gpu::unused_card() {
+            eprintln!("note: {unused}");
+        }
         eprintln!("{}: {train} training, {validation} validation, {test} test samples", run.data);
         let gates: usize = run.layers.iter().sum();
         eprintln!(
