@@ -11,7 +11,9 @@ use crate::circuit::{Engine, GpuEngine, Netlist, reference};
 use crate::data::{Options, Split, Task};
 use crate::gpu::Gpu;
 use crate::network::Model;
-use crate::train::{Evaluator, Mode, Overrides, Settings, Trainer, Tuning, config_of};
+use crate::run::{Modes, config_of};
+use crate::settings::{Overrides, Settings};
+use crate::train::{Evaluator, Trainer, Tuning};
 use crate::{Error, Result};
 
 /// Evaluate a saved network on a test set: accuracy, confusion matrix or errors, images a second
@@ -139,8 +141,7 @@ pub fn run(args: Args) -> Result<()> {
 /// Accuracies of one network read three ways (Align Forward, Adapt Backward).
 struct Gaps {
     settings: Settings,
-    /// As training runs it, the selected gates softly, the selected gates on bits.
-    accuracies: [f64; 3],
+    modes: Modes,
 }
 
 impl Gaps {
@@ -159,39 +160,37 @@ impl Gaps {
         let still = Settings { shift: 0, flip: false, rotate: 0.0, resized_crop: 1.0, batch: 32, ..settings.clone() };
         let mut trainer = Trainer::with_model(&gpu, &still, model, split, Tuning::for_adapter(&gpu.adapter))?;
         let evaluator = Evaluator::new(&trainer, split)?;
-        let mut accuracies = [0.0; 3];
-        for (accuracy, mode) in accuracies.iter_mut().zip([Mode::Training, Mode::SelectedSoft, Mode::Hard]) {
-            *accuracy = evaluator.run(&mut trainer, mode)?.accuracy;
-        }
-        Ok(Gaps { settings, accuracies })
+        let modes = Modes::of(&mut trainer, &evaluator)?;
+        Ok(Gaps { settings, modes })
     }
 
     fn json(&self) -> serde_json::Value {
-        let [training, soft, hard] = self.accuracies;
+        let modes = &self.modes;
         json!({
             "method": self.settings.method,
             "temperature": self.settings.temperature,
-            "accuracy_training_mode": training,
-            "accuracy_soft": soft,
-            "accuracy": hard,
-            "selection_gap": training - soft,
-            "computation_gap": soft - hard,
-            "total_gap": training - hard,
+            "accuracy_training_mode": modes.training.accuracy,
+            "accuracy_soft": modes.selected_soft.accuracy,
+            "accuracy": modes.hard.accuracy,
+            "selection_gap": modes.selection_gap(),
+            "computation_gap": modes.computation_gap(),
+            "total_gap": modes.total_gap(),
         })
     }
 
     fn print(&self, task: Task) {
-        let [training, soft, hard] = self.accuracies;
+        let modes = &self.modes;
         let told = |quality| task.quality_text(quality);
         let gap = |gap: f64| if task == Task::Values { told(gap) } else { format!("{:.2}", gap * 100.0) };
         println!(
             "as training runs it {}, selected gates softly {}, on bits {}",
-            told(training),
-            told(soft),
-            told(hard)
+            told(modes.training.accuracy),
+            told(modes.selected_soft.accuracy),
+            told(modes.hard.accuracy)
         );
         let unit = if task == Task::Values { "of R²" } else { "points" };
-        let [selection, computation, total] = [training - soft, soft - hard, training - hard].map(gap);
+        let [selection, computation, total] =
+            [modes.selection_gap(), modes.computation_gap(), modes.total_gap()].map(gap);
         println!("selection gap {selection}, computation gap {computation}, total {total} {unit}\n");
     }
 }

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::data::{self, Coding, Dataset, Fit, Options, Split};
 use crate::network::Model;
-use crate::train::{Identity, Overrides, Settings, config_of};
+use crate::run::{Identity, Summary, config_of, summary_of};
+use crate::settings::{Overrides, Settings};
 use crate::{Error, Result};
 
 /// What the run folder that a model lies in tells of its run.
@@ -14,7 +13,7 @@ pub struct Run {
     /// How it was trained.
     pub settings: Settings,
     /// What came of it.
-    summary: Value,
+    summary: Option<Summary>,
 }
 
 impl Run {
@@ -26,13 +25,12 @@ impl Run {
             return Ok(None);
         }
         let settings = Overrides::default().resolve(Some(&config))?;
-        let summary = std::fs::read_to_string(folder.join("summary.json")).unwrap_or_default();
-        Ok(Some(Run { settings, summary: serde_json::from_str(&summary).unwrap_or_default() }))
+        Ok(Some(Run { settings, summary: Summary::load(&summary_of(folder))? }))
     }
 
     /// Whether its training samples are those of `data`, of which all that it draws are drawn already.
     fn is_of(&self, data: &Dataset, name: &str) -> bool {
-        let Some(recorded) = self.summary["train_sha256"].as_str() else {
+        let Some(recorded) = self.summary.as_ref().and_then(|summary| summary.train_sha256.as_deref()) else {
             // A run of before such sums were kept.
             return data::from_root(name) == data::from_root(&self.settings.data);
         };

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::circuit::Netlist;
 use crate::data;
 use crate::network::Model;
-use crate::train::{Settings, config_of};
+use crate::run::config_of;
+use crate::settings::Settings;
 use crate::{Error, Result};
 
 pub mod bench_infer;
@@ -85,7 +86,7 @@ fn run_folder(path: &Path) -> PathBuf {
 fn load_circuit(path: &Path) -> Result<(PathBuf, Model, Netlist)> {
     let path = model_file(path)?;
     let model = Model::load(&path)?;
-    let netlist = Netlist::from_model(&model).map_err(|problem| Error::input(&path, problem))?;
+    let netlist = model.netlist().map_err(|problem| Error::input(&path, problem))?;
     Ok((path, model, netlist))
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::record::{RunRecord, overlay, varying};
-use crate::train::config_of;
+use crate::run::config_of;
 use crate::{Error, Result, files};
 
 /// List runs, or compare some of them
@@ -94,7 +94,7 @@ fn tell(runs: &[RunRecord], json: bool) -> Result<()> {
                     "best_accuracy": held_out(run).map(|b| b.0),
                     "best_step": held_out(run).map(|b| b.1),
                     "best_training_accuracy": run.best().filter(|_| !run.is_held_out()).map(|b| b.0),
-                    "test_accuracy": run.summary.as_ref().map(|s| s["test_accuracy"].clone()),
+                    "test_accuracy": run.summary.as_ref().map(|s| s.test_accuracy),
                     "varying": settings,
                 }))
             })
@@ -112,7 +112,7 @@ fn tell(runs: &[RunRecord], json: bool) -> Result<()> {
                 Some((best, _)) if !run.is_held_out() => format!("(training) {}", told(run, Some(best))),
                 best => told(run, best.map(|b| b.0)),
             },
-            told(run, run.summary.as_ref().and_then(|s| s["test_accuracy"].as_f64())),
+            told(run, run.summary.as_ref().map(|s| s.test_accuracy)),
             run.settings.layers.iter().sum::<usize>().to_string(),
             run.steps().to_string(),
             duration(run.seconds()),
