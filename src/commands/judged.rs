@@ -164,7 +164,7 @@ fn open_for(
     data_dir: Option<&Path>,
     said: &Options,
 ) -> Result<Dataset> {
-    if model.table.is_some() && Path::new(name).exists() && !data::is_table(name) {
+    if model.table.is_some() && (data::is_named(name) || Path::new(name).exists()) && !data::is_table(name) {
         return Err(Error::usage(format!("{} takes rows of a table; name one by --data", path.display())));
     }
     let of_run = run.map(|run| run.settings.input.clone()).unwrap_or_default();
