@@ -4,12 +4,14 @@
 //! `[rows][words]` u32, bit s % 32 of word s / 32 being sample s: the input bits that are read, then the gates.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::{Lut, Netlist};
-use crate::gpu::shader::Variant;
-use crate::gpu::{Gpu, Pass, structs};
+use crate::gpu::{Gpu, Session};
 use crate::network::Encoder;
-use crate::train::{EncoderTable, PassMaker, Tuning, padded_rows};
+use crate::plan::{
+    Buffer, Bytes, EncoderIds, EncoderTable, Id, List, Page, Pass, Plan, Tuning, encode, padded_rows, uniforms,
+};
 use crate::{Error, Result};
 
 /// Bits of `count_votes`' counters; a lane counts fewer than 2^11 votes in one dispatch.
@@ -27,15 +29,22 @@ const MOST_BYTES: u64 = 128 << 20;
 const MOST_BYTES_SOFTWARE: u64 = 4 << 20;
 
 /// A netlist on a device, ready to run.
-pub struct GpuEngine<'a> {
-    gpu: &'a Gpu,
-    batch: structs::Batch,
-    batch_uniform: wgpu::Buffer,
-    pixel_rows: wgpu::Buffer,
-    counts: wgpu::Buffer,
-    passes: Vec<Pass>,
+pub struct GpuEngine {
+    session: Session,
+    circuit: CircuitPlan,
     pixels: usize,
     gates: usize,
+}
+
+/// A netlist's buffers and passes.
+struct CircuitPlan {
+    plan: Plan,
+    all: List,
+    /// A full batch's extent.
+    extent: uniforms::Batch,
+    batch: Id,
+    pixel_rows: Id,
+    counts: Id,
 }
 
 /// Which row of the signal buffer each signal has.
@@ -84,125 +93,150 @@ impl Rows {
     }
 }
 
-impl<'a> GpuEngine<'a> {
+impl CircuitPlan {
+    /// Plan `netlist` in batches of `words` words of samples, whose signals lie in `rows`.
+    fn make(netlist: &Netlist, rows: &Rows, words: u32, tuning: &Tuning) -> Self {
+        let (pixels, classes) = (netlist.image.pixels(), netlist.classes.len());
+        let row_words = pixels.div_ceil(4) as u32;
+        let extent = uniforms::Batch {
+            samples: words * 32,
+            size: words * 32,
+            words,
+            row_words,
+            classes: classes as u32,
+            shard: words * 32,
+            ..bytemuck::Zeroable::zeroed()
+        };
+        let mut plan = Plan::default();
+        let batch = plan.add(Buffer::scratch("batch", 0).holding(&[extent]));
+        let pixel_rows = plan.add(Buffer::scratch("pixels", u64::from(row_words) * u64::from(words) * 128));
+        let signals = plan.add(Buffer::scratch("signals", u64::from(rows.count) * u64::from(words) * 4));
+        let counts = plan.add(Buffer::scratch("class counts", classes as u64 * u64::from(words) * 128));
+
+        let in_order: Vec<u32> = (0..extent.size).collect();
+        let chosen = plan.add(Buffer::scratch("samples in order", 0).holding(&in_order));
+        let table = EncoderTable::of(&rows.encoder.pixel, &rows.encoder.threshold, row_words);
+        let encoder = EncoderIds {
+            offsets: plan.add(Buffer::scratch("encoder offsets", 0).holding(&table.offsets)),
+            features: plan.add(Buffer::scratch("encoder features", 0).holding(&table.features)),
+        };
+        let bytes = Bytes { batch, chosen, shards: vec![pixel_rows] };
+        let shape = [row_words, words, table.most_features];
+        let mut passes = vec![encode("batch/encode", &bytes, encoder, tuning, shape).bind("bits", signals)];
+        passes.extend(levels(&mut plan, netlist, rows, words, tuning, [batch, signals]));
+        passes.extend(votes(&mut plan, netlist, rows, words, tuning, [batch, signals, counts]));
+        let all = plan.list(passes);
+        CircuitPlan { plan, all, extent, batch, pixel_rows, counts }
+    }
+}
+
+/// A pass a level.
+fn levels(
+    plan: &mut Plan,
+    netlist: &Netlist,
+    rows: &Rows,
+    words: u32,
+    tuning: &Tuning,
+    [batch, signals]: [Id; 2],
+) -> Vec<Pass> {
+    let mut levels: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (i, &level) in netlist.levels()[netlist.features()..].iter().enumerate() {
+        levels.entry(level).or_default().push(i);
+    }
+    let pass = |(level, gates): (u32, Vec<usize>)| {
+        let arity = gates.iter().map(|&i| usize::from(netlist.luts[i].arity)).max().unwrap_or(0).max(1);
+        let mut records = Vec::new();
+        for &i in &gates {
+            rows.record(&netlist.luts[i], rows.of[netlist.features() + i], arity, &mut records);
+        }
+        let count = gates.len() as u32;
+        let extent = uniforms::Layer { gates: count, inputs: rows.count, words, ..bytemuck::Zeroable::zeroed() };
+        let level = level as usize;
+        Pass::of(evaluate_level(arity, tuning.workgroup))
+            .of_layer(level)
+            .bind("batch", batch)
+            .bind("level", plan.add(Buffer::scratch("level", 0).of_layer(level).holding(&[extent])))
+            .bind("gates", plan.add(Buffer::scratch("gates", 0).of_layer(level).holding(&records)))
+            .bind("signals", signals)
+            .groups(tuning, count * (words / BITS_WORDS), tuning.workgroup, 1 + arity as u32)
+    };
+    levels.into_iter().map(pass).collect()
+}
+
+/// As many passes as the class with the most votes needs.
+fn votes(
+    plan: &mut Plan,
+    netlist: &Netlist,
+    rows: &Rows,
+    words: u32,
+    tuning: &Tuning,
+    [batch, signals, counts]: [Id; 3],
+) -> Vec<Pass> {
+    let vote = |v: &super::Vote| rows.of[v.signal as usize] << 1 | u32::from(v.inverted);
+    let cast: Vec<u32> = netlist.votes.iter().flatten().map(vote).collect();
+    let cast = plan.add(Buffer::scratch("votes", 0).holding(&cast));
+    let (workgroup, lanes) = (tuning.workgroup, tuning.most_lanes);
+    let most = lanes * ((1 << PLANES) - 1);
+    let rounds = netlist.votes.iter().map(|v| (v.len() as u32).div_ceil(most)).max().unwrap_or(0).max(1);
+    let pass = |round: u32| {
+        let mut first = 0;
+        let range = |(votes, &offset): (&Vec<super::Vote>, &u32)| {
+            let end = first + votes.len() as u32;
+            let from = (first + round * most).min(end);
+            first = end;
+            [from, (from + most).min(end), if round == 0 { offset } else { 0 }, u32::from(round > 0)]
+        };
+        let ranges: Vec<[u32; 4]> = netlist.votes.iter().zip(&netlist.offsets).map(range).collect();
+        Pass::of(count_votes(workgroup, lanes))
+            .of_layer(round as usize)
+            .bind("batch", batch)
+            .bind("ranges", plan.add(Buffer::scratch("votes of classes", 0).holding(&ranges)))
+            .bind("votes", cast)
+            .bind("signals", signals)
+            .bind("counts", counts)
+            .grid([netlist.classes.len() as u32, words.div_ceil(workgroup / lanes)])
+    };
+    (0..rounds).map(pass).collect()
+}
+
+/// The page for a level of gates of up to `arity` pins.
+fn evaluate_level(arity: usize, workgroup: u32) -> Page {
+    Page::of("circuit/evaluate_level").number("ARITY", arity as u32).number("WORKGROUP", workgroup)
+}
+
+/// The page that counts votes, `lanes` lanes a class and word.
+fn count_votes(workgroup: u32, lanes: u32) -> Page {
+    Page::of("circuit/count_votes").number("WORKGROUP", workgroup).number("LANES", lanes).number("PLANES", PLANES)
+}
+
+impl GpuEngine {
     /// Put `netlist` on `gpu`. Every LUT is evaluated as it is: run [`super::simplify`] first to have fewer.
     ///
     /// # Errors
     /// [`Error::Run`] if the netlist's parts do not fit together, [`Error::Gpu`] if it is too large for the device.
-    pub fn new(gpu: &'a Gpu, netlist: &Netlist) -> Result<Self> {
+    pub fn new(gpu: &Arc<Gpu>, netlist: &Netlist) -> Result<Self> {
         Self::with_tuning(gpu, netlist, Tuning::for_adapter(&gpu.adapter))
     }
 
-    /// [`GpuEngine::new`] with kernels shaped by `tuning`, which changes speed alone.
-    pub fn with_tuning(gpu: &'a Gpu, netlist: &Netlist, tuning: Tuning) -> Result<Self> {
+    /// [`GpuEngine::new`] with passes shaped by `tuning`, which changes speed alone.
+    ///
+    /// # Errors
+    /// As for [`GpuEngine::new`].
+    pub fn with_tuning(gpu: &Arc<Gpu>, netlist: &Netlist, tuning: Tuning) -> Result<Self> {
         netlist.check().map_err(Error::Run)?;
         let rows = Rows::new(netlist);
-        let (pixels, classes) = (netlist.image.pixels(), netlist.classes.len());
-        let row_words = pixels.div_ceil(4) as u32;
-        let words = batch_words(gpu, &[u64::from(rows.count) * 4, u64::from(row_words) * 128, classes as u64 * 128])?;
-        let batch = structs::Batch {
-            samples: words * 32,
-            size: words * 32,
-            words,
-            first: 0,
-            row_words,
-            features: rows.encoder.features() as u32,
-            key0: 0,
-            key1: 0,
-            classes: classes as u32,
-            shard: words * 32,
-            width: 1,
-            height: 1,
-            shift: 0,
-            flip: 0,
-            least_side: 16_384,
-            ring: 0,
-            offset: 0,
-            pad: [0; 3],
-        };
-        let words = u64::from(words);
-        let batch_uniform = gpu.uniform("batch", &batch);
-        let pixel_rows = gpu.storage("pixels", u64::from(row_words) * words * 128);
-        let signals = gpu.storage("signals", u64::from(rows.count) * words * 4);
-        let counts = gpu.storage("class counts", classes as u64 * words * 128);
-
-        let mut make = PassMaker::new(gpu, tuning);
-        let mut passes = Vec::new();
-
-        // A word of pixels has at most 4 · 256 comparisons, each 33 turns.
-        let chosen = gpu.storage_of("samples in order", &(0..batch.size).collect::<Vec<u32>>());
-        let table = EncoderTable::upload(gpu, &rows.encoder, row_words);
-        let mut most = vec![0; row_words as usize];
-        rows.encoder.pixel.iter().for_each(|&pixel| most[pixel as usize / 4] += 1);
-        let most = most.into_iter().max().unwrap_or(0);
-        let grid = make.groups(row_words * batch.words, 64, 33 + 33 * most);
-        let buffers = [
-            (0, &batch_uniform),
-            (1, &chosen),
-            (2, &pixel_rows),
-            (3, &table.offsets),
-            (4, &table.features),
-            (5, &signals),
-        ];
-        passes.push(make.pass(Variant::of("encode"), "encode".into(), &buffers, grid));
-
-        let mut levels: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for (i, &level) in netlist.levels()[netlist.features()..].iter().enumerate() {
-            levels.entry(level).or_default().push(i);
+        let pixels = netlist.image.pixels();
+        let bytes_a_word =
+            [u64::from(rows.count) * 4, pixels.div_ceil(4) as u64 * 128, netlist.classes.len() as u64 * 128];
+        let mut circuit = CircuitPlan::make(netlist, &rows, batch_words(gpu, bytes_a_word), &tuning);
+        // The pages count rows and votes in 32 bits.
+        let mut limits = gpu.limits();
+        limits.buffer_bytes = limits.buffer_bytes.min(u64::from(u32::MAX));
+        if let Some(problem) = circuit.plan.too_large(&limits) {
+            return Err(Error::Gpu(format!("{problem}; run the circuit by --engine cpu")));
         }
-        for (level, gates) in levels {
-            let arity = gates.iter().map(|&i| usize::from(netlist.luts[i].arity)).max().unwrap_or(0).max(1);
-            let mut records = Vec::new();
-            for &i in &gates {
-                rows.record(&netlist.luts[i], rows.of[netlist.features() + i], arity, &mut records);
-            }
-            check_binding(gpu, records.len() as u64 * 4)?;
-            let shape = structs::Layer {
-                gates: gates.len() as u32,
-                inputs: rows.count,
-                words: batch.words,
-                group: 1,
-                first_partial: 0,
-                first_gate: 0,
-                index: 0,
-                pad: 0,
-            };
-            let workgroup = tuning.workgroup;
-            let variant = Variant { arity, workgroup, bits_words: BITS_WORDS, ..Variant::of("evaluate_level") };
-            let (shape_uniform, records) = (gpu.uniform("level", &shape), gpu.storage_of("gates", &records));
-            let buffers = [(0, &batch_uniform), (1, &shape_uniform), (2, &records), (3, &signals)];
-            let grid = make.groups(shape.gates * (batch.words / BITS_WORDS), workgroup, 1 + arity as u32);
-            passes.push(make.pass(variant, format!("evaluate_level {level}"), &buffers, grid));
-        }
-
-        let vote = |v: &super::Vote| rows.of[v.signal as usize] << 1 | u32::from(v.inverted);
-        let votes: Vec<u32> = netlist.votes.iter().flatten().map(vote).collect();
-        check_binding(gpu, votes.len() as u64 * 4)?;
-        let votes = gpu.storage_of("votes", &votes);
-        let (workgroup, lanes) = (tuning.workgroup, tuning.most_lanes);
-        let variant = Variant { workgroup, lanes, planes: PLANES, ..Variant::of("count_votes") };
-        let most = lanes * ((1 << PLANES) - 1);
-        let rounds = netlist.votes.iter().map(|v| (v.len() as u32).div_ceil(most)).max().unwrap_or(0).max(1);
-        for round in 0..rounds {
-            let mut first = 0;
-            let ranges: Vec<[u32; 4]> = netlist
-                .votes
-                .iter()
-                .zip(&netlist.offsets)
-                .map(|(votes, &offset)| {
-                    let end = first + votes.len() as u32;
-                    let from = (first + round * most).min(end);
-                    first = end;
-                    [from, (from + most).min(end), if round == 0 { offset } else { 0 }, u32::from(round > 0)]
-                })
-                .collect();
-            let ranges = gpu.storage_of("votes of classes", &ranges);
-            let buffers = [(0, &batch_uniform), (1, &ranges), (2, &votes), (3, &signals), (4, &counts)];
-            let grid = [batch.classes, batch.words.div_ceil(workgroup / lanes)];
-            passes.push(make.pass(variant, format!("count_votes {round}"), &buffers, grid));
-        }
-        gpu.check()?;
-        Ok(GpuEngine { gpu, batch, batch_uniform, pixel_rows, counts, passes, pixels, gates: netlist.luts.len() })
+        let session = Session::open(gpu, std::mem::take(&mut circuit.plan), &[])?;
+        Ok(GpuEngine { session, circuit, pixels, gates: netlist.luts.len() })
     }
 
     /// LUTs evaluated for every sample.
@@ -212,7 +246,12 @@ impl<'a> GpuEngine<'a> {
 
     /// Samples that go through the device at once.
     pub fn batch(&self) -> usize {
-        self.batch.size as usize
+        self.circuit.extent.size as usize
+    }
+
+    /// Its buffers and passes.
+    pub fn plan(&self) -> &Plan {
+        self.session.plan()
     }
 
     /// Class counts `[sample][class]` of `[sample][pixel]` bytes, a whole number of samples.
@@ -220,43 +259,25 @@ impl<'a> GpuEngine<'a> {
     /// # Errors
     /// [`Error::Gpu`] if the device fails.
     pub fn counts(&self, pixels: &[u8]) -> Result<Vec<u32>> {
-        let classes = self.batch.classes as usize;
+        let (circuit, classes) = (&self.circuit, self.circuit.extent.classes as usize);
         let mut counts = Vec::with_capacity(pixels.len() / self.pixels * classes);
         for rows in pixels.chunks(self.batch() * self.pixels) {
             let samples = rows.len() / self.pixels;
             let words = (samples as u32).div_ceil(32).next_multiple_of(BITS_WORDS);
-            self.gpu.write(&self.pixel_rows, &padded_rows(rows, self.pixels));
-            self.gpu.write(&self.batch_uniform, &[structs::Batch { words, ..self.batch }]);
-            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-            {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                self.passes.iter().for_each(|p| p.record(&mut pass));
-            }
-            self.gpu.queue.submit([encoder.finish()]);
-            counts.extend(self.gpu.read::<u32>(&self.counts, samples * classes)?);
+            self.session.write(circuit.pixel_rows, 0, &padded_rows(rows, self.pixels));
+            self.session.write(circuit.batch, 0, &[uniforms::Batch { words, ..circuit.extent }]);
+            self.session.submit(&circuit.all, 1)?;
+            counts.extend(self.session.read::<u32>(circuit.counts, samples * classes)?);
         }
         Ok(counts)
     }
 }
 
-/// Words a batch, so that a buffer of each of `bytes` a word can be bound, and is no larger than helps.
-fn batch_words(gpu: &Gpu, bytes: &[u64]) -> Result<u32> {
+/// Words a batch, so that buffers of each of `bytes` a word are no larger than helps.
+fn batch_words(gpu: &Gpu, bytes: [u64; 3]) -> u32 {
     let most = if gpu.adapter.is_software() { MOST_BYTES_SOFTWARE } else { MOST_BYTES };
     let unit = u64::from(BITS_WORDS);
-    let largest = bytes.iter().copied().max().unwrap_or(1).max(1);
+    let largest = bytes.into_iter().max().unwrap_or(1).max(1);
     let words = (most / largest).min(MOST_WORDS) / unit * unit;
-    let words = words.max(unit);
-    check_binding(gpu, words * largest)?;
-    Ok(words as u32)
-}
-
-fn check_binding(gpu: &Gpu, bytes: u64) -> Result<()> {
-    let limit = gpu.device.limits().max_storage_buffer_binding_size.min(u64::from(u32::MAX));
-    if bytes <= limit {
-        return Ok(());
-    }
-    Err(Error::Gpu(format!(
-        "the circuit needs {bytes} bytes in one piece, but {} binds {limit}; run it by --engine cpu",
-        gpu.adapter.name
-    )))
+    words.max(unit) as u32
 }

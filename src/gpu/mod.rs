@@ -1,12 +1,10 @@
-//! All of wgpu is behind this wall: devices, kernels, buffers, dispatch.
+//! All of wgpu is behind this wall: devices, and sessions that carry plans out on them.
 
 mod device;
-mod kernel;
-pub mod shader;
-pub mod structs;
+mod session;
 mod subgroups;
 mod timing;
 
 pub use device::{AdapterSummary, Gpu, adapters, no_adapter};
-pub use kernel::{Kernel, Pass};
-pub use timing::{Clock, Span, time_passes};
+pub use session::Session;
+pub use timing::{Clock, Span};

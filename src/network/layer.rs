@@ -1,11 +1,12 @@
-//! One dense layer of look-up gates.
+//! One layer of look-up gates.
 
-use super::{Parametrization, Start, Wiring};
-use crate::random::Philox;
+use super::{Form, Parametrization, Start, Wiring, dense};
 
-/// A dense layer: every gate reads `arity` outputs of the layer before through a table of 2^arity entries.
+/// A layer: tables of 2^arity entries, and what its form makes of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
+    /// What it makes of its tables.
+    pub form: Form,
     /// Features of the layer before.
     pub inputs: usize,
     /// Inputs a gate, 1 to 6.
@@ -34,15 +35,9 @@ pub struct Draw {
 }
 
 impl Layer {
-    /// Draw layer number `index` of a network: stream `2·index` of the seed wires it, stream `2·index + 1` fills it.
+    /// Draw dense layer number `index` of a network.
     pub fn draw(index: usize, inputs: usize, gates: usize, arity: usize, draw: Draw) -> Self {
-        let stream = |n: usize| Philox::new(draw.seed, (2 * index + n) as u32);
-        let wiring = draw.wiring.draw(inputs, gates, arity, &mut stream(0));
-        let logits = draw.start.draw(draw.parametrization, gates, arity, &mut stream(1));
-        let parametrization = draw.parametrization;
-        let tables =
-            logits.chunks_exact(parametrization.logits(arity)).map(|l| parametrization.hard_table(l)).collect();
-        Layer { inputs, arity, wiring, tables, parametrization, logits }
+        dense::draw(index, inputs, gates, arity, draw)
     }
 
     /// Number of gates.

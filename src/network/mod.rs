@@ -1,7 +1,9 @@
 //! What is trained: layers, wiring, parametrization, initialization. Plain data; nothing here knows of GPUs.
 
 mod answer;
+mod dense;
 mod encoder;
+mod form;
 mod initialize;
 mod layer;
 mod model_file;
@@ -10,8 +12,9 @@ mod wiring;
 
 pub use answer::Answer;
 pub use encoder::Encoder;
+pub use form::Form;
 pub use initialize::{Initialization, Start};
 pub use layer::{Draw, Layer};
 pub use model_file::{FORMAT_VERSION, Model};
 pub use parametrization::{Parametrization, function_table, pass_through, walsh_hadamard};
-pub use wiring::{Consumers, Wiring};
+pub use wiring::{Consumers, Wiring, most_readers};

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::overrides::Overrides;
 use super::run_folder::Metrics;
+use super::state::{State, Tensor};
 use crate::data::Split;
 use crate::network::Model;
 use crate::{Error, Result};
@@ -65,22 +66,6 @@ pub struct Identity {
     pub data: String,
     /// Of the encoder and the wiring.
     pub network: String,
-}
-
-/// Everything on the device that a step changes and a later step reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
-    /// In the trainer's order.
-    pub tensors: Vec<Tensor>,
-}
-
-/// A named buffer of 32-bit values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tensor {
-    /// Unique in its state.
-    pub name: String,
-    /// Little-endian, a whole number of words.
-    pub bytes: Vec<u8>,
 }
 
 impl Identity {
@@ -191,17 +176,6 @@ impl Checkpoint {
 #[derive(Deserialize)]
 struct Version {
     format_version: u32,
-}
-
-impl State {
-    /// The tensor called `name`, which must hold `bytes` bytes; the error is a sentence.
-    pub fn tensor(&self, name: &str, bytes: u64) -> std::result::Result<&[u8], String> {
-        let found = self.tensors.iter().find(|t| t.name == name).ok_or(format!("it has no tensor {name}"))?;
-        if found.bytes.len() as u64 == bytes {
-            return Ok(&found.bytes);
-        }
-        Err(format!("its tensor {name} has {} bytes where this run has {bytes}", found.bytes.len()))
-    }
 }
 
 #[cfg(test)]

@@ -1,54 +1,65 @@
-//! Training: a step as an ordered list of passes over buffers, the loop around it, and what it leaves behind.
-//!
-//! A batch goes `Samples` (bytes) → `Workspace::chosen` → bits → each layer's outputs → votes → class gradients → each
-//! layer's gradients and table gradients → logits; `step.rs` lists these passes in order.
+//! Training: a step as a plan, whose passes `step.rs` lists in their order; the loop around it, and what it leaves behind.
 
 mod augmentation;
 mod bandwidth;
+mod batch;
 mod checkpoint;
 mod checkpoints;
 mod curves;
+mod dense;
 mod depth;
 mod differences;
 mod evaluation;
+mod fit;
+mod form;
 mod health;
-mod memory_plan;
+mod outline;
 mod overrides;
-mod parameters;
 mod presets;
 mod profile;
 mod run;
 mod run_folder;
 mod samples;
 mod settings;
+mod state;
 mod step;
 mod stepping;
 mod sweep;
+mod tables;
 mod tensorboard;
-mod traffic;
 mod trainer;
-mod tuning;
-mod workspace;
+mod votes;
 
+pub use crate::plan::Tuning;
 pub use augmentation::Augmentation;
 pub use bandwidth::Bandwidth;
-pub use checkpoint::{Checkpoint, Header, Identity, State, Tensor};
+pub use batch::BatchSize;
+pub use checkpoint::{Checkpoint, Header, Identity};
 pub use checkpoints::Cadence;
 pub use curves::curves;
 pub use depth::{Passage, passages};
 pub use differences::{Difference, differences, table};
 pub use evaluation::{Evaluation, Evaluator, Mode};
-pub use memory_plan::{DataShape, Extents, MemoryPlan};
+pub use fit::fitting_plan;
+pub use outline::{LayerOutline, Outline};
 pub use overrides::{Overrides, parse_layers};
 pub use presets::Preset;
 pub use profile::{Bound, Pace, Profile};
 pub use run::{Beginning, Options, Place, Reporter, run};
 pub use run_folder::{Metrics, RunFolder, best, config_of};
-pub(crate) use samples::padded_rows;
 pub use settings::{Cage, InputKind, Method, Schedule, Select, Settings};
-pub(crate) use step::PassMaker;
+pub use state::{State, Tensor};
+pub use step::{StepPlan, Way};
 pub use sweep::{Cell, Curve, Plot, Race, Sweep};
-pub use traffic::Traffic;
 pub use trainer::{Progress, Trainer, draw_model};
-pub use tuning::Tuning;
-pub(crate) use workspace::EncoderTable;
+
+/// The pages of training, as its passes are made of them: what tests of single pages run.
+pub mod pages {
+    pub use super::batch::{augment, select_batch};
+    pub use super::dense::{Backward, edges, forward_hard, forward_soft, sender};
+    pub use super::form::SenderPart;
+    pub use super::tables::{SoftTables, advance_page as advance, tabulate_page as tabulate};
+    pub use super::tables::{tabulate_soft_page as tabulate_soft, update_page as update};
+    pub use super::votes::{HISTORY, evaluate_page as evaluate, group_sum, group_sum_soft, loss};
+    pub use super::votes::{sender as output_sender, slice_gradients};
+}

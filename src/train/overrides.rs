@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::presets::Preset;
 use super::settings::{InputKind, Method, Schedule, Select, Settings};
 use crate::data;
-use crate::gpu::shader::{CageScope, GradientFormat};
 use crate::network::{Initialization, Parametrization, Wiring};
+use crate::plan::{CageScope, GradientFormat};
 use crate::{Error, Result};
 
 /// What a user may say: each field as a flag and as a key of a `--config` file.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::{Cage, InputKind, Method, Schedule, Select, Settings};
 use crate::data;
-use crate::gpu::shader::GradientFormat;
 use crate::network::{Initialization, Parametrization, Wiring};
+use crate::plan::GradientFormat;
 
 /// Ready sets of settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -117,7 +117,7 @@ pub struct Beginning<'a> {
 /// that cannot be used, [`Error::Stopped`] if the user stopped it, [`Error::Gpu`], [`Error::DeviceLost`] and
 /// [`Error::Run`] for what failed under way, with the last checkpoint's path.
 pub fn run(
-    open: &dyn Fn() -> Result<Gpu>,
+    open: &dyn Fn() -> Result<Arc<Gpu>>,
     settings: &Settings,
     data: Dataset,
     options: &Options,
@@ -200,7 +200,7 @@ fn reopen(path: &Path, settings: &Settings) -> Result<(RunFolder, Option<Checkpo
 
 /// Train on one device from a checkpoint or from the first step, to the end.
 fn on_device(
-    gpu: &Gpu,
+    gpu: &Arc<Gpu>,
     settings: &Settings,
     data: &Dataset,
     validation: &Split,
@@ -292,7 +292,7 @@ fn on_device(
 }
 
 /// A profile of the trainer's steps, with what the device could do.
-fn start_profile(gpu: &Gpu, trainer: &Trainer) -> Result<Profile> {
+fn start_profile(gpu: &Arc<Gpu>, trainer: &Trainer) -> Result<Profile> {
     let clock = Clock::best(gpu);
     let mut profile = Profile::new(trainer, clock);
     profile.set_bandwidth(Bandwidth::measure(gpu, clock)?);
@@ -415,7 +415,7 @@ fn summary(
         "seconds": seconds,
         "step_ms": stepping * 1e3 / f64::from(done),
         "samples_per_second": f64::from(done) * f64::from(settings.batch) / stepping,
-        "gpu_bytes": gpu.allocated_bytes(),
+        "gpu_bytes": gpu.peak_bytes(),
         "test_loss": test.hard.loss,
         "test_accuracy": test.hard.accuracy,
         "test_accuracy_soft": test.selected_soft.accuracy,

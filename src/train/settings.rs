@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::overrides::Overrides;
 use crate::data::{self, Coding, Dataset};
-use crate::gpu::shader::{CageScope, GradientFormat};
 use crate::network::{Parametrization, Start, Wiring};
+use crate::plan::{CageScope, GradientFormat};
 use crate::{Error, Result};
 
 /// How gates are selected forward and differentiated backward (Align Forward, Adapt Backward). With g the selection noise,
