@@ -15,6 +15,8 @@ pub mod plot;
 pub mod random;
 pub mod record;
 pub mod reference;
+pub mod run;
+pub mod settings;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
 
+use gatewright::data::Encoder;
 use gatewright::data::{Coding, Dataset, ImageShape, Options, Split, is_table, open_with};
-use gatewright::network::Encoder;
 use tempfile::TempDir;
 
 fn open(path: &Path, options: &Options) -> gatewright::Result<Dataset> {

@@ -11,8 +11,9 @@ use common::{THING, thing};
 use gatewright::circuit::export::{Format, Inputs, Options as ExportOptions, Outputs, export};
 use gatewright::circuit::verify::verify;
 use gatewright::circuit::{Engine, Netlist, reference};
+use gatewright::data::Encoder;
 use gatewright::data::{Coding, ColumnCoding, Dataset, Head, Options, Table, open_with, read_rows};
-use gatewright::network::{Encoder, Model};
+use gatewright::network::Model;
 use gatewright::random::Philox;
 use gatewright::train::{Preset, Settings, draw_model};
 use tempfile::TempDir;
@@ -258,7 +259,7 @@ fn run(command: &mut Command) -> String {
 
 /// For each row, its bytes and its class, as the exported programs print them.
 fn expected(model: &Model, table: &Table, rows: &[[[String; 3]; 3]]) -> String {
-    let engine = Engine::new(&Netlist::from_model(model).unwrap());
+    let engine = Engine::new(&model.netlist().unwrap());
     let mut text = String::new();
     for row in rows {
         let bytes = table.encode_text(&[&row[0][0], &row[1][0], &row[2][0]]).unwrap();
@@ -277,7 +278,7 @@ fn compile_and_run(compiler: &str, arguments: &[&str], folder: &Path) -> String 
 #[test]
 fn exported_c_and_rust_take_rows_as_the_table_does() {
     let (model, table) = mixed_model();
-    let netlist = Netlist::from_model(&model).unwrap();
+    let netlist = model.netlist().unwrap();
     let rows = trying(&table);
     let expected = expected(&model, &table, &rows);
     if have("cc") {
@@ -315,7 +316,7 @@ fn exported_c_and_rust_take_rows_as_the_table_does() {
 #[test]
 fn exported_verilog_takes_the_bytes_of_rows_and_says_what_they_are() {
     let (model, table) = mixed_model();
-    let netlist = Netlist::from_model(&model).unwrap();
+    let netlist = model.netlist().unwrap();
     let bytes: Vec<u8> = trying(&table)
         .iter()
         .flat_map(|row| table.encode_text(&[&row[0][0], &row[1][0], &row[2][0]]).unwrap())

@@ -6,11 +6,13 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::EngineKind;
-use crate::circuit::{Engine, GpuEngine, Netlist, reference};
+use crate::circuit::{Engine, Netlist, reference};
 use crate::data::{Options, Split, Task};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuEngine};
 use crate::network::Model;
-use crate::train::{Evaluator, Mode, Overrides, Settings, Trainer, Tuning, config_of};
+use crate::run::{Judged, config_of};
+use crate::settings::{Overrides, Settings};
+use crate::train::{Evaluator, Trainer, Tuning};
 use crate::{Error, Result};
 
 /// Evaluate a saved network on a test set: accuracy, confusion matrix or errors, images a second
@@ -141,8 +143,7 @@ pub fn run(args: Args) -> Result<()> {
 /// Accuracies of one network read three ways (Align Forward, Adapt Backward).
 struct Gaps {
     settings: Settings,
-    /// As training runs it, the selected gates softly, the selected gates on bits.
-    accuracies: [f64; 3],
+    judged: Judged,
 }
 
 impl Gaps {
@@ -161,39 +162,37 @@ impl Gaps {
         let still = Settings { shift: 0, flip: false, rotate: 0.0, resized_crop: 1.0, batch: 32, ..settings.clone() };
         let mut trainer = Trainer::with_model(&gpu, &still, model, split, Tuning::for_adapter(&gpu.adapter))?;
         let evaluator = Evaluator::new(&trainer, split)?;
-        let mut accuracies = [0.0; 3];
-        for (accuracy, mode) in accuracies.iter_mut().zip([Mode::Training, Mode::SelectedSoft, Mode::Hard]) {
-            *accuracy = evaluator.run(&mut trainer, mode)?.accuracy;
-        }
-        Ok(Gaps { settings, accuracies })
+        let judged = Judged::of(&mut trainer, &evaluator)?;
+        Ok(Gaps { settings, judged })
     }
 
     fn json(&self) -> serde_json::Value {
-        let [training, soft, hard] = self.accuracies;
+        let judged = &self.judged;
         json!({
             "method": self.settings.method,
             "temperature": self.settings.temperature,
-            "accuracy_training_mode": training,
-            "accuracy_soft": soft,
-            "accuracy": hard,
-            "selection_gap": training - soft,
-            "computation_gap": soft - hard,
-            "total_gap": training - hard,
+            "accuracy_training_mode": judged.training.accuracy,
+            "accuracy_soft": judged.selected_soft.accuracy,
+            "accuracy": judged.hard.accuracy,
+            "selection_gap": judged.selection_gap(),
+            "computation_gap": judged.computation_gap(),
+            "total_gap": judged.total_gap(),
         })
     }
 
     fn print(&self, task: Task) {
-        let [training, soft, hard] = self.accuracies;
+        let judged = &self.judged;
         let told = |quality| task.quality_text(quality);
         let gap = |gap: f64| if task == Task::Values { told(gap) } else { format!("{:.2}", gap * 100.0) };
         println!(
             "as training runs it {}, selected gates softly {}, on bits {}",
-            told(training),
-            told(soft),
-            told(hard)
+            told(judged.training.accuracy),
+            told(judged.selected_soft.accuracy),
+            told(judged.hard.accuracy)
         );
         let unit = if task == Task::Values { "of R²" } else { "points" };
-        let [selection, computation, total] = [training - soft, soft - hard, training - hard].map(gap);
+        let [selection, computation, total] =
+            [judged.selection_gap(), judged.computation_gap(), judged.total_gap()].map(gap);
         println!("selection gap {selection}, computation gap {computation}, total {total} {unit}\n");
     }
 }

@@ -56,7 +56,7 @@ impl EngineKind {
 /// A saved network and its circuit, gate for gate.
 fn load_circuit(path: &Path) -> Result<(Model, Netlist)> {
     let model = Model::load(path)?;
-    let netlist = Netlist::from_model(&model).map_err(|problem| Error::input(path, problem))?;
+    let netlist = model.netlist().map_err(|problem| Error::input(path, problem))?;
     Ok((model, netlist))
 }
 

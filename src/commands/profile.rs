@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::gpu::{Clock, Gpu};
-use crate::train::{Bandwidth, Overrides, Pace, Profile, Trainer};
-use crate::{Result, data, files};
+use crate::settings::Chosen;
+use crate::train::{Bandwidth, Pace, Profile, Trainer};
+use crate::{Result, files};
 
 /// Time every kernel of real training steps, layer by layer, beside what the adapter can do
 ///
@@ -13,10 +14,7 @@ use crate::{Result, data, files};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    settings: Overrides,
-    /// TOML file of settings; flags win over it
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    chosen: Chosen,
     /// Steps timed; between any two of them others run untimed
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -45,9 +43,7 @@ const UNTIMED: u32 = 16;
 
 /// Print the profile, and write the trace where asked for.
 pub fn run(args: Args) -> Result<()> {
-    let settings = args.settings.resolve(args.config.as_deref())?;
-    let data = data::open(&settings.data, args.settings.data_dir.as_deref())?;
-    settings.check_classes(data.classes.len())?;
+    let (settings, data) = args.chosen.open()?;
     let (data, _) = data.hold_out(settings.validation, settings.seed)?;
     let gpu = Gpu::open(args.adapter.as_deref())?;
     let mut trainer = Trainer::new(&gpu, &settings, &data)?;

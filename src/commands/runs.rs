@@ -85,7 +85,7 @@ fn tell(runs: &[RunRecord], json: bool) {
                     "gates": run.settings.layers.iter().sum::<usize>(),
                     "best_accuracy": run.best().map(|b| b.0),
                     "best_step": run.best().map(|b| b.1),
-                    "test_accuracy": run.summary.as_ref().map(|s| s["test_accuracy"].clone()),
+                    "test_accuracy": run.summary.as_ref().map(|s| s.test_accuracy),
                     "varying": settings,
                 })
             })
@@ -100,7 +100,7 @@ fn tell(runs: &[RunRecord], json: bool) {
         [
             run.name(),
             told(run, run.best().map(|b| b.0)),
-            told(run, run.summary.as_ref().and_then(|s| s["test_accuracy"].as_f64())),
+            told(run, run.summary.as_ref().map(|s| s.test_accuracy)),
             run.settings.layers.iter().sum::<usize>().to_string(),
             run.steps().to_string(),
             duration(run.seconds()),

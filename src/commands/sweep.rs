@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::gpu::Gpu;
 use crate::record::{Finished, RunRecord, csv, curves, markdown, picture};
-use crate::train::{Beginning, Cell, Metrics, Options, Place, Reporter, Sweep};
+use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, Summary, Sweep};
 use crate::{Error, Result, files};
 
 /// Train every combination of some settings; finished runs are kept, so that a sweep can be stopped and gone on with
@@ -36,8 +36,8 @@ pub fn run(args: Args) -> Result<()> {
     for (i, cell) in cells.iter().enumerate() {
         eprintln!("{}/{}: {}", i + 1, cells.len(), cell.name());
         let summary = train(&args, cell).map_err(|e| e.with_advice(&format!("the cell is {}", cell.name())))?;
-        let percent = |key: &str| summary[key].as_f64().unwrap_or(f64::NAN) * 100.0;
-        eprintln!("    hard {:.2} %, selection gap {:.2} points", percent("test_accuracy"), percent("selection_gap"));
+        let [hard, gap] = [summary.test_accuracy, summary.selection_gap].map(|fraction| fraction * 100.0);
+        eprintln!("    hard {hard:.2} %, selection gap {gap:.2} points");
         let metrics = RunRecord::load(&args.out.join(cell.name()))?.metrics;
         finished.push(Finished { cell: cell.clone(), summary, metrics });
     }
@@ -61,12 +61,12 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// Train one cell, or go on with it, or take what it came to.
-fn train(args: &Args, cell: &Cell) -> Result<serde_json::Value> {
+fn train(args: &Args, cell: &Cell) -> Result<Summary> {
     let folder = args.out.join(cell.name());
     let place = if folder.join("config.toml").exists() { Place::Resume(folder) } else { Place::New(Some(folder)) };
-    let data = cell.settings.open_data()?;
+    let (settings, data) = cell.chosen.open()?;
     let options = Options { place, ..Options::default() };
-    crate::train::run(&|| Gpu::open(args.adapter.as_deref()), &cell.settings, data, &options, &mut Quiet)
+    crate::run::run(&|| Gpu::open(args.adapter.as_deref()), &settings, data, &options, &mut Quiet)
 }
 
 /// Tells of warnings only.

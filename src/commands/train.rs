@@ -5,22 +5,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
-
 use crate::data::{Task, number_text};
 use crate::gpu::Gpu;
-use crate::train::{Beginning, Cadence, Metrics, Options, Overrides, Place, Reporter, config_of};
+use crate::run::{Beginning, Cadence, Metrics, Options, Place, Reporter, Summary, config_of};
+use crate::settings::Chosen;
 use crate::{Error, Result};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// Train a logic gate network and save it as a Boolean circuit
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    settings: Overrides,
-    /// TOML file of settings; flags win over it
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    chosen: Chosen,
+    /// Print what preset, file and flags come to, as a file for --config, and train nothing
+    #[arg(long)]
+    show_settings: bool,
     /// Run folder to make [default: runs/<data>-<n>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -51,13 +50,12 @@ pub fn run(args: Args) -> Result<()> {
     let place = args.resume.map_or(Place::New(args.out), Place::Resume);
     // A resumed run's settings are its own; what is said beside is compared with them.
     let own = matches!(place, Place::Resume(_)).then(|| place.folder()).flatten().map(|folder| config_of(&folder));
-    let config = args.config.or(own);
-    let mut settings = args.settings.resolve(config.as_deref())?;
-    let data = settings.open_data()?;
-    if !args.settings.says_layers(config.as_deref())? {
-        settings.widen_for(data.classes.len());
+    let config = args.chosen.config.or(own);
+    let chosen = Chosen { config, ..args.chosen };
+    if args.show_settings {
+        return show(&chosen);
     }
-    settings.check_classes(data.classes.len())?;
+    let (settings, data) = chosen.open()?;
     let options = Options {
         place,
         cadence: args.cadence,
@@ -69,52 +67,55 @@ pub fn run(args: Args) -> Result<()> {
     let mut console =
         Console { bar: ProgressBar::hidden(), steps: settings.steps, task: Task::Classes, since: (0, 0.0) };
     let open = || Gpu::open(args.adapter.as_deref());
-    let trained = crate::train::run(&open, &settings, data, &options, &mut console);
+    let trained = crate::run::run(&open, &settings, data, &options, &mut console);
     console.bar.finish_and_clear();
     let summary = trained?;
     if args.json {
-        println!("{summary:#}");
+        println!("{}", summary.json()?);
         return Ok(());
     }
     tell_test(&summary, settings.input.task());
-    println!(
-        "{:.1} s, {:.2} ms a step, {:.0} samples/s",
-        summary["seconds"].as_f64().unwrap_or(0.0),
-        summary["step_ms"].as_f64().unwrap_or(0.0),
-        summary["samples_per_second"].as_f64().unwrap_or(0.0)
-    );
-    if let Some(steps) = summary["profiled_steps"].as_u64() {
-        let overhead = summary["profile_overhead"].as_f64().unwrap_or(f64::NAN) * 100.0;
+    println!("{:.1} s, {:.2} ms a step, {:.0} samples/s", summary.seconds, summary.step_ms, summary.samples_per_second);
+    if let Some((steps, overhead)) = summary.profiled_steps.zip(summary.profile_overhead) {
+        let overhead = overhead * 100.0;
         println!("profile.json, trace.json: {steps} steps were timed, which took {overhead:.1} % of the run's time");
     }
     Ok(())
 }
 
+/// Print settings as a `--config` file.
+fn show(chosen: &Chosen) -> Result<()> {
+    let (settings, unfitted) = chosen.show()?;
+    print!("{}", settings.to_toml()?);
+    if let Some(problem) = unfitted {
+        eprintln!("warning: the last layer is not fitted to the data, which cannot be opened: {problem}");
+    }
+    Ok(())
+}
+
 /// Print how good the network is on the test samples.
-fn tell_test(summary: &Value, task: Task) {
-    let number = |key: &str| summary[key].as_f64().unwrap_or(f64::NAN);
+fn tell_test(summary: &Summary, task: Task) {
     let line = |name: &str, value: String, more: &str| println!("{name:<20} {value:>9}{more}");
     let samples = if task == Task::Classes { "images" } else { "samples" };
     let checked =
-        format!("   ({} {samples}; the circuit on the CPU gives the same votes on every one)", summary["test_samples"]);
+        format!("   ({} {samples}; the circuit on the CPU gives the same votes on every one)", summary.test_samples);
     let name = format!("hard test {}", task.quality_name());
-    line(&name, task.quality_text(number("test_accuracy")), &checked);
-    if let Some(exact) = summary["test_exact_match"].as_f64() {
+    line(&name, task.quality_text(summary.test_accuracy), &checked);
+    if let Some(exact) = summary.test_exact_match {
         line("every label right", task.quality_text(exact), "");
     }
-    for target in summary["test_targets"].as_array().into_iter().flatten() {
-        let of = |key: &str| target[key].as_f64().unwrap_or(f64::NAN);
-        let [rmse, mae] = ["rmse", "mae"].map(|key| number_text(of(key)));
+    for target in summary.test_targets.iter().flatten() {
+        let [rmse, mae] = [target.rmse, target.mae].map(number_text);
         let more = format!("   RMSE {rmse}, MAE {mae}");
-        line(&format!("  R² of {}", target["name"].as_str().unwrap_or_default()), task.quality_text(of("r2")), &more);
+        line(&format!("  R² of {}", target.name), task.quality_text(target.r2), &more);
     }
-    let gap = |key: &str| match task {
-        Task::Values => task.quality_text(number(key)),
-        _ => format!("{:.2} points", number(key) * 100.0),
+    let gap = |gap: f64| match task {
+        Task::Values => task.quality_text(gap),
+        _ => format!("{:.2} points", gap * 100.0),
     };
-    line("selection gap", gap("selection_gap"), "");
-    line("computation gap", gap("computation_gap"), "");
-    line("in training mode", task.quality_text(number("test_accuracy_training_mode")), "");
+    line("selection gap", gap(summary.selection_gap), "");
+    line("computation gap", gap(summary.computation_gap), "");
+    line("in training mode", task.quality_text(summary.test_accuracy_training_mode), "");
 }
 
 /// A flag that Ctrl-C, SIGTERM or a closed terminal set; a second of these ends the program at once.

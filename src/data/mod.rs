@@ -5,6 +5,7 @@ mod cifar;
 mod classes;
 mod contact_sheet;
 mod embedded;
+mod encoder;
 mod fetch;
 mod head;
 mod hold_out;
@@ -25,13 +26,13 @@ mod truth;
 use std::path::Path;
 
 pub use contact_sheet::contact_sheet;
+pub use encoder::Encoder;
 pub use fetch::{Remote, RemoteFile};
 pub use head::{Head, Target, Task, Values, is_set};
 pub use options::{EncoderKind, Options};
 pub use picture::read_image;
 pub use quality::{Quality, TargetQuality, number_text};
 pub use source::{home, is_named, is_table, open, open_with};
-pub(crate) use table::normal_quantile;
 pub use table::{Bit, Coding as ColumnCoding, Column, Table, read_rows};
 
 use crate::{Error, Result};

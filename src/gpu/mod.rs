@@ -1,10 +1,13 @@
 //! All of wgpu is behind this wall: devices, and sessions that carry plans out on them.
 
 mod device;
+mod engine;
+mod ready;
 mod session;
 mod subgroups;
 mod timing;
 
 pub use device::{AdapterSummary, Gpu, adapters, no_adapter};
+pub use engine::GpuEngine;
 pub use session::Session;
 pub use timing::{Clock, Span};

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Gpu;
+use super::device::{AdapterSummary, Gpu};
+use super::ready::Ready;
+use super::timing::{Clock, Span, time_passes};
 use crate::plan::{Access, Buffer, Contents, Id, Life, Limits, List, Plan, Tuning};
 use crate::{Error, Result};
 
@@ -22,22 +24,6 @@ pub struct Session {
     buffers: Vec<wgpu::Buffer>,
     passes: Vec<Ready>,
     in_flight: Mutex<VecDeque<wgpu::SubmissionIndex>>,
-}
-
-/// A pass that can be recorded any number of times.
-pub(super) struct Ready {
-    pipeline: wgpu::ComputePipeline,
-    bind_group: wgpu::BindGroup,
-    grid: [u32; 2],
-}
-
-impl Ready {
-    /// Record it into an open compute pass.
-    pub fn record(&self, pass: &mut wgpu::ComputePass) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.bind_group, &[]);
-        pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
-    }
 }
 
 impl Session {
@@ -179,9 +165,9 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Gpu`] if there are more passes than can be timed at once; as for [`Session::finish`].
-    pub fn time(&self, list: &List, clock: super::Clock) -> Result<Vec<super::Span>> {
+    pub fn time(&self, list: &List, clock: Clock) -> Result<Vec<Span>> {
         self.finish()?;
-        super::timing::time_passes(&self.gpu, &self.passes[list.range()], clock)
+        time_passes(&self.gpu, &self.passes[list.range()], clock)
     }
 
     /// Wait for all steps, then bring back every buffer whose life is `State`: its key, its bytes.
@@ -265,7 +251,7 @@ impl Gpu {
 
 impl Tuning {
     /// For an adapter.
-    pub fn for_adapter(adapter: &super::AdapterSummary) -> Self {
+    pub fn for_adapter(adapter: &AdapterSummary) -> Self {
         if adapter.is_software() { Tuning::SOFTWARE } else { Tuning::HARDWARE }
     }
 }

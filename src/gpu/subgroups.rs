@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Gpu, Session};
+use super::device::Gpu;
+use super::session::Session;
 use crate::Result;
 use crate::plan::{Buffer, Page, Pass, Plan};
 

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::Gpu;
-use super::session::Ready;
+use super::device::Gpu;
+use super::ready::Ready;
 use crate::{Error, Result};
 
 /// Most queries that every device has in one set.

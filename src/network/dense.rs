@@ -3,14 +3,17 @@
 use super::{Draw, Form, Layer};
 use crate::random::Philox;
 
-/// Draw layer number `index` of a network: stream `2·index` of the seed wires it, stream `2·index + 1` fills it.
-pub fn draw(index: usize, inputs: usize, gates: usize, arity: usize, draw: Draw) -> Layer {
-    let stream = |n: usize| Philox::new(draw.seed, (2 * index + n) as u32);
-    let wiring = draw.wiring.draw(inputs, gates, arity, &mut stream(0));
-    let logits = draw.start.draw(draw.parametrization, gates, arity, &mut stream(1));
-    let parametrization = draw.parametrization;
-    let tables = logits.chunks_exact(parametrization.logits(arity)).map(|l| parametrization.hard_table(l)).collect();
-    Layer { form: Form::Dense, inputs, arity, wiring, tables, parametrization, logits }
+impl Layer {
+    /// Draw dense layer number `index` of a network: stream `2·index` of the seed wires it, stream `2·index + 1` fills it.
+    pub fn draw(index: usize, inputs: usize, gates: usize, arity: usize, draw: Draw) -> Self {
+        let stream = |n: usize| Philox::new(draw.seed, (2 * index + n) as u32);
+        let wiring = draw.wiring.draw(inputs, gates, arity, &mut stream(0));
+        let logits = draw.start.draw(draw.parametrization, gates, arity, &mut stream(1));
+        let parametrization = draw.parametrization;
+        let per_gate = parametrization.logits(arity);
+        let tables = logits.chunks_exact(per_gate).map(|l| parametrization.hard_table(l)).collect();
+        Layer { form: Form::Dense, inputs, arity, wiring, tables, parametrization, logits }
+    }
 }
 
 /// Every gate has its wires, and they lead to rows that are there.

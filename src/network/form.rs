@@ -1,24 +1,7 @@
-//! What layers are: the forms that they come in.
+//! What a layer is by its form: checked, and made a circuit.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Layer, dense};
-
-/// What a layer makes of its tables. Whatever its form, it is three arrays: wiring, tables and logits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Form {
-    /// Every table is one gate, which reads rows of its own.
-    #[default]
-    Dense,
-}
-
-impl Form {
-    /// Whether it is the form that files need not name.
-    pub fn is_dense(&self) -> bool {
-        *self == Form::Dense
-    }
-}
+use super::dense;
+use super::layer::{Form, Layer};
 
 impl Layer {
     /// Check that its parts fit together; the error is a sentence without its subject, the layer.

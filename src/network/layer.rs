@@ -1,6 +1,24 @@
 //! One layer of look-up gates.
 
-use super::{Form, Parametrization, Start, Wiring, dense};
+use serde::{Deserialize, Serialize};
+
+use super::{Parametrization, Start, Wiring};
+
+/// What a layer makes of its tables. Whatever its form, it is three arrays: wiring, tables and logits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// Every table is one gate, which reads rows of its own.
+    #[default]
+    Dense,
+}
+
+impl Form {
+    /// Whether it is the form that files need not name.
+    pub fn is_dense(&self) -> bool {
+        *self == Form::Dense
+    }
+}
 
 /// A layer: tables of 2^arity entries, and what its form makes of them.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,11 +53,6 @@ pub struct Draw {
 }
 
 impl Layer {
-    /// Draw dense layer number `index` of a network.
-    pub fn draw(index: usize, inputs: usize, gates: usize, arity: usize, draw: Draw) -> Self {
-        dense::draw(index, inputs, gates, arity, draw)
-    }
-
     /// Number of gates.
     pub fn gates(&self) -> usize {
         self.tables.len()

@@ -1,8 +1,9 @@
 //! What is trained: layers, wiring, parametrization, initialization. Plain data; nothing here knows of GPUs.
 
 mod answer;
+mod axis;
+mod circuit;
 mod dense;
-mod encoder;
 mod form;
 mod initialize;
 mod layer;
@@ -11,10 +12,9 @@ mod parametrization;
 mod wiring;
 
 pub use answer::Answer;
-pub use encoder::Encoder;
-pub use form::Form;
+pub use axis::axis_neighbours;
 pub use initialize::{Initialization, Start};
-pub use layer::{Draw, Layer};
+pub use layer::{Draw, Form, Layer};
 pub use model_file::{FORMAT_VERSION, Model};
 pub use parametrization::{Parametrization, function_table, pass_through, walsh_hadamard};
 pub use wiring::{Consumers, Wiring, most_readers};

@@ -6,7 +6,8 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::{Encoder, Form, Layer, Parametrization};
+use super::{Form, Layer, Parametrization};
+use crate::data::Encoder;
 use crate::data::{Head, ImageShape, Table};
 use crate::{Error, Result};
 

@@ -4,7 +4,7 @@ use super::RunRecord;
 use crate::Result;
 use crate::data::Task;
 use crate::plot::{self, COLOURS, Line};
-use crate::train::Metrics;
+use crate::run::Metrics;
 
 /// Hard quality, loss and backward temperature of `runs` over their steps, one colour a run.
 pub fn overlay(runs: &[RunRecord]) -> Result<Vec<u8>> {

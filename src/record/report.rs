@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::RunRecord;
-use crate::circuit::{Census, Engine, Netlist, draw, reference};
+use crate::circuit::{Census, Engine, draw, reference};
 use crate::data::{ImageShape, Quality, Split, Task};
 use crate::network::Model;
-use crate::train::curves;
+use crate::run::curves;
 use crate::{Error, Result};
 
 /// Sample pictures shown of each kind, at most.
@@ -46,7 +46,7 @@ enum Form {
 /// # Errors
 /// [`Error::Run`] if something cannot be drawn.
 pub fn report(run: &RunRecord, model: &Model, test: &Split) -> Result<String> {
-    let netlist = Netlist::from_model(model).map_err(Error::Run)?;
+    let netlist = model.netlist().map_err(Error::Run)?;
     let votes = Engine::new(&netlist).counts(&test.pixels, true);
     let mut page = String::new();
     let name = escaped(&run.name());
@@ -69,7 +69,7 @@ pub fn report(run: &RunRecord, model: &Model, test: &Split) -> Result<String> {
     }
     section(&mut page, "Input use", &picture(&draw::input_use(&netlist)?, "input use", None));
     let settings: String =
-        crate::train::table(&run.settings).iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+        crate::settings::table(&run.settings).iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
     section(&mut page, "Settings", &format!("<pre>{}</pre>", escaped(&settings)));
     page.push_str("</html>\n");
     Ok(page)
@@ -106,16 +106,16 @@ fn facts(page: &mut String, run: &RunRecord, task: Task) {
         return;
     };
     page.push_str("<table class=facts>\n");
+    let summary = summary.keys();
     for (key, name, form) in FACTS {
-        let value = match (summary[key].as_f64(), form) {
+        let Some(found) = summary.get(key) else { continue };
+        let value = match (found.as_f64(), form) {
             (Some(x), Form::Quality) => task.quality_text(x),
             (Some(x), Form::Points) if task == Task::Values => task.quality_text(x),
             (Some(x), Form::Points) => format!("{:.2} points", x * 100.0),
             (Some(x), Form::Seconds) => format!("{x:.1} s"),
             (Some(x), Form::Whole) => format!("{x:.0}"),
-            (_, Form::Plain) if !summary[key].is_null() => {
-                summary[key].as_str().map_or_else(|| summary[key].to_string(), String::from)
-            }
+            (_, Form::Plain) => found.as_str().map_or_else(|| found.to_string(), String::from),
             _ => continue,
         };
         let name = name.replace("accuracy", task.quality_name());

@@ -11,7 +11,7 @@ use super::{
 use crate::data::Split;
 use crate::network::Model;
 use crate::plan::CageScope;
-use crate::train::{InputKind, Method, Settings};
+use crate::settings::{InputKind, Method, Settings};
 
 /// A run: a network, its optimizer and its training samples.
 #[derive(Debug, Clone)]

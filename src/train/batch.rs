@@ -1,11 +1,11 @@
 //! The batch of a step: which samples, moved if that is asked for, as bits or real activations.
 
 use super::augmentation::Augmentation;
+use super::context::Context;
 use super::samples::Samples;
-use super::settings::InputKind;
-use super::step::Context;
 use crate::plan::uniforms;
 use crate::plan::{Buffer, Bytes, EncoderIds, Id, Page, Pass, Plan, encode};
+use crate::settings::InputKind;
 
 /// How a batch is taken: at once, or as micro-batches one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::batch::Share;
-use super::form::{Of, Sender, SenderPart};
+use super::context::{Context, Way};
 use super::outline::LayerOutline;
-use super::step::{Context, Way};
+use super::sender::{Of, Sender, SenderPart};
 use crate::network::{Consumers, Layer};
 use crate::plan::{Buffer, GradientFormat, Id, MOST_TURNS, Page, Pass, Plan};
 use crate::{Error, Result};

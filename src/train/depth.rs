@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::settings::Settings;
 use super::trainer::Trainer;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
+use crate::settings::Settings;
 use crate::{Error, Result};
 
 /// What one layer of a fresh network passes on, over one batch.

@@ -1,17 +1,18 @@
 //! How well the network does on a split, read three ways.
 
 use super::batch::{Batch, BatchSize, Share};
-use super::form::{Activations, row_bytes};
+use super::context::Context;
 use super::outline::Outline;
 use super::samples::{Residence, Samples};
-use super::settings::Settings;
-use super::step::{Context, Network};
+use super::sender::{Activations, row_bytes};
+use super::step::Network;
 use super::tables::SoftTables;
 use super::trainer::Trainer;
 use super::votes::{self, Truth};
 use crate::data::{Quality, Split};
 use crate::gpu::Session;
 use crate::plan::{Buffer, Id, Limits, List, Pass, Plan, Tuning, uniforms};
+use crate::settings::Settings;
 use crate::{Error, Result};
 
 /// Which network is evaluated.
@@ -102,7 +103,7 @@ impl EvaluationPlan {
         (training, network): (&Plan, &Network),
     ) -> Result<Self> {
         let mut plan = Plan::beside(training);
-        let cx = Context::new(settings, outline, tuning, limits).with_network(network);
+        let cx = Context::new(settings, outline, tuning, limits).with_training(network.shared.training);
         let samples = Samples::plan(&mut plan, outline, Residence::whole(outline, &limits)?);
         let size = BatchSize::whole(evaluated_at_once(outline));
         let batch = Batch::plan(&mut plan, &cx, samples.clone(), network.encoder, size, None);

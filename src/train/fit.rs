@@ -2,9 +2,9 @@
 
 use super::batch::BatchSize;
 use super::outline::Outline;
-use super::settings::Settings;
 use super::step::StepPlan;
 use crate::plan::{Limits, Tuning};
+use crate::settings::Settings;
 use crate::{Error, Result};
 
 /// The plan of steps of `settings`, if every buffer of it can be made and bound: with micro-batches as large as the settings allow

@@ -1,9 +1,9 @@
 //! What a step has to know of a network and its data to be planned: shapes, no contents.
 
-use super::settings::Settings;
-use crate::data::{Dataset, ImageShape, Split, Task};
-use crate::network::{Encoder, Form, Model, Parametrization, most_readers};
+use crate::data::{Dataset, Encoder, ImageShape, Split, Task};
+use crate::network::{Form, Model, Parametrization, most_readers};
 use crate::plan::EncoderTable;
+use crate::settings::Settings;
 
 /// The shapes of a network and of the samples it works on.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,4 +1,4 @@
-//! A network in training at rest between two steps.
+//! What a step changes and a later step reads, as bytes: what a checkpoint keeps of a trainer.
 
 /// Everything on the device that a step changes and a later step reads.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,12 +1,9 @@
 //! What is trained, whatever a layer makes of it: logits, their tables, and how gradients move them.
 
+use super::context::{Context, MOST_PARTIALS};
 use super::outline::LayerOutline;
-use super::step::Context;
 use crate::network::{Layer, Parametrization};
 use crate::plan::{Buffer, CageScope, Id, Page, Pass, Plan, uniforms};
-
-/// Most workgroups that tabulate one layer, each leaving one confidence partial sum.
-pub const MOST_PARTIALS: u32 = 256;
 
 /// The tables of a layer.
 #[derive(Debug, Clone, Copy)]

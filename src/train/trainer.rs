@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::augmentation::Augmentation;
+use super::context::MOST_PARTIALS;
 use super::fit::fitting_plan;
 use super::outline::Outline;
 use super::samples::Stream;
-use super::settings::Settings;
 use super::state::{State, Tensor};
 use super::step::StepPlan;
-use super::tables::{MOST_PARTIALS, from_words};
+use super::tables::from_words;
 use super::votes::HISTORY;
-use crate::data::{Dataset, Head, ImageShape, Split};
+use crate::data::{Dataset, Encoder, Head, ImageShape, Split};
 use crate::gpu::{Clock, Gpu, Session, Span};
-use crate::network::{Draw, Encoder, Layer, Model};
+use crate::network::{Draw, Layer, Model};
 use crate::plan::{Id, Pass, Plan, Tuning, uniforms};
+use crate::settings::Settings;
 use crate::{Error, Result};
 
 /// A network, its optimizer and its training samples on a device.
@@ -128,7 +130,7 @@ impl Trainer {
         train: &Split,
         tuning: Tuning,
     ) -> Result<Self> {
-        if super::Augmentation::of(settings).is_some() && model.table.is_some() {
+        if Augmentation::of(settings).is_some() && model.table.is_some() {
             return Err(Error::usage(
                 "rows of a table cannot be moved; leave out --shift, --flip, --rotate and --resized-crop",
             ));

@@ -1,8 +1,8 @@
 //! From the last layer's rows to votes, their loss, and its gradient an output: what begins the way back.
 
 use super::batch::Share;
-use super::form::{Activations, Sender, SenderPart};
-use super::step::{Context, Way};
+use super::context::{Context, Way};
+use super::sender::{Activations, Sender, SenderPart};
 use crate::data::Task;
 use crate::plan::{Buffer, GradientFormat, Id, MOST_TURNS, Page, Pass, Plan};
 

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Lut, Netlist};
-use crate::gpu::{Gpu, Session};
-use crate::network::Encoder;
+use super::device::Gpu;
+use super::session::Session;
+use crate::circuit::{Lut, Netlist, Vote};
+use crate::data::Encoder;
 use crate::plan::{
     Buffer, Bytes, EncoderIds, EncoderTable, Id, List, Page, Pass, Plan, Tuning, encode, padded_rows, uniforms,
 };
@@ -172,7 +173,7 @@ fn votes(
     tuning: &Tuning,
     [batch, signals, counts]: [Id; 3],
 ) -> Vec<Pass> {
-    let vote = |v: &super::Vote| rows.of[v.signal as usize] << 1 | u32::from(v.inverted);
+    let vote = |v: &Vote| rows.of[v.signal as usize] << 1 | u32::from(v.inverted);
     let cast: Vec<u32> = netlist.votes.iter().flatten().map(vote).collect();
     let cast = plan.add(Buffer::scratch("votes", 0).holding(&cast));
     let (workgroup, lanes) = (tuning.workgroup, tuning.most_lanes);
@@ -180,7 +181,7 @@ fn votes(
     let rounds = netlist.votes.iter().map(|v| (v.len() as u32).div_ceil(most)).max().unwrap_or(0).max(1);
     let pass = |round: u32| {
         let mut first = 0;
-        let range = |(votes, &offset): (&Vec<super::Vote>, &u32)| {
+        let range = |(votes, &offset): (&Vec<Vote>, &u32)| {
             let end = first + votes.len() as u32;
             let from = (first + round * most).min(end);
             first = end;
@@ -210,7 +211,7 @@ fn count_votes(workgroup: u32, lanes: u32) -> Page {
 }
 
 impl GpuEngine {
-    /// Put `netlist` on `gpu`. Every LUT is evaluated as it is: run [`super::simplify`] first to have fewer.
+    /// Put `netlist` on `gpu`. Every LUT is evaluated as it is: run [`crate::circuit::simplify`] first to have fewer.
     ///
     /// # Errors
     /// [`Error::Run`] if the netlist's parts do not fit together, [`Error::Gpu`] if it is too large for the device.

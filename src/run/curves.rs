@@ -1,6 +1,6 @@
 //! A run's curves as a PNG: accuracy, loss, gap, backward temperature and gradient norms over the steps.
 
-use super::run_folder::Metrics;
+use super::metrics::Metrics;
 use crate::Result;
 use crate::data::Task;
 use crate::plot::{self, BLUE, Drawn, GREEN, ORANGE, Rgb};

@@ -7,11 +7,11 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::overrides::Overrides;
-use super::run_folder::Metrics;
-use super::state::{State, Tensor};
+use super::metrics::Metrics;
 use crate::data::Split;
 use crate::network::Model;
+use crate::settings::Overrides;
+use crate::train::{State, Tensor};
 use crate::{Error, Result};
 
 /// Version of the file format that this program writes, and the only one it reads.
@@ -182,8 +182,8 @@ struct Version {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::presets::Preset;
     use super::*;
+    use crate::train::Preset;
 
     fn checkpoint() -> Checkpoint {
         let metrics = Metrics { step: 10, accuracy: 1.0 / 3.0, temperature: 0.1, ..Metrics::default() };

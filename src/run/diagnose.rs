@@ -1,12 +1,12 @@
-//! Where numbers stopped being finite.
+//! Where a run's numbers stopped being finite.
 
 use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
-use super::settings::Settings;
-use super::trainer::Trainer;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
+use crate::settings::Settings;
+use crate::train::Trainer;
 use crate::{Error, Result};
 
 /// Repeat a run that stopped being finite from its last `checkpoint`, or from its first step, and say at which step and in
@@ -17,7 +17,7 @@ pub fn diagnose(
     data: &Dataset,
     checkpoint: Option<&Checkpoint>,
     sound: u32,
-) -> Result<Error> {
+) -> Result<String> {
     let mut trainer = Trainer::new(gpu, settings, data)?;
     if let Some(checkpoint) = checkpoint {
         trainer.restore(&checkpoint.state).map_err(Error::Run)?;
@@ -31,14 +31,14 @@ pub fn diagnose(
         trainer.submit(1)?;
         if let Some((layer, what)) = trainer.first_not_finite()? {
             let (step, last) = (trainer.steps(), settings.layers.len() - 1);
-            return Ok(Error::Run(format!(
+            return Ok(format!(
                 "training stopped being finite: at step {step} the {what} of layer {layer} (of 0 to {last}) were the \
                  first to go; {advice}"
-            )));
+            ));
         }
     }
-    Ok(Error::Run(format!(
+    Ok(format!(
         "training stopped being finite between steps {sound} and {until}, but not when these were repeated, so the driver \
          is to be doubted; otherwise {advice}"
-    )))
+    ))
 }

@@ -5,14 +5,14 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::checkpoints;
 use super::curves::curves;
-use super::settings::Settings;
+use super::metrics::Metrics;
+use super::summary::Summary;
 use super::tensorboard::EventFile;
 use crate::data::Task;
 use crate::network::Model;
+use crate::settings::Settings;
 use crate::{Error, Result, files};
 
 /// Locked while a process works in the folder; a lock ends with its process, the file stays.
@@ -31,54 +31,8 @@ pub struct RunFolder {
     /// It, if it holds exactly `recorded`.
     events: Option<EventFile>,
     /// The last checkpoint that this process wrote there or read from there.
-    pub(super) last_checkpoint: Option<PathBuf>,
+    pub last_checkpoint: Option<PathBuf>,
     _lock: File,
-}
-
-/// A line of `metrics.jsonl`: the state after `step` steps. The keys are described in docs/RUN_FOLDER.md.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
-    /// Steps done.
-    pub step: u32,
-    /// Seconds since the first step, evaluations included.
-    pub seconds: f64,
-    /// Mean training loss since the line before.
-    pub train_loss: f64,
-    /// Mean training accuracy since the line before.
-    pub train_accuracy: f64,
-    /// Held-out loss of the hard network.
-    pub loss: f64,
-    /// Held-out accuracy of the hard network: the [`crate::data::Quality::score`] of any task.
-    pub accuracy: f64,
-    /// Held-out accuracy of the selected gates evaluated softly.
-    pub accuracy_soft: f64,
-    /// Held-out accuracy of the network as training runs it.
-    pub accuracy_training_mode: f64,
-    /// `accuracy_training_mode − accuracy_soft`.
-    pub selection_gap: f64,
-    /// `accuracy_soft − accuracy`.
-    pub computation_gap: f64,
-    /// Backward temperature (τ_b under CAGE; the mean over layers or gates that have their own).
-    pub temperature: f32,
-    /// The least of them.
-    pub temperature_min: f32,
-    /// The greatest of them.
-    pub temperature_max: f32,
-    /// Mean confidence of the selections.
-    pub confidence: f32,
-    /// Its running mean.
-    pub confidence_mean: f32,
-    /// Learning rate of the last step.
-    pub learning_rate: f32,
-    /// Norm of the loss's gradient by each layer's tables at the last step, first layer to last.
-    pub gradient_norms: Vec<f64>,
-    /// Training samples a second since the line before, evaluations excluded.
-    pub samples_per_second: f64,
-}
-
-/// The evaluation with the best held-out accuracy of the hard network, the first among equals.
-pub fn best(metrics: &[Metrics]) -> Option<&Metrics> {
-    metrics.iter().reduce(|best, m| if m.accuracy > best.accuracy { m } else { best })
 }
 
 impl RunFolder {
@@ -100,16 +54,7 @@ impl RunFolder {
         let lock = lock(&path)?;
         refuse_used(&path)?;
         files::remove_unfinished(&path)?;
-        Ok(RunFolder {
-            path,
-            lines: None,
-            recorded: Vec::new(),
-            task: Task::Classes,
-            has_events: false,
-            events: None,
-            last_checkpoint: None,
-            _lock: lock,
-        })
+        Ok(Self::locked(path, lock))
     }
 
     /// Open the folder of a run that was interrupted or is to be extended, and clear away what a killed process left.
@@ -124,8 +69,13 @@ impl RunFolder {
         let lock = lock(path)?;
         files::remove_unfinished(path)?;
         checkpoints::remove_unfinished(path)?;
-        Ok(RunFolder {
-            path: path.to_path_buf(),
+        Ok(Self::locked(path.to_path_buf(), lock))
+    }
+
+    /// Nothing recorded yet.
+    fn locked(path: PathBuf, lock: File) -> Self {
+        RunFolder {
+            path,
             lines: None,
             recorded: Vec::new(),
             task: Task::Classes,
@@ -133,7 +83,7 @@ impl RunFolder {
             events: None,
             last_checkpoint: None,
             _lock: lock,
-        })
+        }
     }
 
     /// Where it is.
@@ -147,20 +97,13 @@ impl RunFolder {
     }
 
     /// The summary of a run that has ended.
-    pub fn summary(&self) -> Result<Option<serde_json::Value>> {
-        let path = self.path.join("summary.json");
-        match std::fs::read_to_string(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io("read", path, e)),
-            Ok(text) => serde_json::from_str(&text)
-                .map(Some)
-                .map_err(|e| Error::input(path, format!("it is no summary of a run ({e}); remove it"))),
-        }
+    pub fn summary(&self) -> Result<Option<Summary>> {
+        Summary::load(&summary_of(&self.path))
     }
 
     /// Begin or go on, having made these evaluations: the run has not ended.
     pub fn go_on(&mut self, settings: &Settings, recorded: Vec<Metrics>, tensorboard: bool) -> Result<()> {
-        let summary = self.path.join("summary.json");
+        let summary = summary_of(&self.path);
         match std::fs::remove_file(&summary) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", summary, e)),
             _ => self.recorded = recorded,
@@ -201,8 +144,7 @@ impl RunFolder {
 
     /// Write `config.toml`.
     fn write_config(&self, settings: &Settings) -> Result<()> {
-        let config = toml::to_string(&settings.spelled_out())
-            .map_err(|e| Error::Run(format!("cannot write the configuration: {e}")))?;
+        let config = settings.to_toml()?;
         let (version, path) = (env!("CARGO_PKG_VERSION"), config_of(&self.path));
         let config = format!(
             "# gatewright {version}; repeat this run by: gatewright train --config {}\n{config}",
@@ -222,11 +164,15 @@ impl RunFolder {
     }
 
     /// Write the model and the summary.
-    pub fn finish(&self, model: &Model, summary: &serde_json::Value) -> Result<()> {
+    pub fn finish(&self, model: &Model, summary: &Summary) -> Result<()> {
         model.save(&self.path.join("model.safetensors"))?;
-        let summary = format!("{summary:#}\n");
-        files::write_whole(&self.path.join("summary.json"), summary.as_bytes())
+        files::write_whole(&summary_of(&self.path), format!("{}\n", summary.json()?).as_bytes())
     }
+}
+
+/// The summary of the run folder at `path`, which it has once it has ended.
+pub fn summary_of(path: &Path) -> PathBuf {
+    path.join("summary.json")
 }
 
 /// The configuration of the run folder at `path`.
