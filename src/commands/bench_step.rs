@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use crate::data::{Dataset, Head, ImageShape, Split};
-use crate::gpu::shader::GradientFormat;
 use crate::gpu::{Clock, Gpu};
 use crate::network::{Initialization, Parametrization};
+use crate::plan::GradientFormat;
 use crate::random::Philox;
 use crate::settings::{Layers, Method, Overrides};
 use crate::train::{Bandwidth, Trainer, Tuning};

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::data::Dataset;
 use crate::gpu::{Clock, Gpu};
 use crate::settings::{Chosen, Settings};
-use crate::train::{Bandwidth, DataShape, Evaluator, Extents, MemoryPlan, Pace, Profile, Trainer};
+use crate::train::{Bandwidth, Evaluator, Pace, Profile, Trainer};
 use crate::{Result, files};
 
 /// Time every kernel of real training steps, layer by layer, beside what the adapter can do
@@ -72,8 +72,8 @@ pub fn run(args: Args) -> Result<()> {
     let gpu = Gpu::open(args.adapter.as_deref())?;
     let mut trainer = Trainer::new(&gpu, &settings, &data)?;
     let (buffers, allocated) = (gpu.allocated_bytes(), gpu.allocations());
-    let plan = MemoryPlan::check(&settings, &Extents::of(&gpu, &trainer.model().encoder, DataShape::of(&data)))?;
-    let memory = plan.by_label().into_iter().map(|(label, planned)| {
+    let (planned_bytes, planned) = (trainer.plan().bytes(), trainer.plan().by_name());
+    let memory = planned.into_iter().map(|(label, planned)| {
         let made = allocated.get(&label).copied().unwrap_or_default();
         Memory { label, buffers: planned.0, planned: planned.1, allocated: made.1 }
     });
@@ -102,7 +102,7 @@ pub fn run(args: Args) -> Result<()> {
         report["backend"] = gpu.adapter.backend.clone().into();
         report["layers"] = settings.layers.clone().into();
         report["batch"] = settings.batch.into();
-        report["memory"] = serde_json::json!({ "planned": plan.total(), "allocated": buffers, "buffers": memory });
+        report["memory"] = serde_json::json!({ "planned": planned_bytes, "allocated": buffers, "buffers": memory });
         println!("{report:#}");
         return Ok(());
     }
@@ -120,7 +120,7 @@ pub fn run(args: Args) -> Result<()> {
     for m in memory.iter().filter(|m| m.planned.max(m.allocated) >= buffers / 1000) {
         println!("{:<24}{:>8}{:>16}{:>16}", m.label, m.buffers, m.planned, m.allocated);
     }
-    println!("{:<24}{:>8}{:>16}{:>16}", "all", plan.items.len(), plan.total(), buffers);
+    println!("{:<24}{:>8}{:>16}{:>16}", "all", memory.iter().map(|m| m.buffers).sum::<u64>(), planned_bytes, buffers);
     if let Some(path) = &args.trace {
         println!("trace: {}", path.display());
     }

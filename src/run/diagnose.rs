@@ -1,5 +1,7 @@
 //! Where a run's numbers stopped being finite.
 
+use std::sync::Arc;
+
 use super::checkpoint::Checkpoint;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
@@ -10,7 +12,7 @@ use crate::{Error, Result};
 /// Repeat a run that stopped being finite from its last `checkpoint`, or from its first step, and say at which step and in
 /// which layer that began. It was found within a stretch of evaluations that began at step `sound`.
 pub fn diagnose(
-    gpu: &Gpu,
+    gpu: &Arc<Gpu>,
     settings: &Settings,
     data: &Dataset,
     checkpoint: Option<&Checkpoint>,

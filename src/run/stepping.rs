@@ -19,9 +19,9 @@ const SUBMISSION: Duration = Duration::from_millis(50);
 const STEPS_A_PROFILED_ONE: u32 = 100;
 
 /// A run between its first step and its last, in one sitting on one device.
-pub struct Stepping<'a, 'g> {
+pub struct Stepping<'a> {
     /// What is trained.
-    pub trainer: &'a mut Trainer<'g>,
+    pub trainer: &'a mut Trainer,
     /// What it is judged by.
     pub evaluator: &'a Evaluator,
     /// Whether that is held out, and no part of what is trained on.
@@ -67,7 +67,7 @@ impl Time {
     }
 }
 
-impl Stepping<'_, '_> {
+impl Stepping<'_> {
     /// Run all steps that are left, with their evaluations and checkpoints.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! A whole run: data to device, steps and evaluations, the discretized network checked without the GPU, the run folder.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints;
@@ -25,7 +26,7 @@ use crate::{Error, Result, files};
 /// that cannot be used, [`Error::Stopped`] if the user stopped it, [`Error::Gpu`], [`Error::DeviceLost`] and
 /// [`Error::Run`] for what failed under way, with the last checkpoint's path.
 pub fn run(
-    open: &dyn Fn() -> Result<Gpu>,
+    open: &dyn Fn() -> Result<Arc<Gpu>>,
     settings: &Settings,
     data: Dataset,
     options: &Options,
@@ -117,7 +118,7 @@ fn reopen(path: &Path, settings: &Settings) -> Result<(RunFolder, Option<Checkpo
 
 /// Train on one device from a checkpoint or from the first step, to the end.
 fn on_device(
-    gpu: &Gpu,
+    gpu: &Arc<Gpu>,
     settings: &Settings,
     data: &Dataset,
     validation: &Split,
@@ -212,7 +213,7 @@ fn on_device(
         seconds,
         step_ms: time.stepping * 1e3 / f64::from(done),
         samples_per_second: f64::from(done) * f64::from(settings.batch) / time.stepping,
-        gpu_bytes: gpu.allocated_bytes(),
+        gpu_bytes: gpu.peak_bytes(),
         test_loss: test.hard.loss,
         test_accuracy: test.hard.accuracy,
         test_accuracy_soft: test.selected_soft.accuracy,
@@ -246,7 +247,7 @@ fn on_device(
 }
 
 /// A profile of the trainer's steps, with what the device could do.
-fn start_profile(gpu: &Gpu, trainer: &Trainer) -> Result<Profile> {
+fn start_profile(gpu: &Arc<Gpu>, trainer: &Trainer) -> Result<Profile> {
     let clock = Clock::best(gpu);
     let mut profile = Profile::new(trainer, clock);
     profile.set_bandwidth(Bandwidth::measure(gpu, clock)?);

@@ -30,6 +30,7 @@ pub struct Profile {
 
 /// The times of one pass of a step.
 struct PassTimes {
+    kernel: &'static str,
     label: String,
     bytes: Option<u64>,
     least: f64,
@@ -83,9 +84,10 @@ impl Bound {
 impl Profile {
     /// Of the steps of `trainer`, none timed yet.
     pub fn new(trainer: &Trainer, clock: Clock) -> Self {
-        let of = |pass: &crate::gpu::Pass| PassTimes {
-            label: pass.label.clone(),
-            bytes: trainer.traffic().bytes(&pass.label),
+        let of = |pass: &crate::plan::Pass| PassTimes {
+            kernel: pass.page.name(),
+            label: pass.label(),
+            bytes: pass.least_bytes,
             least: f64::INFINITY,
             total: 0.0,
         };
@@ -155,10 +157,9 @@ impl Profile {
     fn kernels(&self) -> Vec<(&str, Vec<&PassTimes>)> {
         let mut kernels: Vec<(&str, Vec<&PassTimes>)> = Vec::new();
         for pass in &self.passes {
-            let kernel = pass.label.split(' ').next().unwrap_or(&pass.label);
-            match kernels.iter_mut().find(|(k, _)| *k == kernel) {
+            match kernels.iter_mut().find(|(kernel, _)| *kernel == pass.kernel) {
                 Some((_, passes)) => passes.push(pass),
-                None => kernels.push((kernel, vec![pass])),
+                None => kernels.push((pass.kernel, vec![pass])),
             }
         }
         kernels
