@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use crate::data::Dataset;
 use crate::gpu::{Clock, Gpu};
-use crate::train::{Bandwidth, DataShape, Evaluator, Extents, MemoryPlan, Overrides, Pace, Profile, Settings, Trainer};
-use crate::{Result, data, files};
+use crate::settings::{Chosen, Settings};
+use crate::train::{Bandwidth, DataShape, Evaluator, Extents, MemoryPlan, Pace, Profile, Trainer};
+use crate::{Result, files};
 
 /// Time every kernel of real training steps, layer by layer, beside what the adapter can do
 ///
@@ -14,10 +15,7 @@ use crate::{Result, data, files};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    settings: Overrides,
-    /// TOML file of settings; flags win over it
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    chosen: Chosen,
     /// Steps timed; between any two of them others run untimed
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -66,9 +64,7 @@ fn compile(settings: &Settings, data: &Dataset, adapter: Option<&str>) -> Result
 
 /// Print the profile, and write the trace where asked for.
 pub fn run(args: Args) -> Result<()> {
-    let settings = args.settings.resolve(args.config.as_deref())?;
-    let data = data::open(&settings.data, args.settings.data_dir.as_deref())?;
-    settings.check_classes(data.classes.len())?;
+    let (settings, data) = args.chosen.open()?;
     let (data, _) = data.hold_out(settings.validation, settings.seed)?;
     if args.compile_only {
         return compile(&settings, &data, args.adapter.as_deref());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::run::{Metrics, Summary, config_of, summary_of};
-use crate::train::{Overrides, Settings};
+use crate::settings::{Bearing, Overrides, Settings, bearing};
 use crate::{Error, Result};
 
 /// What a run folder tells of its run, ended or not.
@@ -73,6 +73,12 @@ impl RunRecord {
         crate::run::best(&self.metrics).map(|m| (m.accuracy, m.step))
     }
 
+    /// Whether the samples it was watched by were held out of training.
+    pub fn is_held_out(&self) -> bool {
+        let counted = self.summary.as_ref().and_then(|summary| summary.validation_samples);
+        self.settings.validation > 0.0 && counted != Some(0)
+    }
+
     /// Steps done, as far as evaluations tell.
     pub fn steps(&self) -> u32 {
         self.metrics.last().map_or(0, |m| m.step)
@@ -84,12 +90,13 @@ impl RunRecord {
     }
 }
 
-/// Settings in which not all of `runs` agree, by name: the value of each run, `none` where it does not apply.
+/// Settings in which not all of `runs` agree, by name, but for where things lie: the value of each run, `none` where it does not apply.
 pub fn varying(runs: &[RunRecord]) -> BTreeMap<String, Vec<String>> {
-    let tables: Vec<_> = runs.iter().map(|run| crate::run::table(&run.settings)).collect();
+    let tables: Vec<_> = runs.iter().map(|run| crate::settings::table(&run.settings)).collect();
     let mut names: Vec<&String> = tables.iter().flat_map(BTreeMap::keys).collect();
     names.sort();
     names.dedup();
+    names.retain(|name| bearing(name) != Bearing::Place);
     let values = |name: &String| tables.iter().map(|t| t.get(name).cloned().unwrap_or("none".into())).collect();
     names
         .into_iter()

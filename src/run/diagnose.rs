@@ -3,7 +3,8 @@
 use super::checkpoint::Checkpoint;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
-use crate::train::{Settings, Trainer};
+use crate::settings::Settings;
+use crate::train::Trainer;
 use crate::{Error, Result};
 
 /// Repeat a run that stopped being finite from its last `checkpoint`, or from its first step, and say at which step and in

@@ -5,17 +5,17 @@ use std::path::Path;
 use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints;
 use super::diagnose::diagnose;
-use super::differences::essential_differences;
 use super::folder::RunFolder;
-use super::judged::Judged;
 use super::metrics::best;
+use super::modes::Modes;
 use super::options::{Options, Place};
 use super::reporter::{Beginning, Reporter};
 use super::stepping::{Stepping, Time};
 use super::summary::Summary;
 use crate::data::{Dataset, Split};
 use crate::gpu::{Clock, Gpu};
-use crate::train::{Bandwidth, Evaluator, Pace, Profile, Select, Settings, Trainer};
+use crate::settings::{Select, Settings, essential_differences};
+use crate::train::{Bandwidth, Evaluator, Pace, Profile, Trainer};
 use crate::{Error, Result, files};
 
 /// Train as `settings` say on a device that `open` gives and leave a run folder; returns the summary that it wrote.
@@ -45,6 +45,15 @@ pub fn run(
         }
     };
     let (data, validation) = data.hold_out(settings.validation, settings.seed)?;
+    if validation.is_empty() && settings.validation > 0.0 {
+        let told = format!("a validation fraction of {} takes none of {}", settings.validation, data.train.len());
+        if settings.patience.is_some() || settings.select == Select::Best {
+            return Err(Error::usage(format!(
+                "{told} training samples, and --patience and --select best judge by them; choose a greater --validation"
+            )));
+        }
+        report.warn(&format!("{told} training samples; what is told along the way is of these"));
+    }
     let mut replacements = options.retry_lost_device;
     loop {
         let gpu = match open() {
@@ -129,6 +138,7 @@ fn on_device(
     let watched = if is_held_out { validation } else { &data.train };
     let evaluator = Evaluator::new(&trainer, watched)?;
     let identity = Identity::of(trainer.model(), &data.train);
+    let sha256 = identity.data.clone();
     let folder = match folder {
         Some(folder) => folder,
         none => none.insert(RunFolder::create(options.place.folder().as_deref(), &data.name)?),
@@ -146,7 +156,10 @@ fn on_device(
         }
     }
     let recorded = from.as_ref().map_or_else(Vec::new, |c| c.header.metrics.clone());
-    folder.go_on(settings, recorded, options.tensorboard)?;
+    if let Some(warning) = folder.warning.take() {
+        report.warn(&warning);
+    }
+    folder.go_on(settings, recorded, is_held_out, options.tensorboard)?;
     let model = trainer.model();
     report.begin(&Beginning {
         adapter: &gpu.adapter.name,
@@ -183,7 +196,7 @@ fn on_device(
         restore_best(&mut trainer, folder)?;
     }
     let test = Evaluator::new(&trainer, &data.test)?;
-    let test = Judged::of(&mut trainer, &test)?;
+    let test = Modes::of(&mut trainer, &test)?;
     let model = trainer.download()?.clone();
     test.check_on_cpu(&model, &data.test)?;
     let best = best(folder.recorded()).filter(|_| is_held_out);
@@ -219,6 +232,8 @@ fn on_device(
         test_targets: Some(test.hard.quality.targets.clone()).filter(|targets| !targets.is_empty()),
         best_step: best.map(|m| m.step),
         best_accuracy: best.map(|m| m.accuracy),
+        validation_samples: Some(validation.len()),
+        train_sha256: Some(sha256),
         model_step: trainer.steps(),
         ..Summary::default()
     };
