@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::EngineKind;
 use crate::circuit::{Engine, GpuEngine, Netlist, reference};
-use crate::data::{Options, Split, Task};
+use crate::data::{Decimal, Options, Split, Task};
 use crate::gpu::Gpu;
 use crate::network::Model;
 use crate::train::{Evaluator, Mode, Overrides, Settings, Trainer, Tuning, config_of};
@@ -33,6 +33,12 @@ pub struct Args {
     /// Tables: whether the first line names the columns [default: told from the cells]
     #[arg(long, value_name = "BOOL")]
     header: Option<bool>,
+    /// Tables: what separates cells, as `train` takes it [default: told from the lines]
+    #[arg(long, value_name = "SIGN", allow_hyphen_values = true)]
+    separator: Option<String>,
+    /// Tables: what separates whole numbers from fractions [default: told from the cells]
+    #[arg(long, value_enum, value_name = "MARK")]
+    decimal: Option<Decimal>,
     /// Data without test samples: the fraction of each class to take for them [default: 0.2]
     #[arg(long, value_name = "FRACTION")]
     test_fraction: Option<f64>,
@@ -68,6 +74,8 @@ pub fn run(args: Args) -> Result<()> {
     let (model, netlist) = super::load_circuit(&args.model)?;
     let options = Options {
         header: args.header,
+        separator: args.separator.clone(),
+        decimal: args.decimal,
         test_fraction: args.test_fraction,
         split_seed: args.split_seed,
         whole: args.all,

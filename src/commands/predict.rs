@@ -23,6 +23,12 @@ pub struct Args {
     /// Tables: whether the first line names the columns [default: told from the cells]
     #[arg(long, value_name = "BOOL")]
     header: Option<bool>,
+    /// Tables: what separates cells, as `train` takes it [default: told from the lines]
+    #[arg(long, value_name = "SIGN", allow_hyphen_values = true)]
+    separator: Option<String>,
+    /// Tables: what separates whole numbers from fractions [default: told from the cells]
+    #[arg(long, value_enum, value_name = "MARK")]
+    decimal: Option<data::Decimal>,
     /// Print a JSON line an image or a row
     #[arg(long)]
     json: bool,
@@ -41,8 +47,14 @@ fn rows(args: &Args, model: &Model, engine: &Engine) -> Result<()> {
         return Err(Error::usage("--invert is for images, and this network takes rows of a table"));
     }
     let Some(table) = &model.table else { return Ok(()) };
+    let options = data::Options {
+        header: args.header,
+        separator: args.separator.clone(),
+        decimal: args.decimal,
+        ..data::Options::default()
+    };
     for path in &args.files {
-        let bytes = data::read_rows(path, args.header, table)?;
+        let bytes = data::read_rows(path, &options, table)?;
         let votes = engine.counts(&bytes, true);
         for (row, votes) in votes.chunks_exact(model.classes.len()).enumerate() {
             if args.json {

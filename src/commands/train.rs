@@ -54,6 +54,12 @@ pub fn run(args: Args) -> Result<()> {
     let config = args.config.or(own);
     let mut settings = args.settings.resolve(config.as_deref())?;
     let data = settings.open_data()?;
+    for note in data.notes.iter().filter(|note| note.is_warning) {
+        eprintln!("warning: {}", note.text);
+    }
+    if !args.settings.says_validation(config.as_deref())? {
+        settings.hold_out_of(&data);
+    }
     if !args.settings.says_layers(config.as_deref())? {
         settings.widen_for(data.classes.len());
     }
@@ -153,6 +159,14 @@ impl Reporter for Console {
             run.parameters,
             run.gpu_bytes as f64 / 1048576.0
         );
+        if let Some((bits, example)) = &run.left_out {
+            eprintln!(
+                "{bits} more input bits are left out, such as `{example}`: set or unset in less than {} % of the samples, \
+                 and telling {} no better (--rare 0 keeps them)",
+                number_text(run.rare * 100.0),
+                if run.task == Task::Classes { "classes" } else { "targets" }
+            );
+        }
         eprintln!("run folder {}", run.folder.display());
         if run.done > 0 {
             eprintln!("going on after step {}", run.done);

@@ -84,7 +84,7 @@ pub(super) fn open_file(path: &Path, name: &str, options: &Options, coding: Codi
         }
         let names = (1..=width).map(|number| format!("c{number}")).collect();
         let rows = Rows::Numbers { values: real(array.numbers), width };
-        Labelled::within(path, names, rows, &options).map(Samples::Rows)
+        Labelled::within(path, names, rows, &[], &options).map(Samples::Rows)
     };
     let test = options.test.as_deref().map(|path| read(path).map(|samples| (path, samples))).transpose()?;
     open_samples(path, name, &options, coding, read(path)?, test)

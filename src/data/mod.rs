@@ -12,6 +12,7 @@ mod idx;
 mod idx_folder;
 mod image_folder;
 mod libsvm;
+mod notes;
 mod npy;
 mod options;
 mod picture;
@@ -27,12 +28,13 @@ use std::path::Path;
 pub use contact_sheet::contact_sheet;
 pub use fetch::{Remote, RemoteFile};
 pub use head::{Head, Target, Task, Values, is_set};
+pub use notes::Note;
 pub use options::{EncoderKind, Options};
 pub use picture::read_image;
 pub use quality::{Quality, TargetQuality, number_text};
 pub use source::{home, is_named, is_table, open, open_with};
 pub(crate) use table::normal_quantile;
-pub use table::{Bit, Coding as ColumnCoding, Column, Table, read_rows};
+pub use table::{Bit, Coding as ColumnCoding, Column, Decimal, Table, read_rows};
 
 use crate::{Error, Result};
 
@@ -108,6 +110,8 @@ pub struct Dataset {
     pub table: Option<Table>,
     /// `[column]` of the table: least and greatest training value of columns of numbers.
     pub ranges: Vec<Option<[f64; 2]>>,
+    /// What reading it decided and passed over.
+    pub notes: Vec<Note>,
     /// Samples to train on.
     pub train: Split,
     /// Samples touched only to report.

@@ -71,7 +71,7 @@ pub(super) fn open_samples(
                 }
             };
             let (name, ranges) = (name.to_owned(), Vec::new());
-            Ok(Dataset { name, classes, head, image: shape, table: None, ranges, train, test })
+            Ok(Dataset { name, classes, head, image: shape, table: None, ranges, notes: Vec::new(), train, test })
         }
     }
 }

@@ -169,6 +169,12 @@ impl Overrides {
         Ok(self.layers.is_some() || from_file.is_some_and(|file| file.layers.is_some()))
     }
 
+    /// Whether the flags or the file at `config` say what is held out.
+    pub fn says_validation(&self, config: Option<&Path>) -> Result<bool> {
+        let from_file = config.map(Overrides::load).transpose()?;
+        Ok(self.validation.is_some() || from_file.is_some_and(|file| file.validation.is_some()))
+    }
+
     /// Put what is said here over `settings`.
     pub fn apply(&self, settings: &mut Settings) -> Result<()> {
         /// Overwrite each setting that is said.

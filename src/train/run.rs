@@ -20,7 +20,7 @@ use super::trainer::Trainer;
 use crate::circuit::{Engine, Netlist};
 use crate::data::{Dataset, Split, Task};
 use crate::gpu::{Clock, Gpu};
-use crate::network::Model;
+use crate::network::{Encoder, Model};
 use crate::{Error, Result, files};
 
 /// How a run is kept; nothing here changes its result.
@@ -96,6 +96,10 @@ pub struct Beginning<'a> {
     pub layers: &'a [usize],
     /// Input bits.
     pub features: usize,
+    /// How many more there were, and what one of them tells.
+    pub left_out: Option<(usize, String)>,
+    /// The share of samples below which bits were left out.
+    pub rare: f64,
     /// Trained parameters.
     pub parameters: usize,
     /// Steps.
@@ -233,6 +237,7 @@ fn on_device(
     let recorded = from.as_ref().map_or_else(Vec::new, |c| c.header.metrics.clone());
     folder.go_on(settings, recorded, options.tensorboard)?;
     let model = trainer.model();
+    let all = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
     report.begin(&Beginning {
         adapter: &gpu.adapter.name,
         backend: &gpu.adapter.backend,
@@ -241,6 +246,8 @@ fn on_device(
         samples: [data.train.len(), validation.len(), data.test.len()],
         layers: &settings.layers,
         features: model.encoder.features(),
+        left_out: all.beyond(&model.encoder, data),
+        rare: settings.rare,
         parameters: model.parameters(),
         steps: settings.steps,
         done: trainer.steps(),

@@ -306,6 +306,13 @@ impl Settings {
         data::open_with(&self.data, self.data_dir.as_deref(), &self.input, coding)
     }
 
+    /// Hold out a tenth of a table's training rows where a preset holds out none and there are 2,000 or more.
+    pub fn hold_out_of(&mut self, data: &Dataset) {
+        if self.validation == 0.0 && data.table.is_some() && data.train.len() >= 2000 {
+            self.validation = 0.1;
+        }
+    }
+
     /// Widen the last layer until `classes` classes can share it.
     pub fn widen_for(&mut self, classes: usize) {
         if let Some(last) = self.layers.last_mut() {

@@ -129,7 +129,7 @@ impl<'a> Trainer<'a> {
     /// [`Trainer::new`] with kernels shaped, and samples kept, as `tuning` says.
     pub fn tuned(gpu: &'a Gpu, settings: &Settings, data: &Dataset, tuning: Tuning) -> Result<Self> {
         let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
-        let encoder = encoder.without_rare(&data.train.pixels, data.image, settings.rare, settings.arity);
+        let encoder = encoder.without_rare(data, settings.rare, settings.arity)?;
         MemoryPlan::check(settings, &Extents::of(gpu, &encoder, DataShape::of(data)))?;
         let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
         let model = Model { table: data.table.clone(), head: data.head.clone(), ..drawn };
