@@ -54,7 +54,10 @@ fn rows(args: &Args, model: &Model, engine: &Engine) -> Result<()> {
         ..data::Options::default()
     };
     for path in &args.files {
-        let bytes = data::read_rows(path, &options, table)?;
+        let (bytes, notes) = data::read_rows(path, &options, table)?;
+        for note in notes.iter().filter(|note| note.is_warning) {
+            eprintln!("warning: {}: {}", path.display(), note.text);
+        }
         let votes = engine.counts(&bytes, true);
         for (row, votes) in votes.chunks_exact(model.classes.len()).enumerate() {
             if args.json {

@@ -138,8 +138,8 @@ impl Encoder {
 /// Of a **table**, a rare feature stays if n·r² is above 10.8 (one in a thousand by chance) for one of the targets, and if
 /// more than two samples differ in it. All words of a column stay that more than one row has, if the column as a whole
 /// tells a target: if the sum over its words is above its expectation by four standard deviations. Of **images**, whose
-/// neighbouring pixels tell the same, a rare feature stays if it is the better witness: if its r² is above that of every
-/// frequent feature for one of the targets, and n·r² above 10.8.
+/// neighbouring pixels tell the same, a rare feature stays if it is much the better witness: if its correlation with one of
+/// the targets is more than twice that of every frequent feature, and n·r² above 10.8.
 struct Telling {
     /// `[features]`.
     is_kept: Vec<bool>,
@@ -185,7 +185,7 @@ impl Telling {
                 None => (0..features).filter(|&f| is_frequent(f)).map(|f| r2[f]).fold(0.0, f64::max),
             };
             for f in 0..features {
-                is_kept[f] |= minority[f] > 2 && r2[f] > best && n * r2[f] > Self::SURE;
+                is_kept[f] |= minority[f] > 2 && r2[f] > 4.0 * best && n * r2[f] > Self::SURE;
             }
             for column in &columns {
                 let there = || column.clone().filter(|&f| minority[f] > 1);

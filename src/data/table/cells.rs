@@ -307,8 +307,8 @@ impl Cells {
                 let goes_on =
                     if until > line { format!(", its quotes reaching to line {until},") } else { String::new() };
                 return Err(format!(
-                    "line {line}{goes_on} has {} and most lines have {width}; correct it, or put cells with separators \
-                     into quotes",
+                    "line {line}{goes_on} has {} and most lines have {width}; correct it or remove it, or put cells \
+                     with separators into quotes",
                     plural(found)
                 ));
             }
@@ -317,15 +317,19 @@ impl Cells {
         }
         let written = cutter.written;
         bytes.truncate(written);
-        let text = String::from_utf8(bytes).map_err(|e| {
+        let mut text = String::from_utf8(bytes).map_err(|e| {
             let at = e.utf8_error().valid_up_to() as u32;
             let row = starts.partition_point(|&start| start <= at).saturating_sub(1);
             let line = lines.get(row).copied().unwrap_or(1);
             format!("line {line} is not UTF-8 text; convert the file (for instance by iconv -f latin1 -t utf-8)")
         })?;
-        if let Ends::Short(ends) = &mut ends {
-            ends.shrink_to_fit();
+        text.shrink_to_fit();
+        match &mut ends {
+            Ends::Short(ends) => ends.shrink_to_fit(),
+            Ends::Long(ends) => ends.shrink_to_fit(),
         }
+        starts.shrink_to_fit();
+        lines.shrink_to_fit();
         Ok((Cells { text, starts, lines, ends, width }, passed))
     }
 

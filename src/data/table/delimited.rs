@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::cells::{Cells, Passed, Separator};
 use super::column::{Cells as Kinds, settled};
-use super::number::Decimal;
+use super::number::{Decimal, Reading, reading};
 use super::separator::Fit;
 use super::{Rows, header, text};
 use crate::data::{Note, Options};
@@ -52,8 +52,14 @@ pub fn read(path: &Path, options: &Options, known: Option<&[&str]>) -> Result<Re
     if cells.len() == 0 {
         return Err(refused("it holds no rows".into()));
     }
-    let why = if said.is_some() { "as was said".into() } else { format!("{} of the first {} lines", fit.lines, fit.of) };
-    notes.push(Note::decision(format!("separator: {} ({} cells in {why})", fit.separator.name(), fit.width)));
+    notes.push(Note::decision(format!(
+        "separator: {}{} ({} cells in {} of the first {} lines)",
+        fit.separator.name(),
+        if said.is_some() { ", as was said" } else { "" },
+        fit.width,
+        fit.lines,
+        fit.of
+    )));
     tell_passed(&passed, &mut notes);
 
     let mut kinds = vec![Kinds::default(); cells.width()];
@@ -62,10 +68,16 @@ pub fn read(path: &Path, options: &Options, known: Option<&[&str]>) -> Result<Re
             kind.add(row, cells.at(row, column));
         }
     }
-    let names = match is_header(path, &cells, &kinds, options.header, known, passed.is_first_short, &mut notes)? {
+    // A row that ends with a separator has an empty cell more, which a header need not have.
+    let is_trailing = passed.is_first_short && kinds.last().is_some_and(Kinds::is_empty);
+    let is_first_short = passed.is_first_short;
+    let names = match is_header(path, &cells, &kinds, options.header, known, is_first_short, &mut notes)? {
         true => {
             let line = cells.line(0);
-            let names = cells.take_first();
+            let mut names = cells.take_first();
+            if is_first_short {
+                names.rotate_left(usize::from(is_trailing));
+            }
             if cells.len() == 0 {
                 return Err(refused("it holds a header and no rows".into()));
             }
@@ -93,7 +105,7 @@ pub fn read(path: &Path, options: &Options, known: Option<&[&str]>) -> Result<Re
     let marks = marks(&kinds, fit.separator, options.decimal, &name, &mut notes).map_err(refused)?;
     tell_missing(&kinds, &marks, &name, &mut notes);
     tell_words(&cells, &kinds, &name, &mut notes);
-    let left_out = left_out(&cells, &kinds, names.as_deref(), passed.is_first_short, &name, &mut notes);
+    let left_out = left_out(&cells, &kinds, names.as_deref(), is_first_short && !is_trailing, &name, &mut notes);
     let names = names.is_some().then(|| (0..cells.width()).map(name).collect());
     settle(&mut cells, &kinds, &marks);
     Ok(Read { names, rows: Rows::Text(cells), left_out, notes })
@@ -128,6 +140,11 @@ fn tell_passed(passed: &Passed, notes: &mut Vec<Note>) {
     };
     tell(passed.comments, "a comment or rule");
     tell(passed.empty, "without any value");
+}
+
+/// `1 column`, `2 columns`.
+fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 /// Whether the first row names the columns.
@@ -254,10 +271,11 @@ fn marks(
     let why = if said.is_some() { ", as was said" } else { "" };
     match (points, commas) {
         (0, 0) => {}
-        (n, 0) => notes.push(Note::decision(format!("decimal mark: point, in {n} columns{why}"))),
-        (0, n) => notes.push(Note::decision(format!("decimal mark: comma, in {n} columns{why}"))),
+        (n, 0) => notes.push(Note::decision(format!("decimal mark: point, in {}{why}", counted(n, "column")))),
+        (0, n) => notes.push(Note::decision(format!("decimal mark: comma, in {}{why}", counted(n, "column")))),
         (p, c) => {
-            let text = format!("decimal marks: point in {p} columns and comma in {c}, by each one's cells");
+            let text =
+                format!("decimal marks: point in {} and comma in {c}, by each one's cells", counted(p, "column"));
             notes.push(Note::warning(text));
         }
     }
@@ -266,9 +284,9 @@ fn marks(
     if let Some(&column) = odd.first() {
         let example = kinds[column].odd_number.as_deref().unwrap_or_default();
         notes.push(Note::decision(format!(
-            "numbers with signs or groups, such as {example} in \"{}\", are read as numbers in {} columns",
+            "numbers with signs or groups, such as {example} in \"{}\", are read as numbers in {}",
             name(column),
-            odd.len()
+            counted(odd.len(), "column")
         )));
     }
     Ok(made)
@@ -288,8 +306,9 @@ fn tell_missing(kinds: &[Kinds], marks: &[Option<Decimal>], name: &dyn Fn(usize)
     words.dedup();
     let as_words = if words.is_empty() { String::new() } else { format!(", written {}", words.join(", ")) };
     notes.push(Note::decision(format!(
-        "missing values: {count} cells in {} columns, such as \"{}\"{as_words}",
-        columns.len(),
+        "missing values: {} in {}, such as \"{}\"{as_words}",
+        counted(count, "cell"),
+        counted(columns.len(), "column"),
         name(first)
     )));
 }
@@ -307,6 +326,13 @@ fn tell_words(cells: &Cells, kinds: &[Kinds], name: &dyn Fn(usize) -> String, no
                 cells.line(row),
                 cells.at(row, column).trim()
             )));
+        } else if let Some(how) = dressed(cells, kind, column) {
+            notes.push(Note::warning(format!(
+                "column \"{}\" is read as words: its cells are numbers {how}, such as {}; write the numbers alone if they \
+                 are meant",
+                name(column),
+                cells.at(kind.word_rows[0], column).trim()
+            )));
         } else if kind.words == 0 && kind.read[1] > 0 && kind.read[2] > 0 {
             notes.push(Note::warning(format!(
                 "column \"{}\" is read as words: {} of its numbers have a decimal point and {} a comma",
@@ -315,6 +341,23 @@ fn tell_words(cells: &Cells, kinds: &[Kinds], name: &dyn Fn(usize) -> String, no
                 kind.read[2]
             )));
         }
+    }
+}
+
+/// How the words of a column are numbers with something around them, if they are, by its first words.
+fn dressed(cells: &Cells, kind: &Kinds, column: usize) -> Option<&'static str> {
+    let all = |is: &dyn Fn(&str) -> bool| kind.word_rows.iter().all(|&row| is(cells.at(row, column).trim()));
+    let is_number = |text: &str| reading(text.trim()).0 != Reading::Word;
+    let is_quoted = |text: &str| text.len() > 2 && text.starts_with('\'') && text.ends_with('\'');
+    if kind.word_rows.len() < 3 || kind.numbers() > 0 {
+        return None;
+    }
+    if all(&|text| is_quoted(text) && is_number(text.trim_matches('\''))) {
+        Some("in single quotes")
+    } else if all(&|text| is_number(text.trim_end_matches(|c: char| c.is_alphabetic() || c == '°' || c == ' '))) {
+        Some("with a unit")
+    } else {
+        None
     }
 }
 
@@ -329,9 +372,8 @@ fn left_out(
 ) -> Vec<usize> {
     let mut left_out: Vec<usize> = (0..kinds.len()).filter(|&column| kinds[column].is_empty()).collect();
     if let Some(&first) = left_out.first() {
-        let columns = if left_out.len() == 1 { "1 column" } else { &*format!("{} columns", left_out.len()) };
-        let what = format!("left out {columns} without any value, such as \"{}\"", name(first));
-        notes.push(Note::warning(what));
+        let columns = counted(left_out.len(), "column");
+        notes.push(Note::warning(format!("left out {columns} without any value, such as \"{}\"", name(first))));
     }
     let is_nameless = |column: usize| match names {
         None => column == 0,

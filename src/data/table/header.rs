@@ -24,6 +24,8 @@ pub fn evidence(cells: &Cells, kinds: &[Kinds]) -> (f64, String) {
     let mut previous: Option<f64> = None;
     for (column, kind) in kinds.iter().enumerate() {
         let first = cells.at(0, column).trim();
+        // A header that comes again among the rows leaves a column of numbers one.
+        let is_numeric = kind.is_numeric() || kind.is_mostly_numbers();
         let value = first.parse::<f64>().ok().filter(|value| value.is_finite());
         if let (Some(value), Some(previous)) = (value, previous)
             && value.fract() == 0.0
@@ -33,9 +35,9 @@ pub fn evidence(cells: &Cells, kinds: &[Kinds]) -> (f64, String) {
             sum += 10f64.ln();
         }
         previous = value;
-        if first.is_empty() || is_missing(first) && !kind.is_numeric() {
+        if first.is_empty() || is_missing(first) && !is_numeric {
             sum += (UNLIKELY / share(kind.missing, n)).ln();
-        } else if kind.is_numeric() {
+        } else if is_numeric {
             match kind.reads_as_number(first) {
                 false if is_missing(first) => sum += (UNLIKELY / share(kind.missing, n)).ln(),
                 false => {

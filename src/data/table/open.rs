@@ -1,5 +1,6 @@
 //! From files of rows to a data set: labels, classes, test rows, columns, bytes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::learn::in_order;
@@ -211,10 +212,11 @@ fn range(rows: &Rows, chosen: &[usize], at: usize) -> Option<[f64; 2]> {
     range
 }
 
-/// Read the rows of a text table for `table`, labelled or not, as `[row][byte]`.
-pub fn read_rows(path: &Path, options: &Options, table: &Table) -> Result<Vec<u8>> {
+/// Read the rows of a text table for `table`, labelled or not, as `[row][byte]`, and what reading them decided.
+pub fn read_rows(path: &Path, options: &Options, table: &Table) -> Result<(Vec<u8>, Vec<Note>)> {
     let found = rows_for(path, options, table)?;
-    table.encode_all(&found.rows, &found.columns).map_err(|problem| Error::input(path, problem))
+    let bytes = table.encode_all(&found.rows, &found.columns);
+    bytes.map(|bytes| (bytes, found.notes)).map_err(|problem| Error::input(path, problem))
 }
 
 /// The numbers of training samples and of those drawn to test.
@@ -230,10 +232,8 @@ pub fn drawn(labels: &[String], options: &Options) -> Result<(Vec<usize>, Vec<us
 
 /// The different labels, in order.
 fn different(labels: &[String]) -> Vec<String> {
-    let mut labels = labels.to_vec();
-    labels.sort_unstable();
-    labels.dedup();
-    in_order(labels)
+    let different: BTreeSet<&String> = labels.iter().collect();
+    in_order(different.into_iter().cloned().collect())
 }
 
 /// The classes that labels tell apart; `what` is what the labels are called.
@@ -245,6 +245,9 @@ pub fn classes(path: &Path, what: &str, labels: &[String]) -> Result<Vec<String>
     let problem = match classes.len() {
         0 => "it holds no samples".into(),
         1 => format!("every \"{what}\" is {}; there is nothing to learn", classes[0]),
+        n if n == labels.len() && n > 9 => {
+            format!("\"{what}\" is another in each of {n} samples; name the labels' column by --label")
+        }
         2..=MOST_CLASSES => return Ok(classes),
         n => format!(
             "\"{what}\" has {n} different values, and {MOST_CLASSES} classes are possible; name another column by --label"
