@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::{Note, Task};
 use super::arrays::label_of;
 use super::table::{Labelled, Rows, Table, bytes};
 use super::truth::Truth;
+use super::{Note, Task};
 use crate::{Error, Result};
 
 /// Most columns.
@@ -44,8 +44,7 @@ pub(super) fn read(path: &Path, columns: Option<Columns>, task: Task) -> Result<
     let (mut least, mut greatest, mut first_0) = (usize::MAX, 0, 0);
     for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
         let bad = |problem: String| Error::input(path, format!("line {}: {problem}", number + 1));
-        let line =
-            str::from_utf8(line).map_err(|_| Error::input(path, format!("line {} is not text", number + 1)))?;
+        let line = str::from_utf8(line).map_err(|_| Error::input(path, format!("line {} is not text", number + 1)))?;
         let mut items = line.split('#').next().unwrap_or("").split_ascii_whitespace();
         let Some(label) = items.next() else { continue };
         let value: f64 = label.parse().map_err(|_| bad(format!("its label \"{label}\" is no number")))?;
@@ -97,7 +96,7 @@ pub(super) fn read(path: &Path, columns: Option<Columns>, task: Task) -> Result<
         }
     }
     let (called, truth) = match task {
-        Task::Classes => ("label", Truth::Classes(labels.into_iter().map(label_of).collect())),
+        Task::Classes => ("label", Truth::Classes(labels.into_iter().map(|label| label_of(label).into()).collect())),
         Task::Labels => ("label", Truth::Numbers(labels, 1)),
         Task::Values => ("value", Truth::Numbers(labels, 1)),
     };
@@ -123,7 +122,7 @@ mod tests {
     #[test]
     fn sparse_lines_become_rows() {
         let made = of("+1 1:0.5 3:-2 # note\n\n-1 qid:7 2:1e3\n", None).unwrap();
-        assert!(matches!(&made.truth, Truth::Classes(labels) if labels[..] == ["1", "-1"]));
+        assert!(matches!(&made.truth, Truth::Classes(labels) if labels.concat() == "1-1"));
         assert_eq!(made.rows.width(), 3);
         let row = |r: usize| [0, 1, 2].map(|c| made.rows.cell(r, c));
         assert_eq!(row(0), [0.5, 0.0, -2.0].map(Cell::Number));

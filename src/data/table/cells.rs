@@ -284,7 +284,8 @@ impl Cells {
             let is_rule = separator == Separator::Byte(b'|')
                 && cutter.bytes[begin..cutter.written].iter().all(|byte| matches!(byte, b'-' | b':'));
             if found != width && is_comment || is_rule && cutter.written > begin {
-                passed.comments = (passed.comments.0 + 1, if passed.comments.0 == 0 { line } else { passed.comments.1 });
+                passed.comments =
+                    (passed.comments.0 + 1, if passed.comments.0 == 0 { line } else { passed.comments.1 });
             } else if cutter.written == begin && found > 1 {
                 passed.empty = (passed.empty.0 + 1, if passed.empty.0 == 0 { line } else { passed.empty.1 });
             } else if is_one_short {

@@ -424,3 +424,137 @@ fn settle(cells: &mut Cells, kinds: &[Kinds], marks: &[Option<Decimal>]) {
         cells.rewrite(&changed, |column, cell| settled(cell, marks[column]));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Names, and cells by row.
+    type Made = (Option<Vec<String>>, Vec<Vec<String>>);
+
+    fn of(name: &str, text: &str, options: &Options) -> Result<(Made, Vec<Note>)> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let Read { names, rows, notes, .. } = read(&path, options, None)?;
+        let Rows::Text(cells) = rows else { panic!("text is text") };
+        let row = |row| (0..cells.width()).map(|column| cells.at(row, column).trim().to_string()).collect();
+        Ok(((names, (0..cells.len()).map(row).collect()), notes))
+    }
+
+    #[test]
+    fn separators_quotes_and_headers_are_told_from_the_text() {
+        let plain = Options::default();
+        let names = Some(vec!["a".to_string(), "b".into()]);
+        for (name, text) in [
+            ("t.csv", "a,b\n1,x\n2,\"y, z\"\n"),
+            ("t.csv", "\u{feff}a;b\r\n1;x\r\n2;\"y, z\"\r\n"),
+            ("t.csv", "sep=;\na;b\n1;x\n2;\"y, z\"\n"),
+            ("t.tsv", "a\tb\n1\tx\n2\ty, z"),
+            ("t.txt", "\"a\"\t\"b\"\n1\tx\n2\ty, z\n"),
+            ("t.txt", "# made\n\na b\n1 x\n2 \"y, z\"\n"),
+            ("t.txt", "| a | b |\n|---|---|\n| 1 | x |\n| 2 | y, z |\n"),
+        ] {
+            let ((found, rows), _) = of(name, text, &plain).unwrap();
+            let rows: Vec<Vec<String>> =
+                rows.into_iter().map(|row| row.into_iter().filter(|c| !c.is_empty()).collect()).collect();
+            let found = found.map(|names| names.into_iter().filter(|n| !["c1", "c4"].contains(&n.as_str())).collect());
+            assert_eq!(
+                (found, rows),
+                (names.clone(), vec![vec!["1".into(), "x".into()], vec!["2".into(), "y, z".into()]]),
+                "{text:?}"
+            );
+        }
+        let headless = |text| of("t.csv", text, &plain).unwrap().0.0.is_none();
+        assert!(headless("1,x\n2,y\n"), "a number is no name of numbers");
+        assert!(headless("x,y\ny,y\n"), "a value of the column is no name");
+        assert!(headless("x,x\ny,z\n"), "names differ");
+        assert!(headless("x,?\ny,z\n"), "a missing value is no name");
+        let said = |header| Options { header: Some(header), ..Options::default() };
+        assert_eq!(of("t.csv", "1,x\n2,y\n", &said(true)).unwrap().0.0.unwrap(), ["1", "x"]);
+        assert_eq!(of("t.csv", "a,b\n2,y\n", &said(false)).unwrap().0.1.len(), 2);
+        let told = of("t.csv", "a,b\nx,y\nz,w\n", &plain).map(drop).unwrap_err().to_string();
+        assert!(told.contains("--header true"), "{told}");
+    }
+
+    #[test]
+    fn what_is_no_table_is_told_with_its_line() {
+        let told = |text: &str| of("t.csv", text, &Options::default()).map(drop).unwrap_err().to_string();
+        assert!(told("").contains("no rows"));
+        assert!(told("a,b\n").contains("rows"));
+        assert!(told("1,2\n3,4\n5\n").contains("line 3 has 1 cell and most lines have 2"));
+        assert!(told("1,2\n3,\"4\n5,6\n").contains("line 2 opens quotes that nothing closes"));
+        assert!(told("1,2\n3,\"4\" x\n5,6\n").contains("line 2 goes on after quotes are closed"));
+        assert!(told("a,b\n1,x\n2,y\na,b\n3,x\n").contains("line 4 is the header of line 1 again"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, b"1,2\n\xff,3\n").unwrap();
+        assert!(read(&path, &Options::default(), None).unwrap_err().to_string().contains("line 2 is not UTF-8"));
+    }
+
+    #[test]
+    fn a_comma_that_may_group_or_part_is_asked_for() {
+        let text = "a,y\n\"1,234\",x\n\"2,345\",z\n";
+        let told = of("t.csv", text, &Options::default()).map(drop).unwrap_err().to_string();
+        assert!(told.contains("1,234") && told.contains("--decimal comma"), "{told}");
+        for (mark, first) in [(Decimal::Point, "1234"), (Decimal::Comma, "1.234")] {
+            let options = Options { decimal: Some(mark), ..Options::default() };
+            assert_eq!(of("t.csv", text, &options).unwrap().0.1[0][0], first);
+        }
+        // Another column decides.
+        let text = "a,b,y\n\"1,234\",0.5,x\n\"2,345\",1.5,z\n";
+        assert_eq!(of("t.csv", text, &Options::default()).unwrap().0.1[0][0], "1234");
+    }
+
+    /// `cell` as RFC 4180 writes it; in quotes where it must be, or where `always`.
+    fn quoted(cell: &str, always: bool) -> String {
+        // Blanks around a cell stay where it is in quotes.
+        let must = cell.contains([',', '"', '\n', '\r']) || cell.trim() != cell || cell.is_empty();
+        if must || always { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.into() }
+    }
+
+    proptest! {
+        /// A table written with a header, quoted as RFC 4180 says, comes back as written.
+        #[test]
+        fn tables_come_back_as_written(
+            width in 2usize..6,
+            cells in prop::collection::vec("[a-z0-9,\"\n\r; |\t#'.é-]{0,12}", 12..60),
+            always in any::<bool>(),
+            ends in prop::sample::select(vec!["\n", "\r\n"]),
+        ) {
+            let rows: Vec<&[String]> = cells.chunks_exact(width).collect();
+            // Rows without any value are passed over, and so are comments, of which a table's rows have too few cells.
+            prop_assume!(rows.iter().all(|row| row.iter().any(|cell| !cell.is_empty())));
+            let text: String = rows.iter().map(|row| {
+                row.iter().map(|cell| quoted(cell, always)).collect::<Vec<_>>().join(",") + ends
+            }).collect();
+            let (made, passed) = Cells::cut(text.into_bytes(), Separator::Byte(b','), width).unwrap();
+            prop_assert_eq!(passed, Passed::default());
+            prop_assert_eq!(made.len(), rows.len());
+            for (row, cells) in rows.iter().enumerate() {
+                for (column, cell) in cells.iter().enumerate() {
+                    prop_assert_eq!(made.at(row, column), cell);
+                }
+            }
+        }
+
+        /// The same by the whole reader, which tells separator and header from the cells.
+        #[test]
+        fn headers_and_words_come_back_as_written(
+            words in prop::collection::vec(("[a-z]{1,3}[ ,\"\n]{1,3}[a-z]{1,3}", 0u32..1000, prop::bool::ANY), 8..40),
+        ) {
+            let mut text = String::from("\"the \"\"word\"\"\",\"size, cm\",y\n");
+            for (word, size, is_yes) in &words {
+                text += &format!("{},{size},{}\n", quoted(word, false), if *is_yes { "yes" } else { "no" });
+            }
+            let ((names, rows), _) = of("t.csv", &text, &Options::default()).unwrap();
+            prop_assert_eq!(names.unwrap(), ["the \"word\"", "size, cm", "y"]);
+            for (row, (word, size, _)) in rows.iter().zip(&words) {
+                prop_assert_eq!((&row[0], &row[1]), (word, &size.to_string()));
+            }
+            prop_assert_eq!(rows.len(), words.len());
+        }
+    }
+}

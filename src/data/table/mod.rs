@@ -16,13 +16,13 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
-pub use number::Decimal;
-pub(super) use text::{STANDARD_INPUT, bytes};
 use learn::learn;
 pub(crate) use learn::normal_quantile;
+pub use number::Decimal;
 pub use open::read_rows;
 pub(super) use open::{Labelled, classes, drawn, numbered, of_rows, open};
 pub(super) use rows::{Cell, Rows};
+pub(super) use text::{STANDARD_INPUT, bytes};
 
 /// The columns of a table, as a network reads them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

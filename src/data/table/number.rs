@@ -4,13 +4,12 @@ use std::borrow::Cow;
 
 /// What stands for a missing value in any column, in lower case: R, pandas, SQL, MySQL, UCI and spreadsheets' errors.
 const MISSING: [&str; 17] = [
-    "", "?", "na", "n/a", "nan", "null", "-nan", "\\n", "#n/a", "<na>", "#num!", "#div/0!", "#value!", "#ref!", "#name?",
-    "(null)", "n.a.",
+    "", "?", "na", "n/a", "nan", "null", "-nan", "\\n", "#n/a", "<na>", "#num!", "#div/0!", "#value!", "#ref!",
+    "#name?", "(null)", "n.a.",
 ];
 /// What stands for a missing value among numbers, and may be a word among words.
-const MISSING_NUMBER: [&str; 13] = [
-    "none", ".", "..", "-", "--", "---", "nil", "missing", "unknown", "<none>", "1.#qnan", "1.#ind", "-1.#ind",
-];
+const MISSING_NUMBER: [&str; 13] =
+    ["none", ".", "..", "-", "--", "---", "nil", "missing", "unknown", "<none>", "1.#qnan", "1.#ind", "-1.#ind"];
 /// Longest of all these.
 const LONGEST: usize = 8;
 /// Signs of money and shares that numbers may carry.
@@ -143,7 +142,9 @@ pub fn plain(text: &str, decimal: Decimal) -> Option<Cow<'_, str>> {
     let fine = one_kind
         && digits(first)
         && (!is_grouped
-            || (1..=3).contains(&first.len()) && !first.starts_with('0') && groups.all(|group| group.len() == 3 && digits(group)))
+            || (1..=3).contains(&first.len())
+                && !first.starts_with('0')
+                && groups.all(|group| group.len() == 3 && digits(group)))
         && fraction.is_none_or(digits)
         && (!first.is_empty() || fraction.is_some_and(|fraction| !fraction.is_empty()));
     if !fine {

@@ -1,13 +1,14 @@
 //! From files of rows to a data set: labels, classes, test rows, columns, bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::learn::in_order;
 use super::{Cell, Rows, Table, delimited, learn};
 use crate::data::options::Options;
-use crate::data::truth::Truth;
 use crate::data::source::edits;
+use crate::data::truth::Truth;
 use crate::data::{Coding, ColumnCoding, Dataset, Head, ImageShape, Note, Task, stratified};
 use crate::{Error, Result};
 
@@ -40,13 +41,7 @@ impl Labelled {
 
     /// Rows that hold their labels or values in the columns that `options` name, or else in the last that is not in
     /// `left_out`. Of these, columns that `options` give a kind stay.
-    pub fn within(
-        path: &Path,
-        names: Vec<String>,
-        rows: Rows,
-        left_out: &[usize],
-        options: &Options,
-    ) -> Result<Self> {
+    pub fn within(path: &Path, names: Vec<String>, rows: Rows, left_out: &[usize], options: &Options) -> Result<Self> {
         let labels_at = match options.label.as_deref() {
             None => match (0..names.len()).rev().find(|at| !left_out.contains(at)) {
                 Some(last) => vec![last],
@@ -220,27 +215,27 @@ pub fn read_rows(path: &Path, options: &Options, table: &Table) -> Result<(Vec<u
 }
 
 /// The numbers of training samples and of those drawn to test.
-pub fn drawn(labels: &[String], options: &Options) -> Result<(Vec<usize>, Vec<usize>)> {
+pub fn drawn(labels: &[Arc<str>], options: &Options) -> Result<(Vec<usize>, Vec<usize>)> {
     if options.whole {
         return Ok(((0..labels.len()).collect(), Vec::new()));
     }
     let classes = different(labels);
     let of_row: Vec<u32> =
-        labels.iter().map(|label| classes.iter().position(|c| c == label).unwrap_or(0) as u32).collect();
+        labels.iter().map(|label| classes.iter().position(|c| **c == **label).unwrap_or(0) as u32).collect();
     stratified::split(&of_row, options.test_fraction()?, options.split_seed.unwrap_or(0))
 }
 
 /// The different labels, in order.
-fn different(labels: &[String]) -> Vec<String> {
-    let different: BTreeSet<&String> = labels.iter().collect();
-    in_order(different.into_iter().cloned().collect())
+fn different(labels: &[Arc<str>]) -> Vec<String> {
+    let different: BTreeSet<&str> = labels.iter().map(|label| &**label).collect();
+    in_order(different.into_iter().map(String::from).collect())
 }
 
 /// The classes that labels tell apart; `what` is what the labels are called.
 ///
 /// # Errors
 /// [`Error::Input`] if there are fewer than two, or more than a byte can number.
-pub fn classes(path: &Path, what: &str, labels: &[String]) -> Result<Vec<String>> {
+pub fn classes(path: &Path, what: &str, labels: &[Arc<str>]) -> Result<Vec<String>> {
     let classes = different(labels);
     let problem = match classes.len() {
         0 => "it holds no samples".into(),
@@ -460,11 +455,21 @@ fn truth(path: &Path, rows: &Rows, labels: &[(String, usize)], task: Task) -> Re
     cells.map(number).collect::<Result<_>>().map(|values| Truth::Numbers(values, labels.len()))
 }
 
-fn labels(path: &Path, rows: &Rows, label_at: usize) -> Result<Vec<String>> {
+fn labels(path: &Path, rows: &Rows, label_at: usize) -> Result<Vec<Arc<str>>> {
+    // Rows of one class share its word.
+    let mut known: HashMap<String, Arc<str>> = HashMap::new();
     (0..rows.len())
         .map(|row| match rows.cell(row, label_at) {
             Cell::Missing => Err(Error::input(path, format!("{} has no label; remove it", rows.line(row)))),
-            cell => Ok(cell.text().unwrap_or_default().into_owned()),
+            cell => {
+                let text = cell.text().unwrap_or_default();
+                if let Some(label) = known.get(&*text) {
+                    return Ok(label.clone());
+                }
+                let label: Arc<str> = Arc::from(&*text);
+                known.insert(text.into_owned(), label.clone());
+                Ok(label)
+            }
         })
         .collect()
 }
@@ -472,12 +477,12 @@ fn labels(path: &Path, rows: &Rows, label_at: usize) -> Result<Vec<String>> {
 /// Labels as numbers of `classes`; `place` tells where one stands.
 pub fn numbered(
     path: &Path,
-    labels: &[String],
+    labels: &[Arc<str>],
     classes: &[String],
     place: &dyn Fn(usize) -> String,
 ) -> Result<Vec<u8>> {
-    let of = |(row, label): (usize, &String)| {
-        classes.iter().position(|class| class == label).map(|class| class as u8).ok_or_else(|| {
+    let of = |(row, label): (usize, &Arc<str>)| {
+        classes.iter().position(|class| **class == **label).map(|class| class as u8).ok_or_else(|| {
             let problem = format!("the label \"{label}\" of {} is none of the {} classes", place(row), classes.len());
             Error::input(path, problem)
         })
