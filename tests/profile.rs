@@ -28,6 +28,7 @@ fn noise() -> Dataset {
         table: None,
         head: Head::Classes,
         ranges: Vec::new(),
+        notes: Vec::new(),
         train: Split { pixels, labels, targets: Vec::new() },
         test: Split::default(),
     }

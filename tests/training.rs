@@ -31,6 +31,7 @@ fn dataset(image: ImageShape, classes: usize, train: Split) -> Dataset {
         table: None,
         head: Head::Classes,
         ranges: Vec::new(),
+        notes: Vec::new(),
         train,
         test,
     }
