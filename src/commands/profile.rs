@@ -101,6 +101,7 @@ pub fn run(args: Args) -> Result<()> {
         report["adapter"] = gpu.adapter.name.clone().into();
         report["backend"] = gpu.adapter.backend.clone().into();
         report["layers"] = settings.layers.clone().into();
+        report["features"] = trainer.model().encoder.features().into();
         report["batch"] = settings.batch.into();
         report["memory"] = serde_json::json!({ "planned": planned_bytes, "allocated": buffers, "buffers": memory });
         println!("{report:#}");
