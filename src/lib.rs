@@ -5,6 +5,7 @@
 
 pub mod circuit;
 pub mod commands;
+pub mod cpu;
 pub mod data;
 mod error;
 pub mod files;
