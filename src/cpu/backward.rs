@@ -23,6 +23,9 @@ pub type Row<E, const B: usize> = [Stored<E>; B];
 /// How many gates ahead memory is asked for.
 const AHEAD: usize = 4;
 
+/// Bytes of a layer's outputs up to which they, and the tables of who reads them, stay near by themselves.
+const NEAR: usize = 192 << 10;
+
 /// Everything the backward pass asks of a layer's consumers.
 #[derive(Debug)]
 pub struct Edges {
@@ -181,13 +184,16 @@ fn run<L: Lanes, const B: usize>(pass: Backward<L::Element, B>) {
 fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass: Backward<L::Element, B>) {
     let Backward { first, wiring, inputs, consumer, source, mut kept, sums, added, .. } = pass;
     let gates = sums.len() / CODES;
+    let is_far = consumer.as_ref().is_some_and(|consumer| size_of_val(consumer.outputs) > NEAR);
     for (i, (wires, sums)) in wiring.chunks_exact(K).zip(sums.chunks_exact_mut(CODES)).enumerate() {
         if let Some(consumer) = &consumer
             && i + AHEAD < gates
         {
-            ask_for::<L, B, K>(consumer, &source, first + i + AHEAD);
-            let wires = &wiring[(i + AHEAD) * K..][..K];
-            wires.iter().for_each(|&wire| L::prefetch(&inputs[wire as usize]));
+            ask_for::<L, B, K>(consumer, &source, first + i + AHEAD, is_far);
+            if is_far {
+                let wires = &wiring[(i + AHEAD) * K..][..K];
+                wires.iter().for_each(|&wire| L::prefetch(&inputs[wire as usize]));
+            }
         }
         let g = match &consumer {
             Some(consumer) => gather::<L, B, K>(consumer, &source, first + i),
@@ -213,12 +219,15 @@ fn ask_for<L: Lanes, const B: usize, const K: usize>(
     consumer: &Consumer<B>,
     source: &Rows<L::Element, B>,
     gate: usize,
+    is_far: bool,
 ) {
     for edge in consumer.edges.of_gate::<K>(gate).chunks_exact(K) {
         let reader = (edge[0] >> 3) as usize;
-        L::prefetch(consumer.tables.place::<K>(reader));
         source.of(reader).iter().for_each(|block| L::prefetch(block));
-        edge[1..].iter().for_each(|&wire| L::prefetch(&consumer.outputs[wire as usize]));
+        if is_far {
+            L::prefetch(consumer.tables.place::<K>(reader));
+            edge[1..].iter().for_each(|&wire| L::prefetch(&consumer.outputs[wire as usize]));
+        }
     }
 }
 

@@ -16,16 +16,34 @@ const HALF_PI: [f64; 2] = [1.570_796_326_734_125_6, 6.077_100_506_506_192e-11];
 /// Largest argument whose turns are still told apart; neighbouring f32 are further apart than a turn long before.
 const MOST: f32 = 1e9;
 
-/// (sin x, cos x, whether sin x > 0).
+/// Up to this size of the argument [`sine_and_cosine`] is near; past it [`wild_sine_and_cosine`] still is.
+pub const TAME: f32 = 4096.0;
+
+/// (sin x, cos x, whether sin x > 0) for |x| up to [`TAME`].
 #[inline(always)]
 pub fn sine_and_cosine(x: f32) -> (f32, f32, bool) {
+    let shifted = x * std::f32::consts::FRAC_2_PI + ROUND_F32;
+    let quarters = shifted - ROUND_F32;
+    // π/2 in parts of few bits, so that their products with whole numbers below 2¹² are exact.
+    let r = ((x - quarters * 1.570_312_5) - quarters * 4.837_513e-4) - quarters * 7.549_79e-8;
+    of_quadrant(r, shifted.to_bits())
+}
+
+/// The same for any x; where neighbouring numbers are further apart than a turn, that of some number near.
+#[inline(always)]
+pub fn wild_sine_and_cosine(x: f32) -> (f32, f32, bool) {
     let x = if x > MOST { MOST } else { x };
     let x = if x < -MOST { -MOST } else { x };
     let wide = f64::from(x);
     let shifted = wide * std::f64::consts::FRAC_2_PI + ROUND;
     let quarters = shifted - ROUND;
     let r = ((wide - quarters * HALF_PI[0]) - quarters * HALF_PI[1]) as f32;
-    let quadrant = shifted.to_bits() as u32;
+    of_quadrant(r, shifted.to_bits() as u32)
+}
+
+/// Sine and cosine of r + `quadrant` quarters of a turn, r being within an eighth of one.
+#[inline(always)]
+fn of_quadrant(r: f32, quadrant: u32) -> (f32, f32, bool) {
     let square = r * r;
     let sine = r + r * square * (-1.666_665_5e-1 + square * (8.332_161e-3 - square * 1.951_529_6e-4));
     let cosine =
@@ -91,8 +109,10 @@ mod tests {
 
     #[test]
     fn sines_and_cosines_are_near_and_their_signs_are_right() {
-        for x in numbers(-30, 20).chain((-9000..9000).map(|i| i as f32 * 1e-2)) {
-            let (s, c, is_positive) = sine_and_cosine(x);
+        let both = |x: f32| [sine_and_cosine, wild_sine_and_cosine].map(|of: fn(f32) -> _| (x, of(x)));
+        let tame = numbers(-30, 12).chain((-9000..9000).map(|i| i as f32 * 1e-2)).flat_map(both);
+        let wild = numbers(12, 20).map(|x| (x, wild_sine_and_cosine(x)));
+        for (x, (s, c, is_positive)) in tame.chain(wild) {
             let (sine, cosine) = f64::from(x).sin_cos();
             assert!((f64::from(s) - sine).abs() < 1.5e-7, "sin {x}: {s} for {sine}");
             assert!((f64::from(c) - cosine).abs() < 1.5e-7, "cos {x}: {c} for {cosine}");
@@ -103,7 +123,7 @@ mod tests {
         let cosine = f64::from(near).cos();
         assert!((f64::from(sine_and_cosine(near).1) - cosine).abs() < 1e-6 * cosine.abs().max(1e-6));
         assert_eq!(sine_and_cosine(0.0), (0.0, 1.0, false));
-        assert!(sine_and_cosine(f32::NAN).0.is_nan() && sine_and_cosine(f32::INFINITY).0.is_finite());
+        assert!(sine_and_cosine(f32::NAN).0.is_nan() && wild_sine_and_cosine(f32::INFINITY).0.is_finite());
     }
 
     #[test]

@@ -34,9 +34,31 @@ pub struct Derivative {
     pub negative: u64,
 }
 
+/// Those of gates of two pins: `[pin][table]`.
+static OF_TWO: [[Derivative; 16]; 2] = {
+    let mut all = [[Derivative { chosen: 0, negative: 0 }; 16]; 2];
+    let mut table = 0;
+    while table < 16 {
+        let t = table as u64;
+        // By the first pin codes 0 and 1 against 2 and 3, by the second 0 and 2 against 1 and 3.
+        let halves = [(t & 3, t >> 2), ((t & 1) | (t >> 1 & 2), (t >> 1 & 1) | (t >> 2 & 2))];
+        let mut pin = 0;
+        while pin < 2 {
+            let (zero, one) = halves[pin];
+            all[pin][table] = Derivative { chosen: zero ^ one, negative: zero & !one };
+            pin += 1;
+        }
+        table += 1;
+    }
+    all
+};
+
 /// The derivative of a gate of `K` pins by pin `pin`.
 #[inline(always)]
 pub fn derivative<const K: usize>(table: u64, pin: usize) -> Derivative {
+    if K == 2 {
+        return OF_TWO[pin & 1][table as usize & 15];
+    }
     let bit = K - 1 - pin;
     let (zero, one) = (cofactor::<K>(table, bit), cofactor::<K>(table >> (1 << bit), bit));
     Derivative { chosen: zero ^ one, negative: zero & !one }

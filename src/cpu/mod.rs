@@ -12,6 +12,7 @@ mod augment;
 mod backward;
 mod constants;
 mod encode;
+mod evaluate;
 mod forward;
 mod functions;
 mod lanes;
@@ -25,5 +26,6 @@ mod team;
 mod trainer;
 
 pub use constants::{Cage, CageConstants, Constants, Movements, Scope, Step};
+pub use evaluate::Evaluated;
 pub use simd::Simd;
 pub use trainer::{HISTORY, Span, Trainer};

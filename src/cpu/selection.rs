@@ -4,7 +4,7 @@
 //! sum or product in a written order, so the numbers are the same however wide these are.
 
 use super::constants::{Cage, Constants, Step};
-use super::functions::{exponential, logarithm, sine_and_cosine};
+use super::functions::{TAME, exponential, logarithm, sine_and_cosine, wild_sine_and_cosine};
 use super::simd::Simd;
 use crate::network::{Parametrization, function_table, walsh_hadamard};
 use crate::random::{Philox, key};
@@ -148,6 +148,22 @@ fn run_avx2(
 /// Numbers of a part.
 type Part = [f32; PART];
 
+/// Sines, cosines, and whether sines are positive.
+#[inline(always)]
+fn sines_and_cosines(z: &Part) -> (Part, Part, [bool; PART]) {
+    let (mut s, mut c, mut is_positive) = ([0.0; PART], [0.0; PART], [false; PART]);
+    let is_tame = z.iter().fold(true, |tame, z| tame & (z.abs() <= TAME));
+    for i in 0..PART {
+        (s[i], c[i], is_positive[i]) = sine_and_cosine(z[i]);
+    }
+    if !is_tame {
+        for i in 0..PART {
+            (s[i], c[i], is_positive[i]) = wild_sine_and_cosine(z[i]);
+        }
+    }
+    (s, c, is_positive)
+}
+
 #[inline(always)]
 fn run(
     gates: &mut Gates,
@@ -254,18 +270,16 @@ fn select(
     let mut is_set = [0u8; PART];
     let mut confidence = [0.0; PART];
     match p {
-        Parametrization::IwpSin if noisy => {
-            for i in 0..PART {
-                let (s, c, is_positive) = sine_and_cosine(z[i]);
-                is_set[i] = (sine_log_odds(s, c, is_positive) + noise[i] > 0.0).into();
-                confidence[i] = 0.5 + 0.5 * s.abs();
-            }
-        }
         Parametrization::IwpSin => {
+            let (s, c, is_positive) = sines_and_cosines(z);
             for i in 0..PART {
-                let (s, _, is_positive) = sine_and_cosine(z[i]);
-                is_set[i] = is_positive.into();
-                confidence[i] = 0.5 + 0.5 * s.abs();
+                is_set[i] = is_positive[i].into();
+                confidence[i] = 0.5 + 0.5 * s[i].abs();
+            }
+            if noisy {
+                for i in 0..PART {
+                    is_set[i] = (sine_log_odds(s[i], c[i], is_positive[i]) + noise[i] > 0.0).into();
+                }
             }
         }
         Parametrization::IwpClamp => {
@@ -353,11 +367,11 @@ fn logit_gradients(
 ) {
     match p {
         Parametrization::IwpSin => {
+            let (s, c, is_positive) = sines_and_cosines(z);
             for i in 0..PART {
-                let (s, c, is_positive) = sine_and_cosine(z[i]);
-                let odds = sine_log_odds(s, c, is_positive) + noise[i];
-                let slope = 2.0 / at_least(c.abs(), LEAST_COSINE);
-                g[i] = by_log_odds(odds, by_table[i], temperature[i]) * slope.copysign(c);
+                let odds = sine_log_odds(s[i], c[i], is_positive[i]) + noise[i];
+                let slope = 2.0 / at_least(c[i].abs(), LEAST_COSINE);
+                g[i] = by_log_odds(odds, by_table[i], temperature[i]) * slope.copysign(c[i]);
             }
         }
         Parametrization::IwpSigmoid => {

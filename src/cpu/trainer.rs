@@ -8,6 +8,7 @@ use super::augment::augment;
 use super::backward::{Backward, Consumer, Kernels, Rows};
 use super::constants::{Cage, Constants, Scope, Step};
 use super::encode::Encoding;
+use super::evaluate::Evaluated;
 use super::forward::{Forward, count};
 use super::lanes::BLOCK;
 use super::loss::{Judge, Rounding};
@@ -217,6 +218,12 @@ impl<'a> Trainer<'a> {
     /// `[layers][gates]` tables of the logits as they are, with the next step's noise if `noisy`.
     pub fn tables(&self, noisy: bool) -> Vec<Vec<u64>> {
         self.network.tables(noisy.then_some(self.step().step))
+    }
+
+    /// Judge `split` by the network as it is: by its selected gates on bits, or on `real` numbers; by those of the next step's
+    /// selections if `noisy`.
+    pub fn evaluate(&self, split: &Split, noisy: bool, real: bool) -> Evaluated {
+        self.network.evaluate(&self.tables(noisy), split, real, self.threads)
     }
 
     /// Everything that a step changes and a later step reads, by the names and in the form of the shaders' buffers.
