@@ -3,9 +3,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gatewright::circuit::{Engine, Netlist, simplify};
+use gatewright::circuit::{Engine, simplify};
+use gatewright::data::Encoder;
 use gatewright::data::{Head, ImageShape};
-use gatewright::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Wiring};
+use gatewright::network::{Draw, Initialization, Layer, Model, Parametrization, Wiring};
 
 const SAMPLES: usize = 4096;
 const INPUTS: usize = 784;
@@ -32,7 +33,7 @@ fn model() -> Model {
 }
 
 fn circuit(c: &mut Criterion) {
-    let netlist = Netlist::from_model(&model()).expect("a drawn model is sound");
+    let netlist = model().netlist().expect("a drawn model is sound");
     let engine = Engine::new(&netlist);
     let pixels: Vec<u8> = (0..SAMPLES * INPUTS).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let packed = engine.encode(&pixels);

@@ -4,10 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use gatewright::circuit::Netlist;
 use gatewright::data;
 use gatewright::network::Model;
-use gatewright::train::{Checkpoint, Overrides};
+use gatewright::run::Checkpoint;
+use gatewright::train::Overrides;
 use sha2::{Digest, Sha256};
 
 /// Reads an input and returns whether it took it.
@@ -97,7 +97,7 @@ fn open(path: &Path) -> bool {
 pub fn model(input: &[u8]) -> bool {
     let Ok(model) = Model::from_bytes(input) else { return false };
     model.check().expect("a model that was read is sound");
-    let _ = Netlist::from_model(&model);
+    let _ = model.netlist();
     let again = Model::from_bytes(&model.to_bytes().expect("a model that was read can be written"));
     // NaN differs from itself, but not in its bytes.
     assert_eq!(again.expect("and read").to_bytes().ok(), model.to_bytes().ok());

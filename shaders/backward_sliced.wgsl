@@ -51,7 +51,7 @@ fn add_consumer(edge: u32, word: u32, g: ptr<function, array<Sliced, WORDS>>) {
     if CONSUMER_TABLE_WORDS == 2u {
         table.y = consumer_tables[consumer * CONSUMER_TABLE_WORDS + 1u];
     }
-    var wires: array<u32, CONSUMER_ARITY>; // where the other wires' bits begin
+    var wires: Pins; // where the other wires' bits begin
     for (var p = 1u; p < CONSUMER_ARITY; p++) {
         wires[p] = edges[edge + p] * layer.words + word;
     }
@@ -98,7 +98,7 @@ fn main(
         let gate = first + index / LANES;
         var sums: Sums;
         if gate < layer.gates {
-            var own: array<u32, ARITY>; // where the inputs' bits begin
+            var own: Pins; // where the inputs' bits begin
             for (var pin = 0u; pin < ARITY; pin++) {
                 own[pin] = wiring[gate * ARITY + pin] * layer.words;
             }

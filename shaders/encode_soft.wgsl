@@ -30,7 +30,7 @@ fn main(
                 for (var s = 0u; s < 4u; s++) {
                     let low = (bytes[chunk * 8u + s] >> shift) & 0xffu;
                     let high = (bytes[chunk * 8u + s + 4u] >> shift) & 0xffu;
-                    made[s] = low * 257u | (high * 257u) << 16u;
+                    made[s] = (low * 257u) | ((high * 257u) << 16u);
                 }
                 activations[(entry.x * batch.words + word) * 4u + chunk] = made;
             }

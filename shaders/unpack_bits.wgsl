@@ -17,7 +17,7 @@ fn main(
         let word = bits[i];
         for (var chunk = 0u; chunk < 4u; chunk++) {
             let own = vec4<u32>(word) >> (vec4<u32>(0u, 1u, 2u, 3u) + chunk * 8u);
-            activations[i * 4u + chunk] = (own & vec4<u32>(1u)) * 0xffffu | ((own >> vec4<u32>(4u)) & vec4<u32>(1u)) * 0xffff0000u;
+            activations[i * 4u + chunk] = ((own & vec4<u32>(1u)) * 0xffffu) | (((own >> vec4<u32>(4u)) & vec4<u32>(1u)) * 0xffff0000u);
         }
     }
 }

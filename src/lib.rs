@@ -3,6 +3,9 @@
 //! Data flows one way: [`data`] → [`network`] → [`train`] (through [`gpu`]) → [`circuit`] → [`record`].
 //! Nothing to the left imports from its right; see `docs/ARCHITECTURE.md`.
 
+#[macro_use]
+pub mod console;
+
 pub mod circuit;
 pub mod commands;
 pub mod cpu;
@@ -15,6 +18,8 @@ pub mod plot;
 pub mod random;
 pub mod record;
 pub mod reference;
+pub mod run;
+pub mod settings;
 pub mod train;
 
 pub use error::{Error, Result};

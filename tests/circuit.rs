@@ -64,7 +64,7 @@ proptest! {
 fn whole_blocks_and_remainders_agree_on_every_path() {
     for arity in 1..=6 {
         let model = random_model(MNIST, 3, &[700, 500, 300], arity, 5);
-        let netlist = Netlist::from_model(&model).unwrap();
+        let netlist = model.netlist().unwrap();
         for samples in [1, 511, 512, 513, 1100] {
             let pixels = mnist_images(samples);
             let expected = reference_counts(&netlist, &pixels);
@@ -85,7 +85,7 @@ fn whole_blocks_and_remainders_agree_on_every_path() {
 
 #[test]
 fn drawings_show_the_circuit() {
-    let netlist = Netlist::from_model(&random_model(MNIST, 1, &[300, 200, 100], 2, 8)).unwrap();
+    let netlist = random_model(MNIST, 1, &[300, 200, 100], 2, 8).netlist().unwrap();
     let image = mnist_images(1);
     let decode = |png: Vec<u8>| image::load_from_memory(&png).unwrap().to_rgb8();
     let counted =

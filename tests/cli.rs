@@ -237,6 +237,6 @@ fn numpy_reads_the_model_as_documented() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let theirs: Vec<Vec<u32>> = serde_json::from_slice(&output.stdout).unwrap();
     let model = gatewright::network::Model::load(&dir.path().join("run/model.safetensors")).unwrap();
-    let netlist = gatewright::circuit::Netlist::from_model(&model).unwrap();
+    let netlist = model.netlist().unwrap();
     assert_eq!(theirs.concat(), gatewright::circuit::Engine::new(&netlist).counts(&images, false));
 }

@@ -11,8 +11,8 @@ use common::{MNIST, Shape, mnist_images, random_model, random_netlist, random_pi
 use gatewright::circuit::export::{Format, Inputs, Options, Outputs, export};
 use gatewright::circuit::verify::verify;
 use gatewright::circuit::{Engine, Lut, Netlist, Vote, simplify};
+use gatewright::data::Encoder;
 use gatewright::data::{Head, ImageShape};
-use gatewright::network::Encoder;
 
 /// Whether `program` can be run.
 fn have(program: &str) -> bool {
@@ -67,7 +67,7 @@ fn check(netlist: &Netlist, format: Format, options: &Options, pixels: &[u8]) {
 
 /// A random network for MNIST, as it is and simplified.
 fn mnist_netlists() -> [Netlist; 2] {
-    let netlist = Netlist::from_model(&random_model(MNIST, 1, &[400, 300, 200], 2, 11)).unwrap();
+    let netlist = random_model(MNIST, 1, &[400, 300, 200], 2, 11).netlist().unwrap();
     let simple = simplify(&netlist).0;
     assert!(simple.luts.len() < netlist.luts.len() && simple.offsets.iter().any(|&o| o > 0));
     [netlist, simple]
@@ -105,7 +105,7 @@ fn pipelined_verilog_is_late_by_its_registers_and_takes_pixels() {
         return;
     }
     let images = mnist_images(100);
-    let netlist = Netlist::from_model(&random_model(MNIST, 3, &[100, 80, 60], 2, 3)).unwrap();
+    let netlist = random_model(MNIST, 3, &[100, 80, 60], 2, 3).netlist().unwrap();
     for (pipeline, outputs, inputs) in [
         (1, Outputs::Counts, Inputs::Features),
         (3, Outputs::Votes, Inputs::Pixels),
@@ -214,7 +214,7 @@ fn yosys_synthesizes_without_latches_or_undriven_nets() {
     if !have("yosys") {
         return;
     }
-    let netlist = Netlist::from_model(&random_model(MNIST, 1, &[120, 80, 60], 2, 9)).unwrap();
+    let netlist = random_model(MNIST, 1, &[120, 80, 60], 2, 9).netlist().unwrap();
     let wide = random_netlist(Shape { pixels: 30, features: 40, gates: 80, classes: 3, max_arity: 6, seed: 4 });
     let cases = [
         (&netlist, Outputs::Counts, Inputs::Features, 0),
@@ -245,7 +245,7 @@ fn abc_proves_the_simplified_circuit_equal() {
         return;
     }
     let model = random_model(MNIST, 1, &[300, 200, 100], 2, 21);
-    let netlist = Netlist::from_model(&model).unwrap();
+    let netlist = model.netlist().unwrap();
     let (simple, _) = simplify(&netlist);
     for format in [Format::Aig, Format::Blif] {
         for outputs in [Outputs::Counts, Outputs::Class] {

@@ -43,7 +43,7 @@ fn layered_networks_of_every_arity_give_the_cpu_engines_counts() {
     let pixels = random_pixels(1000, 784, 1);
     for gpu in &devices() {
         for arity in 1..=6 {
-            let netlist = Netlist::from_model(&random_model(MNIST, 2, &[300, 200, 100], arity, 7)).unwrap();
+            let netlist = random_model(MNIST, 2, &[300, 200, 100], arity, 7).netlist().unwrap();
             assert_equal(gpu, &netlist, &pixels, &format!("k {arity}"));
             let (simple, _) = simplify(&netlist);
             assert_equal(gpu, &simple, &pixels, &format!("simplified, k {arity}"));
@@ -81,7 +81,7 @@ fn a_trained_network_gives_the_cpu_engines_counts() {
     let gpu = Gpu::open(None).unwrap();
     let mut trainer = Trainer::new(&gpu, &settings, &mnist).unwrap();
     trainer.submit(60).unwrap();
-    let netlist = Netlist::from_model(trainer.download().unwrap()).unwrap();
+    let netlist = trainer.download().unwrap().netlist().unwrap();
     let (simple, _) = simplify(&netlist);
     assert!(simple.luts.len() < netlist.luts.len());
     for gpu in [&gpu, &Gpu::open_plain().unwrap()] {
@@ -93,7 +93,7 @@ fn a_trained_network_gives_the_cpu_engines_counts() {
 #[test]
 fn many_batches_of_mnist_give_the_cpu_engines_counts() {
     let mnist = data::open("mnist", None).unwrap();
-    let netlist = Netlist::from_model(&random_model(MNIST, 3, &[2000, 1000], 2, 5)).unwrap();
+    let netlist = random_model(MNIST, 3, &[2000, 1000], 2, 5).netlist().unwrap();
     for gpu in &devices() {
         let engine = GpuEngine::new(gpu, &netlist).unwrap();
         if gpu.adapter.is_software() {

@@ -13,7 +13,7 @@ use common::{THING, random_model, random_pixels, thing};
 use device::devices;
 use gatewright::circuit::export::{Format, Inputs, Options as ExportOptions, Outputs, export};
 use gatewright::circuit::verify::verify;
-use gatewright::circuit::{Engine, Netlist, simplify};
+use gatewright::circuit::{Engine, simplify};
 use gatewright::data::{Coding, Head, ImageShape, Options, Split, Target, Task, Values, open_with};
 use gatewright::network::{Answer, Model};
 use gatewright::random::Philox;
@@ -224,7 +224,7 @@ fn what_labels_and_values_cannot_be_is_told_in_a_sentence() {
         ("--data good.csv --task values --code-bits 17", "--code-bits takes 1 to 16, not 17"),
         ("--data good.csv --code-bits 2", "add --task values"),
         ("--data good.csv --task values --label y --layers 7,7 --code-bits 2", "7 gates cannot be shared evenly by 2"),
-        ("--data mnist --task values", "mnist holds a class a sample"),
+        ("--data mnist --task values", "--task is for tables and arrays, and mnist is a set of IDX files"),
     ] {
         let output =
             program(&["train", "--out", "run"].into_iter().chain(arguments.split(' ')).collect::<Vec<_>>(), at);
@@ -344,7 +344,7 @@ fn exported_functions_say_what_the_model_says() {
     let pixels = random_pixels(130, 12, 5);
     for head in [Head::Labels, values(10, 1), values(2, 5)] {
         let model = drawn(head);
-        let netlist = Netlist::from_model(&model).unwrap();
+        let netlist = model.netlist().unwrap();
         let counts = Engine::new(&netlist).counts(&pixels, false);
         let expected: Vec<Answer> = counts.chunks_exact(10).map(|votes| model.answer(votes)).collect();
         // Of a label four gates vote: it is set by three.
@@ -466,7 +466,7 @@ fn targets_are_evaluated_and_streamed_as_classes_are() {
             let settings = Settings { layers: vec![120, 60], batch: 33, ..Preset::Quick.settings() };
             let train = samples(&head, 64, 3);
             let names: Vec<String> = (0..6).map(|c| c.to_string()).collect();
-            let encoder = gatewright::network::Encoder::thermometer(image, 3).unwrap();
+            let encoder = gatewright::data::Encoder::thermometer(image, 3).unwrap();
             let model = Model { head: head.clone(), ..draw_model(&settings, "noise", image, &names, encoder).unwrap() };
             let usual = Tuning::for_adapter(&gpu.adapter);
             let trained = |most_resident_bytes| {

@@ -11,11 +11,12 @@ use device::{
     kept_error, load_activations, load_gradients, pack, random_bits, random_layer, state, state_buffer,
     store_activations, store_gradients, table_words, training, transposed, unpack,
 };
+use gatewright::data::Encoder;
 use gatewright::data::{Head, ImageShape, Split, Target, Values};
 use gatewright::gpu::Gpu;
 use gatewright::gpu::shader::{CageScope, GradientFormat, HISTORY, Variant};
 use gatewright::gpu::structs;
-use gatewright::network::{Encoder, Layer, Parametrization};
+use gatewright::network::{Layer, Parametrization};
 use gatewright::random::{Philox, key};
 use gatewright::reference::{self, CageState, Constants, Moments, Step, parametrization as twin};
 use gatewright::train::{Augmentation, Cage, Preset, Settings};

@@ -13,10 +13,8 @@ use gatewright::gpu::Gpu;
 use gatewright::gpu::shader::{CageScope, GradientFormat};
 use gatewright::network::Parametrization;
 use gatewright::random::Philox;
-use gatewright::train::{
-    Beginning, Cadence, Cage, Checkpoint, Method, Metrics, Options, Place, Preset, Reporter, Schedule, Select,
-    Settings, Trainer,
-};
+use gatewright::run::{Beginning, Cadence, Checkpoint, Metrics, Options, Place, Reporter};
+use gatewright::train::{Cage, Method, Preset, Schedule, Select, Settings, Trainer};
 
 const STEPS: u32 = 600;
 
@@ -179,7 +177,7 @@ fn a_run_stopped_at_an_evaluation_tells_all_of_it() {
         let options = Options { place: Place::New(Some(path.clone())), stop: stop.clone(), ..Options::default() };
         let mut stopper = Stopper { stop, at: stop_at.unwrap_or(u32::MAX) };
         let run = |options: &Options, report: &mut dyn Reporter| {
-            gatewright::train::run(&|| Gpu::open(None), &settings, toy(), options, report)
+            gatewright::run::run(&|| Gpu::open(None), &settings, toy(), options, report)
         };
         let first = run(&options, &mut stopper);
         assert_eq!(first.is_err(), stop_at.is_some());
@@ -412,9 +410,9 @@ impl Reporter for Listener {
     }
 }
 
-fn train_toy(run: &Path, settings: &Settings) -> gatewright::Result<serde_json::Value> {
+fn train_toy(run: &Path, settings: &Settings) -> gatewright::Result<gatewright::run::Summary> {
     let options = Options { place: Place::New(Some(run.into())), ..Options::default() };
-    gatewright::train::run(&|| Gpu::open(None), settings, toy(), &options, &mut Listener::default())
+    gatewright::run::run(&|| Gpu::open(None), settings, toy(), &options, &mut Listener::default())
 }
 
 /// The model of a patient run is that of a run that ends at its best evaluation.
@@ -437,13 +435,13 @@ fn patience_ends_a_run_and_selects_its_best_network() {
     assert_eq!(seen.len(), first + 4, "three evaluations that were no better, then the end: {seen:?}");
     assert!(seen.last().unwrap().step < 1000);
     let at = seen[first].step;
-    assert_eq!(summary["best_step"], at);
-    assert_eq!(summary["model_step"], at);
-    assert_eq!(summary["best_accuracy"], best);
+    assert_eq!(summary.best_step, Some(at));
+    assert_eq!(summary.model_step, at);
+    assert_eq!(summary.best_accuracy, Some(best));
     let short = Settings { steps: at, patience: None, select: Select::Last, ..patient.clone() };
     let short_summary = train_toy(&folder("short"), &short).unwrap();
     assert_eq!(model(&folder("patient")), model(&folder("short")));
-    assert_eq!(summary["test_accuracy"], short_summary["test_accuracy"]);
+    assert_eq!(summary.test_accuracy, short_summary.test_accuracy);
     assert!(seen.iter().all(|m| m.gradient_norms.len() == 3 && m.gradient_norms.iter().all(|n| n.is_finite())));
 }
 
@@ -491,7 +489,7 @@ fn sabotaged(
     deed: fn(&wgpu::Device),
     at: Vec<usize>,
     retries: u32,
-) -> (gatewright::Result<serde_json::Value>, Vec<String>) {
+) -> (gatewright::Result<gatewright::run::Summary>, Vec<String>) {
     let devices = Mutex::new(Vec::new());
     let open = || {
         let gpu = Gpu::open(None)?;
@@ -505,7 +503,7 @@ fn sabotaged(
         cadence: Cadence { checkpoint_steps: Some(10), ..Cadence::default() },
         ..Options::default()
     };
-    let ended = gatewright::train::run(&open, &toy_settings(), toy(), &options, &mut saboteur);
+    let ended = gatewright::run::run(&open, &toy_settings(), toy(), &options, &mut saboteur);
     (ended, saboteur.warnings)
 }
 

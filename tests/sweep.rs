@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use gatewright::train::Sweep;
+use gatewright::run::Sweep;
 
 fn gatewright(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gatewright")).args(args).output().unwrap()

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Lut, Netlist};
+use crate::data::Encoder;
 use crate::gpu::shader::Variant;
 use crate::gpu::{Gpu, Pass, structs};
-use crate::network::Encoder;
 use crate::train::{EncoderTable, PassMaker, Tuning, padded_rows};
 use crate::{Error, Result};
 

@@ -1,7 +1,6 @@
 //! The circuit as plain data: input features, look-up tables in topological order, and the votes of each class.
 
-use crate::data::ImageShape;
-use crate::network::{Encoder, Model};
+use crate::data::{Encoder, ImageShape};
 
 /// Pins a LUT may have at most: its table is a `u64`.
 pub const MAX_ARITY: usize = 6;
@@ -81,41 +80,6 @@ pub struct Netlist {
 }
 
 impl Netlist {
-    /// The circuit of a trained network, gate for gate: nothing is simplified away.
-    ///
-    /// # Errors
-    /// A sentence, if the parts of the model do not fit together.
-    pub fn from_model(model: &Model) -> std::result::Result<Self, String> {
-        model.check()?;
-        let features = model.encoder.features() as Signal;
-        let mut luts = Vec::with_capacity(model.gates());
-        let (mut first_input, mut first_output) = (0, features);
-        for (l, layer) in model.layers.iter().enumerate() {
-            for (wires, &table) in layer.wiring.chunks_exact(layer.arity).zip(&layer.tables) {
-                let mut pins = [0; MAX_ARITY];
-                pins.iter_mut().zip(wires).for_each(|(pin, wire)| *pin = first_input + wire);
-                luts.push(Lut::new(table, &pins[..layer.arity], l as u32));
-            }
-            first_input = first_output;
-            first_output += layer.gates() as Signal;
-        }
-        let last = first_input..first_output;
-        let votes: Vec<Vec<Vote>> = (0..model.classes.len())
-            .map(|class| {
-                let group = model.group();
-                last.clone().skip(class * group).take(group).map(|signal| Vote { signal, inverted: false }).collect()
-            })
-            .collect();
-        Ok(Netlist {
-            image: model.image,
-            encoder: model.encoder.clone(),
-            luts,
-            classes: model.classes.clone(),
-            offsets: vec![0; votes.len()],
-            votes,
-        })
-    }
-
     /// Number of input features, live or not.
     pub fn features(&self) -> usize {
         self.encoder.features()

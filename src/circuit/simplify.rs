@@ -119,8 +119,8 @@ fn sweep(netlist: &Netlist) -> Netlist {
 mod tests {
     use super::*;
     use crate::circuit::Lut;
+    use crate::data::Encoder;
     use crate::data::ImageShape;
-    use crate::network::Encoder;
 
     /// A netlist over three features whose single class has `votes`.
     fn netlist(luts: Vec<Lut>, votes: Vec<Vote>) -> Netlist {

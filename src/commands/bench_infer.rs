@@ -6,10 +6,12 @@ use serde_json::json;
 
 use super::EngineKind;
 use crate::circuit::{Engine, GpuEngine, Netlist, Simd};
+use crate::data::Encoder;
 use crate::data::{Head, ImageShape};
 use crate::gpu::Gpu;
-use crate::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Wiring};
+use crate::network::{Draw, Initialization, Layer, Model, Parametrization, Wiring};
 use crate::random::Philox;
+use crate::settings::Layers;
 use crate::{Error, Result};
 
 /// Time an engine on a random dense circuit in which nothing is simplified away.
@@ -18,16 +20,16 @@ use crate::{Error, Result};
 /// to counts, bits packed before to counts, bytes to bits. On a GPU it times bytes to counts, transfers included.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Layers and gates per layer.
-    #[arg(long, value_name = "LAYERSxGATES", default_value = "3x2000", value_parser = parse_layers)]
-    layers: (usize, usize),
+    /// Gates of each layer, as DEPTHxWIDTH or a list: 3x2000, 2x2000,1000.
+    #[arg(long, default_value = "3x2000")]
+    layers: Layers,
     /// Input bits, a byte each.
     #[arg(long, default_value_t = 784, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     inputs: u32,
     /// Inputs a gate.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=6))]
     arity: u8,
-    /// Classes that the last layer votes for; it must divide the gates per layer.
+    /// Classes that the last layer votes for; they must divide its gates.
     #[arg(long, default_value_t = 10)]
     classes: usize,
     /// Samples a round.
@@ -73,7 +75,7 @@ struct Times {
 /// Run the benchmark and print what it found.
 pub fn run(args: Args) -> Result<()> {
     args.engine.check_adapter(&args.adapter)?;
-    let netlist = Netlist::from_model(&random_model(&args)?).map_err(Error::Run)?;
+    let netlist = random_model(&args)?.netlist().map_err(Error::Run)?;
     match args.engine {
         EngineKind::Cpu => run_cpu(&args, &netlist),
         EngineKind::Gpu => run_gpu(&args, &netlist),
@@ -113,7 +115,6 @@ fn run_gpu(args: &Args, netlist: &Netlist) -> Result<()> {
             "backend": gpu.adapter.backend,
             "adapter_kind": gpu.adapter.kind,
             "layers": args.layers.0,
-            "gates_per_layer": args.layers.1,
             "arity": args.arity,
             "inputs": args.inputs,
             "samples": samples,
@@ -134,7 +135,7 @@ fn run_gpu(args: &Args, netlist: &Netlist) -> Result<()> {
         "{} gates of {} inputs in {} layers, {} input bits, {} ({})",
         engine.gates(),
         args.arity,
-        args.layers.0,
+        args.layers.0.len(),
         args.inputs,
         gpu.adapter.name,
         gpu.adapter.kind
@@ -184,7 +185,6 @@ fn run_cpu(args: &Args, netlist: &Netlist) -> Result<()> {
             "simd": simd.name(),
             "threads": threads,
             "layers": args.layers.0,
-            "gates_per_layer": args.layers.1,
             "arity": args.arity,
             "inputs": args.inputs,
             "samples": samples,
@@ -212,7 +212,7 @@ fn run_cpu(args: &Args, netlist: &Netlist) -> Result<()> {
         "{} gates of {} inputs in {} layers, {} input bits, {threads} thread(s), {}",
         engine.gates(),
         args.arity,
-        args.layers.0,
+        args.layers.0.len(),
         args.inputs,
         simd.name()
     );
@@ -228,12 +228,13 @@ fn run_cpu(args: &Args, netlist: &Netlist) -> Result<()> {
 }
 
 fn random_model(args: &Args) -> Result<Model> {
-    let (layers, gates) = args.layers;
+    let widths = &args.layers.0;
     let (inputs, arity) = (args.inputs as usize, args.arity as usize);
-    if args.classes == 0 || gates % args.classes != 0 {
-        return Err(Error::usage(format!("--classes {} does not divide {gates} gates a layer", args.classes)));
+    let (last, before) = widths.split_last().ok_or_else(|| Error::usage("--layers takes one layer or more"))?;
+    if args.classes == 0 || last % args.classes != 0 {
+        return Err(Error::usage(format!("--classes {} does not divide the last layer's {last} gates", args.classes)));
     }
-    if arity > inputs.min(gates) {
+    if before.iter().chain([&inputs]).any(|&rows| rows < arity) {
         return Err(Error::usage(format!("gates of {arity} inputs need as many inputs and gates a layer")));
     }
     let draw = Draw {
@@ -242,7 +243,9 @@ fn random_model(args: &Args) -> Result<Model> {
         start: Initialization::Gaussian.into(),
         seed: args.seed,
     };
-    let layers = (0..layers).map(|l| Layer::draw(l, if l == 0 { inputs } else { gates }, gates, arity, draw));
+    let layers = widths.iter().enumerate();
+    let layers =
+        layers.map(|(l, &gates)| Layer::draw(l, if l == 0 { inputs } else { widths[l - 1] }, gates, arity, draw));
     Ok(Model {
         dataset: "a random circuit".into(),
         image: ImageShape { channels: 1, height: 1, width: inputs },
@@ -296,9 +299,4 @@ impl Times {
 
 fn round(x: f64) -> f64 {
     (x * 1e3).round() / 1e3
-}
-
-fn parse_layers(text: &str) -> std::result::Result<(usize, usize), String> {
-    let parts = text.split_once('x').and_then(|(l, g)| Some((l.parse().ok()?, g.parse().ok()?)));
-    parts.filter(|&(l, g)| l > 0 && g > 0).ok_or_else(|| format!("{text} is not LAYERSxGATES, such as 3x2000"))
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use plotters::prelude::*;
 
-use super::bench_step::{random_bits, time_steps};
+use super::bench_step::{CLASSES, random_bits, time_steps};
 use crate::gpu::Gpu;
 use crate::plot::{self, BLUE, Drawn, INK, PALE};
-use crate::train::{Preset, Settings, Trainer};
+use crate::settings::{Layers, Overrides, Settings};
+use crate::train::Trainer;
 use crate::{Error, Result, files};
 
 /// Time training steps of growing width, depth and batch, one growing at a time; leaves scale.csv and scale.png
@@ -97,24 +98,27 @@ pub fn run(args: Args) -> Result<()> {
     let depths = args.depths.iter().map(|&depth| (Axis::Depth, args.width, depth, args.batch));
     let batches = args.batches.iter().map(|&batch| (Axis::Batch, args.width, args.depth, batch));
     let wanted: Vec<_> = widths.chain(depths).chain(batches).collect();
-    let settings = |width: usize, depth: usize, batch: u32| Settings {
-        layers: vec![width; depth],
-        thresholds: 1,
-        rare: 0.0,
-        batch,
-        ..Preset::Quick.settings()
+    let settings = |width: usize, depth: usize, batch: u32| -> Result<Settings> {
+        let said = Overrides {
+            layers: Some(Layers(vec![width; depth])),
+            thresholds: Some(1),
+            rare: Some(0.0),
+            batch: Some(batch),
+            ..Overrides::default()
+        };
+        let settings = said.resolve(None)?;
+        settings.check_classes(CLASSES)?;
+        Ok(settings)
     };
     for &(_, width, depth, batch) in &wanted {
-        let settings = settings(width, depth, batch);
-        settings.check()?;
-        settings.check_classes(10)?;
+        settings(width, depth, batch)?;
     }
     println!("{:<8}{:>10}{:>8}{:>8}{:>13}{:>15}", "grows", "width", "depth", "batch", "least ms", "gate samples/s");
     let mut points = Vec::new();
     for (axis, width, depth, batch) in wanted {
         let gpu = Gpu::open(args.adapter.as_deref())?;
         let data = random_bits(args.inputs as usize, batch);
-        let mut trainer = Trainer::new(&gpu, &settings(width, depth, batch), &data)?;
+        let mut trainer = Trainer::new(&gpu, &settings(width, depth, batch)?, &data)?;
         let (least_ms, median_ms) = time_steps(&mut trainer, args.rounds, 1)?;
         let bytes = trainer.least_bytes();
         let point = Point { axis, width, depth, batch, least_ms, median_ms, bytes, gpu_bytes: gpu.allocated_bytes() };

@@ -7,7 +7,8 @@ use crate::gpu::shader::GradientFormat;
 use crate::gpu::{Clock, Gpu};
 use crate::network::{Initialization, Parametrization};
 use crate::random::Philox;
-use crate::train::{Bandwidth, Method, Preset, Settings, Trainer, Tuning, parse_layers};
+use crate::settings::{Layers, Method, Overrides};
+use crate::train::{Bandwidth, Trainer, Tuning};
 use crate::{Error, Result};
 
 /// Time whole training steps on random bits; needs no data set
@@ -15,7 +16,7 @@ use crate::{Error, Result};
 pub struct Args {
     /// Gates of each layer
     #[arg(long, default_value = "6x8000")]
-    layers: String,
+    layers: Layers,
     /// Input bits
     #[arg(long, default_value_t = 784)]
     inputs: usize,
@@ -59,21 +60,20 @@ pub fn run(args: Args) -> Result<()> {
     if args.inputs < 2 || args.inputs > 1 << 22 || args.rounds == 0 || args.steps == 0 {
         return Err(Error::usage("--inputs takes 2 to 2^22, --rounds and --steps at least 1"));
     }
-    let base = Preset::Quick.settings();
-    let settings = Settings {
-        layers: parse_layers(&args.layers)?,
-        thresholds: 1,
-        rare: 0.0,
-        batch: args.batch,
-        method: args.method,
-        parametrization: args.parametrization,
-        arity: args.arity,
-        start: args.init.into(),
-        cage: base.cage.filter(|_| !args.method.is_soft()),
-        gradients: args.gradients.unwrap_or(if args.method.is_soft() { GradientFormat::Bf16 } else { base.gradients }),
-        ..base
+    let said = Overrides {
+        layers: Some(args.layers),
+        thresholds: Some(1),
+        rare: Some(0.0),
+        batch: Some(args.batch),
+        method: Some(args.method),
+        parametrization: Some(args.parametrization),
+        arity: Some(args.arity),
+        init: Some(args.init),
+        gradients: args.gradients,
+        ..Overrides::default()
     };
-    settings.check()?;
+    let settings = said.resolve(None)?;
+    settings.check_classes(CLASSES)?;
     let gpu = Gpu::open(args.adapter.as_deref())?;
     let mut tuning = Tuning::for_adapter(&gpu.adapter);
     if args.streamed {
@@ -148,15 +148,18 @@ pub(super) fn time_steps(trainer: &mut Trainer, rounds: u32, steps: u32) -> Resu
     Ok((times[0], times[times.len() / 2]))
 }
 
+/// Classes of the random samples.
+pub(super) const CLASSES: usize = 10;
+
 /// Enough samples for some steps, each byte 0 or 255.
 pub(super) fn random_bits(inputs: usize, batch: u32) -> Dataset {
     let mut rng = Philox::new(1, 0);
     let samples = (batch as usize * 2).max(64);
     let pixels = (0..samples * inputs).map(|_| if rng.next_u32() & 1 == 1 { 255 } else { 0 }).collect();
-    let labels = (0..samples).map(|_| rng.below(10) as u8).collect();
+    let labels = (0..samples).map(|_| rng.below(CLASSES as u32) as u8).collect();
     Dataset {
         name: "random bits".into(),
-        classes: (0..10).map(|c| c.to_string()).collect(),
+        classes: (0..CLASSES).map(|c| c.to_string()).collect(),
         image: ImageShape { channels: 1, height: 1, width: inputs },
         table: None,
         head: Head::Classes,

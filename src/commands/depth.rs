@@ -9,7 +9,8 @@ use crate::gpu::Gpu;
 use crate::gpu::shader::GradientFormat;
 use crate::network::{Initialization, Parametrization, Start};
 use crate::plot::{self, COLOURS, Line};
-use crate::train::{Overrides, Passage, Settings, passages};
+use crate::settings::{Chosen, Layers, Overrides, Settings};
+use crate::train::{Passage, passages};
 use crate::{Error, Result, files};
 
 /// Show how signals and gradients come through the layers of fresh networks, by parametrization and initialization
@@ -19,10 +20,7 @@ use crate::{Error, Result, files};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    settings: Overrides,
-    /// TOML file of settings; flags win over it
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    chosen: Chosen,
     /// Parametrizations to compare
     #[arg(long, value_enum, value_delimiter = ',', default_value = "iwp,op", conflicts_with = "parametrization")]
     parametrizations: Vec<Parametrization>,
@@ -55,16 +53,17 @@ impl Network {
 
 /// Print a table of some layers, write all of them.
 pub fn run(args: Args) -> Result<()> {
-    let mut overrides = args.settings;
-    overrides.layers.get_or_insert_with(|| "80x2000".into());
-    overrides.gradients.get_or_insert(GradientFormat::F32);
+    let own = Overrides {
+        layers: Some(Layers(vec![2000; 80])),
+        gradients: Some(GradientFormat::F32),
+        ..Overrides::default()
+    };
+    let (settings, data) = args.chosen.open_over(&own)?;
+    let said = args.chosen.flags;
     let (parametrizations, inits) = (
-        overrides.parametrization.map_or(args.parametrizations, |one| vec![one]),
-        overrides.init.map_or(args.inits, |one| vec![one]),
+        said.parametrization.map_or(args.parametrizations, |one| vec![one]),
+        said.init.map_or(args.inits, |one| vec![one]),
     );
-    let mut settings = overrides.resolve(args.config.as_deref())?;
-    let data = settings.open_data()?;
-    settings.widen_for(data.classes.len());
     let gpu = Gpu::open(args.adapter.as_deref())?;
     let mut networks = Vec::new();
     for &parametrization in &parametrizations {

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::data::Dataset;
 use crate::gpu::{Clock, Gpu};
-use crate::train::{Bandwidth, DataShape, Extents, MemoryPlan, Overrides, Pace, Profile, Trainer};
-use crate::{Result, data, files};
+use crate::settings::{Chosen, Settings};
+use crate::train::{Bandwidth, DataShape, Evaluator, Extents, MemoryPlan, Pace, Profile, Trainer};
+use crate::{Result, files};
 
 /// Time every kernel of real training steps, layer by layer, beside what the adapter can do
 ///
@@ -13,13 +15,13 @@ use crate::{Result, data, files};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    settings: Overrides,
-    /// TOML file of settings; flags win over it
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    chosen: Chosen,
     /// Steps timed; between any two of them others run untimed
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Compile every kernel of the configuration and end without running any, as a driver without its GPU can
+    #[arg(long, conflicts_with_all = ["rounds", "trace", "json"])]
+    compile_only: bool,
     /// Write a trace in Chrome's format
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -43,12 +45,30 @@ struct Memory {
 /// Steps in a submission of untimed ones; training puts about as many into one.
 const UNTIMED: u32 = 16;
 
+/// Compile what training and evaluating by these settings takes, and tell of it.
+fn compile(settings: &Settings, data: &Dataset, adapter: Option<&str>) -> Result<()> {
+    let gpu = Gpu::open_to_compile(adapter)?;
+    let began = Instant::now();
+    let trainer = Trainer::new(&gpu, settings, data)?;
+    Evaluator::new(&trainer, &data.test)?;
+    gpu.check()?;
+    println!(
+        "{} ({}): every kernel was compiled in {:.2} s, {} passes a step",
+        gpu.adapter.name,
+        gpu.adapter.backend,
+        began.elapsed().as_secs_f64(),
+        trainer.passes().len()
+    );
+    Ok(())
+}
+
 /// Print the profile, and write the trace where asked for.
 pub fn run(args: Args) -> Result<()> {
-    let settings = args.settings.resolve(args.config.as_deref())?;
-    let data = data::open(&settings.data, args.settings.data_dir.as_deref())?;
-    settings.check_classes(data.classes.len())?;
+    let (settings, data) = args.chosen.open()?;
     let (data, _) = data.hold_out(settings.validation, settings.seed)?;
+    if args.compile_only {
+        return compile(&settings, &data, args.adapter.as_deref());
+    }
     let gpu = Gpu::open(args.adapter.as_deref())?;
     let mut trainer = Trainer::new(&gpu, &settings, &data)?;
     let (buffers, allocated) = (gpu.allocated_bytes(), gpu.allocations());

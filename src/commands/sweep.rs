@@ -1,12 +1,14 @@
 //! `sweep`: a grid of runs, one after the other.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
 use crate::gpu::Gpu;
 use crate::record::{Finished, RunRecord, csv, curves, markdown, picture};
-use crate::train::{Beginning, Cell, Metrics, Options, Place, Reporter, Sweep};
+use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, Summary, Sweep};
 use crate::{Error, Result, files};
 
 /// Train every combination of some settings; finished runs are kept, so that a sweep can be stopped and gone on with
@@ -32,12 +34,23 @@ pub fn run(args: Args) -> Result<()> {
     if cells.is_empty() {
         return Err(Error::input(&args.file, "it has no cells; add a [[grid]]"));
     }
+    let stop = super::stop_on_signal()?;
     let mut finished = Vec::new();
     for (i, cell) in cells.iter().enumerate() {
         eprintln!("{}/{}: {}", i + 1, cells.len(), cell.name());
-        let summary = train(&args, cell).map_err(|e| e.with_advice(&format!("the cell is {}", cell.name())))?;
-        let percent = |key: &str| summary[key].as_f64().unwrap_or(f64::NAN) * 100.0;
-        eprintln!("    hard {:.2} %, selection gap {:.2} points", percent("test_accuracy"), percent("selection_gap"));
+        let summary = train(&args, cell, &stop).map_err(|e| match e {
+            Error::Stopped(_) => Error::Stopped(format!(
+                "stopped in cell {} of {}, {}, with a checkpoint; go on by: gatewright sweep {} --out {}",
+                i + 1,
+                cells.len(),
+                cell.name(),
+                args.file.display(),
+                args.out.display()
+            )),
+            e => e.with_advice(&format!("the cell is {}", cell.name())),
+        })?;
+        let [hard, gap] = [summary.test_accuracy, summary.selection_gap].map(|fraction| fraction * 100.0);
+        eprintln!("    hard {hard:.2} %, selection gap {gap:.2} points");
         let metrics = RunRecord::load(&args.out.join(cell.name()))?.metrics;
         finished.push(Finished { cell: cell.clone(), summary, metrics });
     }
@@ -61,12 +74,16 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// Train one cell, or go on with it, or take what it came to.
-fn train(args: &Args, cell: &Cell) -> Result<serde_json::Value> {
+fn train(args: &Args, cell: &Cell, stop: &Arc<AtomicBool>) -> Result<Summary> {
     let folder = args.out.join(cell.name());
     let place = if folder.join("config.toml").exists() { Place::Resume(folder) } else { Place::New(Some(folder)) };
-    let data = cell.settings.open_data()?;
-    let options = Options { place, ..Options::default() };
-    crate::train::run(&|| Gpu::open(args.adapter.as_deref()), &cell.settings, data, &options, &mut Quiet)
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Stopped("stopped between cells".into()));
+    }
+    let (settings, data) = cell.chosen.open()?;
+    let settings = super::from_root(settings);
+    let options = Options { place, stop: stop.clone(), ..Options::default() };
+    crate::run::run(&|| Gpu::open(args.adapter.as_deref()), &settings, data, &options, &mut Quiet)
 }
 
 /// Tells of warnings only.

@@ -2,25 +2,23 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
 
+use crate::Result;
 use crate::data::{Task, number_text};
 use crate::gpu::Gpu;
-use crate::train::{Beginning, Cadence, Metrics, Options, Overrides, Place, Reporter, config_of};
-use crate::{Error, Result};
+use crate::run::{Beginning, Cadence, Metrics, Options, Place, Reporter, Summary, config_of};
+use crate::settings::Chosen;
 
 /// Train a logic gate network and save it as a Boolean circuit
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    settings: Overrides,
-    /// TOML file of settings; flags win over it
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    chosen: Chosen,
+    /// Print what preset, file and flags come to, as a file for --config, and train nothing
+    #[arg(long)]
+    show_settings: bool,
     /// Run folder to make [default: runs/<data>-<n>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -48,87 +46,81 @@ pub struct Args {
 
 /// Train, then print the summary.
 pub fn run(args: Args) -> Result<()> {
-    let place = args.resume.map_or(Place::New(args.out), Place::Resume);
+    let place = args.resume.map_or(Place::New(args.out), |path| Place::Resume(super::run_folder(&path)));
     // A resumed run's settings are its own; what is said beside is compared with them.
     let own = matches!(place, Place::Resume(_)).then(|| place.folder()).flatten().map(|folder| config_of(&folder));
-    let config = args.config.or(own);
-    let mut settings = args.settings.resolve(config.as_deref())?;
-    let data = settings.open_data()?;
-    if !args.settings.says_layers(config.as_deref())? {
-        settings.widen_for(data.classes.len());
+    let config = args.chosen.config.or(own);
+    let chosen = Chosen { config, ..args.chosen };
+    if args.show_settings {
+        return show(&chosen);
     }
-    settings.check_classes(data.classes.len())?;
+    let (settings, data) = chosen.open()?;
+    let settings = super::from_root(settings);
+    let unit = if data.table.is_some() { "rows" } else { "images" };
     let options = Options {
         place,
         cadence: args.cadence,
         retry_lost_device: args.retry_lost_device,
         tensorboard: args.tensorboard,
         profile: args.profile,
-        stop: stop_on_signal()?,
+        stop: super::stop_on_signal()?,
     };
-    let mut console =
-        Console { bar: ProgressBar::hidden(), steps: settings.steps, task: Task::Classes, since: (0, 0.0) };
+    let mut console = Console {
+        bar: ProgressBar::hidden(),
+        steps: settings.steps,
+        task: Task::Classes,
+        watched: "",
+        since: (0, 0.0),
+    };
     let open = || Gpu::open(args.adapter.as_deref());
-    let trained = crate::train::run(&open, &settings, data, &options, &mut console);
+    let trained = crate::run::run(&open, &settings, data, &options, &mut console);
     console.bar.finish_and_clear();
     let summary = trained?;
     if args.json {
-        println!("{summary:#}");
+        println!("{}", summary.json()?);
         return Ok(());
     }
-    tell_test(&summary, settings.input.task());
-    println!(
-        "{:.1} s, {:.2} ms a step, {:.0} samples/s",
-        summary["seconds"].as_f64().unwrap_or(0.0),
-        summary["step_ms"].as_f64().unwrap_or(0.0),
-        summary["samples_per_second"].as_f64().unwrap_or(0.0)
-    );
-    if let Some(steps) = summary["profiled_steps"].as_u64() {
-        let overhead = summary["profile_overhead"].as_f64().unwrap_or(f64::NAN) * 100.0;
+    tell_test(&summary, settings.input.task(), unit);
+    println!("{:.1} s, {:.2} ms a step, {:.0} samples/s", summary.seconds, summary.step_ms, summary.samples_per_second);
+    if let Some((steps, overhead)) = summary.profiled_steps.zip(summary.profile_overhead) {
+        let overhead = overhead * 100.0;
         println!("profile.json, trace.json: {steps} steps were timed, which took {overhead:.1} % of the run's time");
     }
     Ok(())
 }
 
-/// Print how good the network is on the test samples.
-fn tell_test(summary: &Value, task: Task) {
-    let number = |key: &str| summary[key].as_f64().unwrap_or(f64::NAN);
-    let line = |name: &str, value: String, more: &str| println!("{name:<20} {value:>9}{more}");
-    let samples = if task == Task::Classes { "images" } else { "samples" };
-    let checked =
-        format!("   ({} {samples}; the circuit on the CPU gives the same votes on every one)", summary["test_samples"]);
-    let name = format!("hard test {}", task.quality_name());
-    line(&name, task.quality_text(number("test_accuracy")), &checked);
-    if let Some(exact) = summary["test_exact_match"].as_f64() {
-        line("every label right", task.quality_text(exact), "");
+/// Print settings as a `--config` file.
+fn show(chosen: &Chosen) -> Result<()> {
+    let (settings, unfitted) = chosen.show()?;
+    print!("{}", settings.to_toml()?);
+    if let Some(problem) = unfitted {
+        eprintln!("warning: the last layer is not fitted to the data, which cannot be opened: {problem}");
     }
-    for target in summary["test_targets"].as_array().into_iter().flatten() {
-        let of = |key: &str| target[key].as_f64().unwrap_or(f64::NAN);
-        let [rmse, mae] = ["rmse", "mae"].map(|key| number_text(of(key)));
-        let more = format!("   RMSE {rmse}, MAE {mae}");
-        line(&format!("  R² of {}", target["name"].as_str().unwrap_or_default()), task.quality_text(of("r2")), &more);
-    }
-    let gap = |key: &str| match task {
-        Task::Values => task.quality_text(number(key)),
-        _ => format!("{:.2} points", number(key) * 100.0),
-    };
-    line("selection gap", gap("selection_gap"), "");
-    line("computation gap", gap("computation_gap"), "");
-    line("in training mode", task.quality_text(number("test_accuracy_training_mode")), "");
+    Ok(())
 }
 
-/// A flag that Ctrl-C, SIGTERM or a closed terminal set; a second of these ends the program at once.
-fn stop_on_signal() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    let set = ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("stopping after this step; once more stops at once");
-    });
-    set.map_err(|e| Error::Run(format!("cannot wait for Ctrl-C: {e}")))?;
-    Ok(stop)
+/// Print how good the network is on the test samples.
+fn tell_test(summary: &Summary, task: Task, unit: &str) {
+    let line = |name: &str, value: String, more: &str| println!("{name:<20} {value:>9}{more}");
+    let checked =
+        format!("   ({} {unit}; the circuit on the CPU gives the same votes on every one)", summary.test_samples);
+    let name = format!("hard test {}", task.quality_name());
+    line(&name, task.quality_text(summary.test_accuracy), &checked);
+    if let Some(exact) = summary.test_exact_match {
+        line("every label right", task.quality_text(exact), "");
+    }
+    for target in summary.test_targets.iter().flatten() {
+        let [rmse, mae] = [target.rmse, target.mae].map(number_text);
+        let more = format!("   RMSE {rmse}, MAE {mae}");
+        line(&format!("  R² of {}", target.name), task.quality_text(target.r2), &more);
+    }
+    let gap = |gap: f64| match task {
+        Task::Values => task.quality_text(gap),
+        _ => format!("{:.2} points", gap * 100.0),
+    };
+    line("selection gap", gap(summary.selection_gap), "");
+    line("computation gap", gap(summary.computation_gap), "");
+    line("in training mode", task.quality_text(summary.test_accuracy_training_mode), "");
 }
 
 /// A progress bar in a terminal, plain lines in a pipe; on stderr.
@@ -136,6 +128,8 @@ struct Console {
     bar: ProgressBar,
     steps: u32,
     task: Task,
+    /// What the network is watched by.
+    watched: &'static str,
     /// Steps and seconds of the run when this sitting began.
     since: (u32, f64),
 }
@@ -144,6 +138,9 @@ impl Reporter for Console {
     fn begin(&mut self, run: &Beginning) {
         let [train, validation, test] = run.samples;
         eprintln!("{} ({})", run.adapter, run.backend);
+        if let Some(unused) = crate::gpu::unused_card() {
+            eprintln!("note: {unused}");
+        }
         eprintln!("{}: {train} training, {validation} validation, {test} test samples", run.data);
         let gates: usize = run.layers.iter().sum();
         eprintln!(
@@ -159,6 +156,7 @@ impl Reporter for Console {
         }
         self.since = (run.done, run.seconds);
         self.task = run.task;
+        self.watched = if validation > 0 { "held-out" } else { "training samples" };
         if std::io::stderr().is_terminal() {
             self.bar = ProgressBar::new(u64::from(run.steps));
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {per_sec}  {eta} left  {msg}");
@@ -183,12 +181,13 @@ impl Reporter for Console {
         let left = (m.seconds - seconds) / f64::from(m.step - step).max(1.0) * f64::from(self.steps - m.step);
         let of = if self.task == Task::Classes { String::new() } else { format!(" {name}") };
         self.say(format!(
-            "step {:>6}/{}  {:>6.1} s, {left:.0} s left  {:>6.0} samples/s  loss {:.4}  held-out{of}: hard {}, soft {}, in training {}  tau_b {:.2}",
+            "step {:>6}/{}  {:>6.1} s, {left:.0} s left  {:>6.0} samples/s  loss {:.4}  {}{of}: hard {}, soft {}, in training {}  tau_b {:.2}",
             m.step,
             self.steps,
             m.seconds,
             m.samples_per_second,
             m.train_loss,
+            self.watched,
             told(m.accuracy),
             told(m.accuracy_soft),
             told(m.accuracy_training_mode),
@@ -206,7 +205,7 @@ impl Console {
         if self.bar.is_hidden() {
             eprintln!("{line}");
         } else {
-            self.bar.println(line);
+            self.bar.println(crate::console::escaped(&line));
         }
     }
 }

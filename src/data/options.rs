@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::ImageShape;
 use super::head::{Task, Values};
 use crate::{Error, Result};
 
@@ -48,6 +49,9 @@ pub struct Options {
     /// Image folders: 1 for grey, 3 for red, green and blue [default: as the first picture is]
     #[arg(long, value_name = "N")]
     pub channels: Option<usize>,
+    /// Image folders: what shows through where pictures are transparent [default: white]
+    #[arg(long, value_enum)]
+    pub background: Option<Background>,
     /// CIFAR-100: train for its 20 coarse classes instead of the 100 fine ones
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub coarse: Option<bool>,
@@ -55,6 +59,30 @@ pub struct Options {
     #[arg(skip)]
     #[serde(skip)]
     pub whole: bool,
+    /// Make pictures such as a network takes.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub fit: Option<Fit>,
+}
+
+/// What pictures are made into for a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fit {
+    /// Their extent.
+    pub image: ImageShape,
+    /// What they are laid over.
+    pub background: Background,
+}
+
+/// What shows through where a picture is transparent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Background {
+    /// As most programs show pictures
+    #[default]
+    White,
+    /// For bright strokes on nothing
+    Black,
 }
 
 /// Ways to make input bits of values.
@@ -88,6 +116,11 @@ impl EncoderKind {
         })
     }
 
+    /// Whether it is for words and for nothing else.
+    pub(super) fn is_for_words(self) -> bool {
+        self == EncoderKind::OneHot
+    }
+
     /// Its name in flags.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
@@ -111,7 +144,9 @@ impl Options {
             size: self.size.clone().or_else(|| base.size.clone()),
             channels: self.channels.or(base.channels),
             coarse: self.coarse.or(base.coarse),
+            background: self.background.or(base.background),
             whole: self.whole || base.whole,
+            fit: self.fit.or(base.fit),
         }
     }
 
@@ -131,21 +166,8 @@ impl Options {
         }
     }
 
-    /// Refuse a task that data of one class a sample, called `name`, does not have.
-    pub(super) fn check_has_classes(&self, name: &str) -> Result<()> {
-        self.code_bits()?;
-        match self.task() {
-            Task::Classes => Ok(()),
-            task => Err(Error::usage(format!(
-                "{name} holds a class a sample, and --task {} takes columns of numbers: a table (.csv, .tsv) or arrays \
-                 (.npz, .npy)",
-                task.name()
-            ))),
-        }
-    }
-
     /// Fraction of each class that becomes the test set where the data has none: 0.01 to 0.9.
-    pub(super) fn test_fraction(&self) -> Result<f64> {
+    pub fn test_fraction(&self) -> Result<f64> {
         match self.test_fraction.unwrap_or(0.2) {
             fraction if (0.01..=0.9).contains(&fraction) => Ok(fraction),
             fraction => Err(Error::usage(format!("--test-fraction takes 0.01 to 0.9, not {fraction}"))),

@@ -17,7 +17,7 @@ pub struct Quality {
 }
 
 /// How good the answers for one target are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct TargetQuality {
     /// Its name.
     pub name: String,

@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::kind::Kind;
+use super::picture::looks_like_picture;
 use super::{
-    Coding, Dataset, Options, Remote, arrays, cifar, embedded, idx_folder, image_folder, libsvm, sources, table,
+    Coding, Dataset, ImageShape, Options, Remote, Table, Task, arrays, cifar, embedded, idx_folder, image_folder,
+    libsvm, sources, table,
 };
 use crate::{Error, Result};
 
@@ -88,15 +91,19 @@ fn open_among(
     coding: Coding,
 ) -> Result<Dataset> {
     let places = |roots: &mut dyn Iterator<Item = &PathBuf>| roots.map(|root| root.join(name_or_path)).collect();
-    if NAMED.contains(&name_or_path) {
-        options.check_has_classes(name_or_path)?;
-    }
     match name_or_path {
+        "cifar-10" => options.check(Kind::Cifar10, name_or_path)?,
+        "cifar-100" => options.check(Kind::Cifar100, name_or_path)?,
+        name if NAMED.contains(&name) => options.check(Kind::Idx, name)?,
+        _ => {}
+    }
+    let known = known_classes(coding);
+    let named = match name_or_path {
         "mnist" => {
             let places: Vec<PathBuf> = places(&mut chosen.iter());
             match places.iter().find(|place| place.is_dir()) {
-                Some(place) => idx_folder::read(place, name_or_path),
-                None => embedded::mnist(),
+                Some(place) => idx_folder::read(place, name_or_path, known)?,
+                None => embedded::mnist()?,
             }
         }
         name if NAMED.contains(&name) => {
@@ -105,12 +112,50 @@ fn open_among(
                 places.extend(chosen.iter().chain(&cache).map(|root| root.join("emnist")));
             }
             match places.iter().find(|place| place.is_dir()) {
-                Some(place) if name.starts_with("cifar-") => cifar::read(place, name, options.coarse == Some(true)),
-                Some(place) => idx_folder::read(place, name_or_path),
-                None => Err(not_found(name_or_path, &places)),
+                Some(place) if name.starts_with("cifar-") => cifar::read(place, name, options.coarse == Some(true))?,
+                Some(place) => idx_folder::read(place, name_or_path, known)?,
+                None => return Err(not_found(name_or_path, &places)),
             }
         }
-        path => open_path(Path::new(path), options, coding),
+        path => return open_path(Path::new(path), options, coding),
+    };
+    finished(named, options, coding, &|test| {
+        open_among(test, chosen, cache.clone(), &Options { test: None, ..options.clone() }, coding)
+    })
+}
+
+/// The classes of a network that tells them, of images.
+fn known_classes(coding: Coding<'_>) -> Option<&[String]> {
+    match coding {
+        Coding::Known { table: None, classes, head } if head.is_classes() => Some(classes),
+        _ => None,
+    }
+}
+
+/// A set that is whole by itself, with the test samples that `options` name in place of its own, and labels numbered as
+/// the network numbers them.
+fn finished(
+    mut data: Dataset,
+    options: &Options,
+    coding: Coding,
+    open: &dyn Fn(&str) -> Result<Dataset>,
+) -> Result<Dataset> {
+    if let Some(path) = &options.test {
+        let Some(name) = path.to_str() else {
+            return Err(Error::input(path, "the path is not Unicode; rename it"));
+        };
+        let other = open(name)?;
+        if other.image != data.image {
+            return Err(Error::input(path, "its test samples are not of the extent of those to train on"));
+        }
+        data.test = other.with_classes(&data.classes, name)?.test;
+    }
+    match known_classes(coding) {
+        Some(classes) => {
+            let name = data.name.clone();
+            data.with_classes(classes, &name)
+        }
+        None => Ok(data),
     }
 }
 
@@ -136,17 +181,21 @@ fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> 
         )));
     }
     let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    let told = path.display().to_string();
     if has_extension(path, &TABLES) {
+        options.check(Kind::Table, &told)?;
         return table::open(path, &stem, options, coding);
     }
     if has_extension(path, &LIBSVM) {
+        options.check(Kind::Sparse, &told)?;
         return open_libsvm(path, &stem, options, coding);
     }
     if has_extension(path, &["npy"]) {
+        options.check(Kind::Array, &told)?;
         return arrays::open_file(path, &stem, options, coding);
     }
     if has_extension(path, &["npz"]) {
-        return arrays::open_archive(path, &stem, options, coding);
+        return arrays::open(path, &stem, options, coding);
     }
     if !path.is_dir() {
         return Err(Error::input(
@@ -164,14 +213,25 @@ fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> 
         ("folders of pictures", image_folder::is_image_folder(path)?),
     ];
     let found: Vec<&str> = kinds.iter().filter(|(_, there)| *there).map(|(kind, _)| *kind).collect();
-    if found[..] != ["arrays"] && !found.is_empty() {
-        options.check_has_classes(&name)?;
-    }
+    let open_test = |test: &str| open_path(Path::new(test), &Options { test: None, ..options.clone() }, coding);
     match found[..] {
-        ["IDX files"] => idx_folder::read(path, &name),
-        ["CIFAR files"] => cifar::read(path, &name, options.coarse == Some(true)),
-        ["arrays"] => arrays::open_folder(path, &name, options, coding),
-        ["folders of pictures"] => image_folder::open(path, &name, options, coding),
+        ["IDX files"] => {
+            options.check(Kind::Idx, &told)?;
+            finished(idx_folder::read(path, &name, known_classes(coding))?, options, coding, &open_test)
+        }
+        ["CIFAR files"] => {
+            let kind = if cifar::is_hundred(path, &name)? { Kind::Cifar100 } else { Kind::Cifar10 };
+            options.check(kind, &told)?;
+            finished(cifar::read(path, &name, options.coarse == Some(true))?, options, coding, &open_test)
+        }
+        ["arrays"] => arrays::open(path, &name, options, coding),
+        ["folders of pictures"] => {
+            options.check(Kind::Pictures, &told)?;
+            image_folder::open(path, &name, options, coding)
+        }
+        [] if image_folder::has_loose_pictures(path)? => {
+            Err(Error::input(path, "it holds pictures and no folder of them; put those of each class into a folder"))
+        }
         [] => Err(Error::input(
             path,
             "it holds no data set; expected IDX files (train-images-idx3-ubyte and its three companions, with or \
@@ -196,6 +256,55 @@ fn open_libsvm(path: &Path, name: &str, options: &Options, coding: Coding) -> Re
         None => None,
     };
     sources::open_samples(path, name, options, coding, sources::Samples::Rows(train), test)
+}
+
+/// The samples of one file, named as people find them again, as the bytes that a network reads.
+pub struct Unlabelled {
+    /// Its array, where a file holds several.
+    pub part: Option<String>,
+    /// `[sample][byte]`.
+    pub bytes: Vec<u8>,
+}
+
+/// Read samples for a network of `image` bytes, of the columns `table` where they are rows, whether they are labelled or
+/// not: tables, LIBSVM text, arrays.
+///
+/// # Errors
+/// [`Error::Input`] for a file of another kind and for samples that the network does not take.
+pub fn read_samples(
+    path: &Path,
+    header: Option<bool>,
+    image: ImageShape,
+    table: Option<&Table>,
+) -> Result<Vec<Unlabelled>> {
+    if holds_arrays(path) {
+        return arrays::read_unlabelled(path, image, table);
+    }
+    let Some(table) = table else {
+        return Err(Error::input(path, "it is a table, and the network takes images"));
+    };
+    let whole = |bytes| vec![Unlabelled { part: None, bytes }];
+    if has_extension(path, &LIBSVM) {
+        return arrays::rows_for(path, libsvm::read(path, Some(table.width), Task::Classes)?.rows, table).map(whole);
+    }
+    if !path.exists() || has_extension(path, &TABLES) || !looks_like_picture(path) {
+        return table::read_rows(path, header, table).map(whole);
+    }
+    Err(Error::input(
+        path,
+        "it is a picture, and this network takes rows of a table; give a table (.csv, .tsv) or arrays",
+    ))
+}
+
+/// Whether `path` is a file of arrays, or a folder of them.
+pub fn holds_arrays(path: &Path) -> bool {
+    has_extension(path, &["npy", "npz"]) || (path.is_dir() && arrays::is_arrays(path).unwrap_or(false))
+}
+
+/// The path `said` from the root, so that it is found from anywhere; a name that is known is left as it is.
+pub fn from_root(said: &str) -> String {
+    let whole = (!is_named(said)).then(|| std::path::absolute(said).ok()).flatten().filter(|path| path.exists());
+    whole.and_then(|path| path.to_str().map(String::from)).unwrap_or_else(|| said.to_owned())
 }
 
 /// The named data set that `told` was likely meant to be: the same but for punctuation, or at most two letters off.

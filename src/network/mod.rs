@@ -1,7 +1,8 @@
 //! What is trained: layers, wiring, parametrization, initialization. Plain data; nothing here knows of GPUs.
 
 mod answer;
-mod encoder;
+mod axis;
+mod circuit;
 mod initialize;
 mod layer;
 mod model_file;
@@ -9,7 +10,7 @@ mod parametrization;
 mod wiring;
 
 pub use answer::Answer;
-pub use encoder::Encoder;
+pub use axis::axis_neighbours;
 pub use initialize::{Initialization, Start};
 pub use layer::{Draw, Layer};
 pub use model_file::{FORMAT_VERSION, Model};

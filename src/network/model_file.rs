@@ -6,7 +6,8 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::{Encoder, Layer, Parametrization};
+use super::{Layer, Parametrization};
+use crate::data::Encoder;
 use crate::data::{Head, ImageShape, Table};
 use crate::{Error, Result};
 

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use crate::train::{Metrics, Overrides, Settings, config_of};
+use crate::run::{Metrics, Summary, config_of, summary_of};
+use crate::settings::{Bearing, Overrides, Settings, bearing};
 use crate::{Error, Result};
 
 /// What a run folder tells of its run, ended or not.
@@ -18,7 +17,7 @@ pub struct RunRecord {
     /// Every evaluation, in order.
     pub metrics: Vec<Metrics>,
     /// `summary.json`, if the run has ended.
-    pub summary: Option<Value>,
+    pub summary: Option<Summary>,
 }
 
 impl RunRecord {
@@ -40,11 +39,7 @@ impl RunRecord {
             .map(serde_json::from_str)
             .collect::<std::result::Result<_, _>>()
             .map_err(|e| Error::input(&at, format!("it is no record of evaluations: {e}")))?;
-        let at = path.join("summary.json");
-        let summary = text_if_there(&at)?
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|e| Error::input(&at, format!("it is no summary of a run: {e}")))?;
+        let summary = Summary::load(&summary_of(path))?;
         Ok(RunRecord { path: path.to_path_buf(), settings, metrics, summary })
     }
 
@@ -75,7 +70,13 @@ impl RunRecord {
 
     /// Best accuracy of the hard network on the samples it was watched by, and its step.
     pub fn best(&self) -> Option<(f64, u32)> {
-        crate::train::best(&self.metrics).map(|m| (m.accuracy, m.step))
+        crate::run::best(&self.metrics).map(|m| (m.accuracy, m.step))
+    }
+
+    /// Whether the samples it was watched by were held out of training.
+    pub fn is_held_out(&self) -> bool {
+        let counted = self.summary.as_ref().and_then(|summary| summary.validation_samples);
+        self.settings.validation > 0.0 && counted != Some(0)
     }
 
     /// Steps done, as far as evaluations tell.
@@ -89,12 +90,13 @@ impl RunRecord {
     }
 }
 
-/// Settings in which not all of `runs` agree, by name: the value of each run, `none` where it does not apply.
+/// Settings in which not all of `runs` agree, by name, but for where things lie: the value of each run, `none` where it does not apply.
 pub fn varying(runs: &[RunRecord]) -> BTreeMap<String, Vec<String>> {
-    let tables: Vec<_> = runs.iter().map(|run| crate::train::table(&run.settings)).collect();
+    let tables: Vec<_> = runs.iter().map(|run| crate::settings::table(&run.settings)).collect();
     let mut names: Vec<&String> = tables.iter().flat_map(BTreeMap::keys).collect();
     names.sort();
     names.dedup();
+    names.retain(|name| bearing(name) != Bearing::Place);
     let values = |name: &String| tables.iter().map(|t| t.get(name).cloned().unwrap_or("none".into())).collect();
     names
         .into_iter()

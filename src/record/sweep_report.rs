@@ -2,19 +2,17 @@
 
 use std::fmt::Write as _;
 
-use plotters::prelude::*;
-use serde_json::Value;
-
 use crate::plot::{self, COLOURS, Drawn, INK, Line, PALE};
-use crate::train::{Cell, Curve, Metrics, Plot, Race, Sweep};
+use crate::run::{Cell, Curve, Metrics, Plot, Race, Summary, Sweep};
 use crate::{Error, Result};
+use plotters::prelude::*;
 
 /// A finished cell, its `summary.json` and its `metrics.jsonl`.
 pub struct Finished {
     /// What it was.
     pub cell: Cell,
     /// What came of it.
-    pub summary: Value,
+    pub summary: Summary,
     /// How it went.
     pub metrics: Vec<Metrics>,
 }
@@ -41,7 +39,7 @@ fn keys(cells: &[Finished]) -> Vec<&str> {
 }
 
 fn value(finished: &Finished, key: &str) -> f64 {
-    finished.summary[key].as_f64().unwrap_or(f64::NAN)
+    finished.summary.number(key)
 }
 
 /// A line a cell: what its grid says, then the columns of the table, accuracies and gaps as fractions.
@@ -268,7 +266,7 @@ mod tests {
             |a: f64| (1..4).map(move |i| Metrics { step: i * 10, accuracy: a * f64::from(i), ..Metrics::default() });
         let cells = cells.map(|(cell, a)| Finished {
             cell,
-            summary: serde_json::json!({ "test_accuracy": a }),
+            summary: Summary { test_accuracy: *a, ..Summary::default() },
             metrics: metrics(*a).collect(),
         });
         let cells = cells.collect();

@@ -1,7 +1,7 @@
 //! What does not change during a run, as numbers with meaning.
 
 use crate::network::Model;
-use crate::train::{Cage, Schedule, Settings};
+use crate::settings::{Cage, Schedule, Settings};
 
 /// A run's constants.
 #[derive(Debug, Clone, Copy)]

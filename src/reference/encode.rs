@@ -1,6 +1,6 @@
 //! Bytes to bits.
 
-use crate::network::Encoder;
+use crate::data::Encoder;
 
 /// `[features]` input bits of one sample's bytes.
 pub fn encode(encoder: &Encoder, bytes: &[u8]) -> Vec<bool> {

@@ -1,6 +1,6 @@
 //! Bytes to real activations, pixels as they are.
 
-use crate::network::Encoder;
+use crate::data::Encoder;
 
 /// `[features]` activations of one sample: feature f is `pixels[pixel(f)] / 255`.
 pub fn encode_soft(encoder: &Encoder, pixels: &[u8]) -> Vec<f64> {

@@ -11,7 +11,7 @@ use super::{
 use crate::data::Split;
 use crate::gpu::shader::CageScope;
 use crate::network::Model;
-use crate::train::{InputKind, Method, Settings};
+use crate::settings::{InputKind, Method, Settings};
 
 /// A run: a network, its optimizer and its training samples.
 #[derive(Debug, Clone)]

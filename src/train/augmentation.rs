@@ -1,6 +1,6 @@
 //! How training images may be moved, in the whole numbers that the kernel takes.
 
-use super::settings::Settings;
+use crate::settings::Settings;
 
 /// What stands for 1.
 const ONE: f64 = 16_384.0;

@@ -1,9 +1,9 @@
 //! How signals and gradients come through the layers of a fresh network: whether depth makes them vanish.
 
-use super::settings::Settings;
 use super::trainer::Trainer;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
+use crate::settings::Settings;
 use crate::{Error, Result};
 
 /// What one layer of a fresh network passes on, over one batch.

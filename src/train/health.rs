@@ -1,11 +1,7 @@
 //! Whether training is sound: how large gradients are, and where numbers stopped being finite.
 
-use super::checkpoint::Checkpoint;
-use super::settings::Settings;
 use super::trainer::Trainer;
-use crate::data::Dataset;
-use crate::gpu::Gpu;
-use crate::{Error, Result};
+use crate::Result;
 
 impl Trainer<'_> {
     /// `[layers]`: the Euclidean norm of the loss's gradient by each layer's table entries at the last step.
@@ -33,7 +29,7 @@ impl Trainer<'_> {
     }
 
     /// The layer, in the order of the backward pass, whose numbers are no longer finite, and which numbers these are.
-    fn first_not_finite(&mut self) -> Result<Option<(usize, &'static str)>> {
+    pub fn first_not_finite(&mut self) -> Result<Option<(usize, &'static str)>> {
         self.finish()?;
         let broken = |values: &[f32]| values.iter().any(|x| !x.is_finite());
         let last = |flags: Vec<bool>| flags.iter().rposition(|&broken| broken);
@@ -51,38 +47,4 @@ impl Trainer<'_> {
         let found = last(moments).map(|layer| (layer, "gradients"));
         Ok(found.or_else(|| last(logits).map(|layer| (layer, "logits"))))
     }
-}
-
-/// Repeat a run that stopped being finite from its last `checkpoint`, or from its first step, and say at which step and in
-/// which layer that began. It was found within a stretch of evaluations that began at step `sound`.
-pub fn diagnose(
-    gpu: &Gpu,
-    settings: &Settings,
-    data: &Dataset,
-    checkpoint: Option<&Checkpoint>,
-    sound: u32,
-) -> Result<Error> {
-    let mut trainer = Trainer::new(gpu, settings, data)?;
-    if let Some(checkpoint) = checkpoint {
-        trainer.restore(&checkpoint.state).map_err(Error::Run)?;
-    }
-    while trainer.steps() < sound {
-        trainer.submit((sound - trainer.steps()).min(16))?;
-    }
-    let until = sound.saturating_add(settings.eval_every).min(settings.steps);
-    let advice = "lower --lr, raise --tau or --epsilon, or begin with --warmup";
-    while trainer.steps() < until {
-        trainer.submit(1)?;
-        if let Some((layer, what)) = trainer.first_not_finite()? {
-            let (step, last) = (trainer.steps(), settings.layers.len() - 1);
-            return Ok(Error::Run(format!(
-                "training stopped being finite: at step {step} the {what} of layer {layer} (of 0 to {last}) were the \
-                 first to go; {advice}"
-            )));
-        }
-    }
-    Ok(Error::Run(format!(
-        "training stopped being finite between steps {sound} and {until}, but not when these were repeated, so the driver \
-         is to be doubted; otherwise {advice}"
-    )))
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::augmentation::Augmentation;
 use super::evaluation::evaluated_at_once;
 use super::samples::{MOST_SHARDS, RING_BYTES, RING_STEPS};
-use super::settings::Settings;
 use super::step::MOST_PARTIALS;
 use super::tuning::Tuning;
 use super::workspace::BatchSize;
+use crate::data::Encoder;
 use crate::data::{Dataset, ImageShape};
 use crate::gpu::shader::{CageScope, HISTORY};
 use crate::gpu::{Gpu, structs};
-use crate::network::Encoder;
+use crate::settings::Settings;
 use crate::{Error, Result};
 
 /// Bytes of a f32 or u32.

@@ -2,13 +2,13 @@
 
 use super::parameters::Parameters;
 use super::samples::Samples;
-use super::settings::{InputKind, Settings};
 use super::tuning::Tuning;
 use super::workspace::{Augmented, EncoderTable, Gradients, SoftBuffers, Workspace};
 use crate::data::Head;
 use crate::gpu::shader::{CageScope, GradientFormat, Variant};
 use crate::gpu::{Gpu, Kernel, Pass};
 use crate::network::Model;
+use crate::settings::{InputKind, Settings};
 use crate::{Error, Result};
 
 /// Most workgroups that tabulate one layer, each leaving one confidence partial sum.

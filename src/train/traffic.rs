@@ -171,8 +171,9 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Encoder;
     use crate::data::{Head, ImageShape};
-    use crate::network::{Draw, Encoder, Initialization, Layer as Drawn, Parametrization, Wiring};
+    use crate::network::{Draw, Initialization, Layer as Drawn, Parametrization, Wiring};
 
     /// 10 features of 10 bytes, 20, 16 and 12 gates of two inputs, 3 classes, a batch of 33 samples: two words.
     fn traffic(gradients: GradientFormat) -> Traffic {

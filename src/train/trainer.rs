@@ -4,19 +4,20 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::augmentation::Augmentation;
-use super::checkpoint::{State, Tensor};
 use super::memory_plan::{DataShape, Extents, MemoryPlan};
 use super::parameters::Parameters;
 use super::samples::{Samples, Stream};
-use super::settings::{Schedule, Settings};
+use super::state::{State, Tensor};
 use super::step::{MOST_PARTIALS, PassMaker, SoftTables, Source, StepBuffers};
 use super::traffic::Traffic;
 use super::tuning::Tuning;
 use super::workspace::{Augmented, EncoderTable, Gradients, SoftBuffers, Workspace};
+use crate::data::Encoder;
 use crate::data::{Dataset, Head, ImageShape, Split};
 use crate::gpu::shader::{CageScope, HISTORY};
 use crate::gpu::{Clock, Gpu, Pass, Span, structs, time_passes};
-use crate::network::{Draw, Encoder, Layer, Model};
+use crate::network::{Draw, Layer, Model};
+use crate::settings::{Schedule, Settings};
 use crate::{Error, Result};
 
 /// Submissions that may be under way before the host waits for the oldest.

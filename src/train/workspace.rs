@@ -4,9 +4,10 @@ use super::augmentation::Augmentation;
 use super::parameters::Parameters;
 use super::samples::Samples;
 use super::step::MOST_PARTIALS;
+use crate::data::Encoder;
 use crate::gpu::shader::GradientFormat;
 use crate::gpu::{Gpu, structs};
-use crate::network::{Encoder, Model};
+use crate::network::Model;
 
 /// The encoder's table on the GPU, grouped by the word of pixels that its features look at.
 pub struct EncoderTable {

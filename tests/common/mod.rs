@@ -2,8 +2,9 @@
 #![allow(dead_code)] // Every test binary uses a part of it.
 
 use gatewright::circuit::{Lut, Netlist, Signal, Vote};
+use gatewright::data::Encoder;
 use gatewright::data::{Head, ImageShape};
-use gatewright::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Wiring};
+use gatewright::network::{Draw, Initialization, Layer, Model, Parametrization, Wiring};
 use gatewright::random::Philox;
 
 /// Header of the columns of a [`thing`].

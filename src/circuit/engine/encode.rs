@@ -3,7 +3,7 @@
 
 use super::block::{BLOCK_SAMPLES, Block};
 use super::transpose::{SIDE, Square};
-use crate::network::Encoder;
+use crate::data::Encoder;
 
 /// Pixels of a strip.
 const LANES: usize = SIDE;

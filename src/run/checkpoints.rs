@@ -120,7 +120,7 @@ pub fn write(run: &Path, checkpoint: &Checkpoint, keep: u32, is_best_counted: bo
     let last: Vec<u32> = found.iter().map(|(s, _)| *s).rev().filter(|s| *s <= step).take(keep as usize).collect();
     let best_of = |s: &u32| {
         let known: Vec<_> = checkpoint.header.metrics.iter().filter(|m| m.step <= *s).cloned().collect();
-        super::run_folder::best(&known).map(|m| m.step)
+        super::metrics::best(&known).map(|m| m.step)
     };
     let best: Vec<u32> = if is_best_counted { last.iter().filter_map(best_of).collect() } else { Vec::new() };
     for (s, path) in found {

@@ -1,6 +1,7 @@
 //! From bytes to bits: which pixel each input bit looks at, and from which value on it is set.
 
-use crate::data::{Dataset, EncoderKind, ImageShape, Table, normal_quantile};
+use super::table::normal_quantile;
+use super::{Dataset, EncoderKind, ImageShape, Table};
 use crate::{Error, Result};
 
 /// Input feature `f` of the network is the bit `byte[pixel[f]] > threshold[f]`.

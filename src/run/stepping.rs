@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Identity};
 use super::checkpoints::{self, Clock};
-use super::evaluation::Evaluator;
-use super::profile::Profile;
-use super::run::{Options, Reporter, evaluate};
-use super::run_folder::{RunFolder, best};
-use super::trainer::Trainer;
+use super::folder::RunFolder;
+use super::metrics::best;
+use super::modes::evaluate;
+use super::options::Options;
+use super::reporter::Reporter;
+use crate::train::{Evaluator, Profile, Trainer};
 use crate::{Error, Result};
 
 /// Time one submission should take: long enough to hide the host, far below a GPU watchdog's patience.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::settings::Settings;
+use super::list::{Bearing, ENTRIES, Settings};
 
 /// A setting that differs, by its name in `config.toml`, with both values as that file has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,10 +14,6 @@ pub struct Difference {
     /// In the second.
     pub second: String,
 }
-
-/// Settings that may change when a run is resumed: they say how far it goes, when it is looked at, what is kept, and where
-/// the data lie, which are compared by themselves.
-const FREE: [&str; 5] = ["steps", "eval-every", "patience", "select", "data-dir"];
 
 /// Every setting in which two runs differ, by name.
 pub fn differences(first: &Settings, second: &Settings) -> Vec<Difference> {
@@ -35,20 +31,29 @@ pub fn differences(first: &Settings, second: &Settings) -> Vec<Difference> {
 
 /// The same, without what may change when a run is resumed.
 pub fn essential_differences(first: &Settings, second: &Settings) -> Vec<Difference> {
-    differences(first, second).into_iter().filter(|d| !FREE.contains(&&*d.name)).collect()
+    differences(first, second).into_iter().filter(|d| bearing(&d.name) == Bearing::Step).collect()
+}
+
+/// What the setting of this name decides; how data are read decides every step, but not which samples are judged at the end.
+pub fn bearing(name: &str) -> Bearing {
+    if name == "test" {
+        return Bearing::Length;
+    }
+    ENTRIES.iter().find(|entry| entry.name() == name).map_or(Bearing::Step, |entry| entry.bearing)
 }
 
 /// Settings that apply, by name, with their values as `config.toml` has them, without quotes.
 pub fn table(settings: &Settings) -> BTreeMap<String, String> {
-    let text = toml::to_string(&settings.spelled_out()).unwrap_or_default();
+    let text = settings.to_toml().unwrap_or_default();
     let settings = text.lines().filter_map(|line| line.split_once(" = "));
     settings.map(|(name, value)| (name.to_string(), value.trim_matches('"').to_string())).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::presets::Preset;
+    use super::super::Preset;
     use super::*;
+    use crate::data::Options;
 
     #[test]
     fn differences_are_named_with_both_values() {
@@ -68,6 +73,10 @@ mod tests {
         ];
         assert_eq!(told, expected.map(|(name, a, b)| (name.to_string(), a.to_string(), b.to_string())));
         assert!(essential_differences(&first, &second).iter().all(|d| d.name != "steps"));
+        let farther = Settings { steps: 7, eval_every: 3, data_dir: Some("sets".into()), ..first.clone() };
+        assert_eq!(essential_differences(&first, &farther), []);
+        let labelled = Settings { input: Options { label: Some("y".into()), ..Options::default() }, ..first.clone() };
+        assert_eq!(essential_differences(&first, &labelled).len(), 1);
         assert_eq!(differences(&first, &first), []);
     }
 }

@@ -5,14 +5,14 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use super::checkpoints;
 use super::curves::curves;
-use super::settings::Settings;
+use super::metrics::Metrics;
+use super::summary::Summary;
 use super::tensorboard::EventFile;
 use crate::data::Task;
 use crate::network::Model;
+use crate::settings::Settings;
 use crate::{Error, Result, files};
 
 /// Locked while a process works in the folder; a lock ends with its process, the file stays.
@@ -26,59 +26,17 @@ pub struct RunFolder {
     recorded: Vec<Metrics>,
     /// What the run is trained to tell.
     task: Task,
+    /// Whether what it is watched by is held out of training.
+    is_held_out: bool,
     /// Whether TensorBoard's record is asked for.
     has_events: bool,
     /// It, if it holds exactly `recorded`.
     events: Option<EventFile>,
     /// The last checkpoint that this process wrote there or read from there.
-    pub(super) last_checkpoint: Option<PathBuf>,
+    pub last_checkpoint: Option<PathBuf>,
+    /// What is to be told of the folder before anything is trained.
+    pub warning: Option<String>,
     _lock: File,
-}
-
-/// A line of `metrics.jsonl`: the state after `step` steps. The keys are described in docs/RUN_FOLDER.md.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
-    /// Steps done.
-    pub step: u32,
-    /// Seconds since the first step, evaluations included.
-    pub seconds: f64,
-    /// Mean training loss since the line before.
-    pub train_loss: f64,
-    /// Mean training accuracy since the line before.
-    pub train_accuracy: f64,
-    /// Held-out loss of the hard network.
-    pub loss: f64,
-    /// Held-out accuracy of the hard network: the [`crate::data::Quality::score`] of any task.
-    pub accuracy: f64,
-    /// Held-out accuracy of the selected gates evaluated softly.
-    pub accuracy_soft: f64,
-    /// Held-out accuracy of the network as training runs it.
-    pub accuracy_training_mode: f64,
-    /// `accuracy_training_mode − accuracy_soft`.
-    pub selection_gap: f64,
-    /// `accuracy_soft − accuracy`.
-    pub computation_gap: f64,
-    /// Backward temperature (τ_b under CAGE; the mean over layers or gates that have their own).
-    pub temperature: f32,
-    /// The least of them.
-    pub temperature_min: f32,
-    /// The greatest of them.
-    pub temperature_max: f32,
-    /// Mean confidence of the selections.
-    pub confidence: f32,
-    /// Its running mean.
-    pub confidence_mean: f32,
-    /// Learning rate of the last step.
-    pub learning_rate: f32,
-    /// Norm of the loss's gradient by each layer's tables at the last step, first layer to last.
-    pub gradient_norms: Vec<f64>,
-    /// Training samples a second since the line before, evaluations excluded.
-    pub samples_per_second: f64,
-}
-
-/// The evaluation with the best held-out accuracy of the hard network, the first among equals.
-pub fn best(metrics: &[Metrics]) -> Option<&Metrics> {
-    metrics.iter().reduce(|best, m| if m.accuracy > best.accuracy { m } else { best })
 }
 
 impl RunFolder {
@@ -97,19 +55,10 @@ impl RunFolder {
         };
         // Looked at before the lock, so that nothing is made in a folder that is not ours, and again behind it.
         refuse_used(&path)?;
-        let lock = lock(&path)?;
+        let (lock, warning) = lock(&path)?;
         refuse_used(&path)?;
         files::remove_unfinished(&path)?;
-        Ok(RunFolder {
-            path,
-            lines: None,
-            recorded: Vec::new(),
-            task: Task::Classes,
-            has_events: false,
-            events: None,
-            last_checkpoint: None,
-            _lock: lock,
-        })
+        Ok(Self::locked(path, (lock, warning)))
     }
 
     /// Open the folder of a run that was interrupted or is to be extended, and clear away what a killed process left.
@@ -121,19 +70,26 @@ impl RunFolder {
         if !config.is_file() {
             return Err(Error::input(path, "it is no run folder, for it has no config.toml; begin a run by --out"));
         }
-        let lock = lock(path)?;
+        let (lock, warning) = lock(path)?;
         files::remove_unfinished(path)?;
         checkpoints::remove_unfinished(path)?;
-        Ok(RunFolder {
-            path: path.to_path_buf(),
+        Ok(Self::locked(path.to_path_buf(), (lock, warning)))
+    }
+
+    /// Nothing recorded yet.
+    fn locked(path: PathBuf, (lock, warning): (File, Option<String>)) -> Self {
+        RunFolder {
+            path,
             lines: None,
             recorded: Vec::new(),
             task: Task::Classes,
+            is_held_out: false,
             has_events: false,
             events: None,
             last_checkpoint: None,
+            warning,
             _lock: lock,
-        })
+        }
     }
 
     /// Where it is.
@@ -147,25 +103,25 @@ impl RunFolder {
     }
 
     /// The summary of a run that has ended.
-    pub fn summary(&self) -> Result<Option<serde_json::Value>> {
-        let path = self.path.join("summary.json");
-        match std::fs::read_to_string(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io("read", path, e)),
-            Ok(text) => serde_json::from_str(&text)
-                .map(Some)
-                .map_err(|e| Error::input(path, format!("it is no summary of a run ({e}); remove it"))),
-        }
+    pub fn summary(&self) -> Result<Option<Summary>> {
+        Summary::load(&summary_of(&self.path))
     }
 
-    /// Begin or go on, having made these evaluations: the run has not ended.
-    pub fn go_on(&mut self, settings: &Settings, recorded: Vec<Metrics>, tensorboard: bool) -> Result<()> {
-        let summary = self.path.join("summary.json");
+    /// Begin or go on, having made these evaluations, of samples held out or not: the run has not ended.
+    pub fn go_on(
+        &mut self,
+        settings: &Settings,
+        recorded: Vec<Metrics>,
+        is_held_out: bool,
+        tensorboard: bool,
+    ) -> Result<()> {
+        let summary = summary_of(&self.path);
         match std::fs::remove_file(&summary) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", summary, e)),
             _ => self.recorded = recorded,
         }
         self.task = settings.input.task();
+        self.is_held_out = is_held_out;
         self.write_config(settings)?;
         self.write_lines()?;
         self.has_events = tensorboard;
@@ -196,13 +152,12 @@ impl RunFolder {
                 }
             };
         }
-        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded, self.task)?)
+        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded, self.task, self.is_held_out)?)
     }
 
     /// Write `config.toml`.
     fn write_config(&self, settings: &Settings) -> Result<()> {
-        let config = toml::to_string(&settings.spelled_out())
-            .map_err(|e| Error::Run(format!("cannot write the configuration: {e}")))?;
+        let config = settings.to_toml()?;
         let (version, path) = (env!("CARGO_PKG_VERSION"), config_of(&self.path));
         let config = format!(
             "# gatewright {version}; repeat this run by: gatewright train --config {}\n{config}",
@@ -222,11 +177,15 @@ impl RunFolder {
     }
 
     /// Write the model and the summary.
-    pub fn finish(&self, model: &Model, summary: &serde_json::Value) -> Result<()> {
+    pub fn finish(&self, model: &Model, summary: &Summary) -> Result<()> {
         model.save(&self.path.join("model.safetensors"))?;
-        let summary = format!("{summary:#}\n");
-        files::write_whole(&self.path.join("summary.json"), summary.as_bytes())
+        files::write_whole(&summary_of(&self.path), format!("{}\n", summary.json()?).as_bytes())
     }
+}
+
+/// The summary of the run folder at `path`, which it has once it has ended.
+pub fn summary_of(path: &Path) -> PathBuf {
+    path.join("summary.json")
 }
 
 /// The configuration of the run folder at `path`.
@@ -253,19 +212,21 @@ fn line(metrics: &Metrics) -> Result<String> {
     Ok(line + "\n")
 }
 
-/// Lock the folder at `path` for as long as the file lives.
-fn lock(path: &Path) -> Result<File> {
+/// Lock the folder at `path` for as long as the file lives; where the file system has no locks, a warning says so.
+fn lock(path: &Path) -> Result<(File, Option<String>)> {
     let at = path.join(LOCK);
     let file = File::create(&at).map_err(|e| Error::io("create", &at, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+    let warning = match file.try_lock() {
+        Ok(()) => None,
         Err(TryLockError::WouldBlock) => {
-            Err(Error::input(path, "another process is training in this folder; wait for it or stop it"))
+            return Err(Error::input(path, "another process is training in this folder; wait for it or stop it"));
         }
-        // Some network file systems have no locks; there the user must take care.
-        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(e)) => Err(Error::io("lock", at, e)),
-    }
+        Err(TryLockError::Error(e)) => Some(format!(
+            "{} cannot be locked ({e}); see to it that no other process trains in this folder",
+            path.display()
+        )),
+    };
+    Ok((file, warning))
 }
 
 fn first_free(name: &str) -> Result<PathBuf> {

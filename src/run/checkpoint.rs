@@ -7,10 +7,11 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::overrides::Overrides;
-use super::run_folder::Metrics;
+use super::metrics::Metrics;
 use crate::data::Split;
 use crate::network::Model;
+use crate::settings::Overrides;
+use crate::train::{State, Tensor};
 use crate::{Error, Result};
 
 /// Version of the file format that this program writes, and the only one it reads.
@@ -67,29 +68,9 @@ pub struct Identity {
     pub network: String,
 }
 
-/// Everything on the device that a step changes and a later step reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
-    /// In the trainer's order.
-    pub tensors: Vec<Tensor>,
-}
-
-/// A named buffer of 32-bit values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tensor {
-    /// Unique in its state.
-    pub name: String,
-    /// Little-endian, a whole number of words.
-    pub bytes: Vec<u8>,
-}
-
 impl Identity {
     /// Of a run of `model` on `train`.
     pub fn of(model: &Model, train: &Split) -> Self {
-        let mut data = Sha256::new();
-        data.update(&train.labels);
-        data.update(&train.pixels);
-        data.update(bytemuck::cast_slice::<f32, u8>(&train.targets));
         let mut network = Sha256::new();
         network.update(bytemuck::cast_slice::<u32, u8>(&model.encoder.pixel));
         network.update(&model.encoder.threshold);
@@ -97,14 +78,23 @@ impl Identity {
             network.update((layer.gates() as u64).to_le_bytes());
             network.update(bytemuck::cast_slice::<u32, u8>(&layer.wiring));
         }
-        Identity { data: hexadecimal(&data.finalize()), network: hexadecimal(&network.finalize()) }
+        Identity { data: Self::of_samples(train), network: hexadecimal(&network.finalize()) }
+    }
+
+    /// Of training samples alone: [`Identity::data`].
+    pub fn of_samples(train: &Split) -> String {
+        let mut data = Sha256::new();
+        data.update(&train.labels);
+        data.update(&train.pixels);
+        data.update(bytemuck::cast_slice::<f32, u8>(&train.targets));
+        hexadecimal(&data.finalize())
     }
 
     /// Compare with what a resumed run `found`; the error is a sentence.
     pub fn check(&self, found: &Identity) -> std::result::Result<(), String> {
         if self.data != found.data {
             return Err(
-                "the training samples are not those that it began with; bring back the data set as it was".into()
+                "the training samples are not those that it began with; name the data set as it was by --data".into()
             );
         }
         if self.network != found.network {
@@ -193,23 +183,12 @@ struct Version {
     format_version: u32,
 }
 
-impl State {
-    /// The tensor called `name`, which must hold `bytes` bytes; the error is a sentence.
-    pub fn tensor(&self, name: &str, bytes: u64) -> std::result::Result<&[u8], String> {
-        let found = self.tensors.iter().find(|t| t.name == name).ok_or(format!("it has no tensor {name}"))?;
-        if found.bytes.len() as u64 == bytes {
-            return Ok(&found.bytes);
-        }
-        Err(format!("its tensor {name} has {} bytes where this run has {bytes}", found.bytes.len()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::presets::Preset;
     use super::*;
+    use crate::train::Preset;
 
     fn checkpoint() -> Checkpoint {
         let metrics = Metrics { step: 10, accuracy: 1.0 / 3.0, temperature: 0.1, ..Metrics::default() };

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::run_folder::Metrics;
+use super::metrics::Metrics;
 use crate::{Error, Result, files};
 
 /// What every event file's name begins with.

@@ -1,114 +1,22 @@
 //! A whole run: data to device, steps and evaluations, the discretized network checked without the GPU, the run folder.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::path::Path;
 
-use serde_json::json;
-
-use super::bandwidth::Bandwidth;
 use super::checkpoint::{Checkpoint, Identity};
-use super::checkpoints::{self, Cadence};
-use super::differences::essential_differences;
-use super::evaluation::{Evaluation, Evaluator, Mode};
-use super::health::diagnose;
-use super::profile::{Pace, Profile};
-use super::run_folder::{Metrics, RunFolder, best};
-use super::settings::{Select, Settings};
+use super::checkpoints;
+use super::diagnose::diagnose;
+use super::folder::RunFolder;
+use super::metrics::best;
+use super::modes::Modes;
+use super::options::{Options, Place};
+use super::reporter::{Beginning, Reporter};
 use super::stepping::{Stepping, Time};
-use super::trainer::Trainer;
-use crate::circuit::{Engine, Netlist};
-use crate::data::{Dataset, Split, Task};
+use super::summary::Summary;
+use crate::data::{Dataset, Split};
 use crate::gpu::{Clock, Gpu};
-use crate::network::Model;
+use crate::settings::{Select, Settings, essential_differences};
+use crate::train::{Bandwidth, Evaluator, Pace, Profile, Trainer};
 use crate::{Error, Result, files};
-
-/// How a run is kept; nothing here changes its result.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Its folder, or the run to go on with.
-    pub place: Place,
-    /// When checkpoints are written.
-    pub cadence: Cadence,
-    /// How often a lost device may be replaced.
-    pub retry_lost_device: u32,
-    /// Whether to write TensorBoard's event files too.
-    pub tensorboard: bool,
-    /// Whether to time some of the steps, kernel by kernel, and write what is found into the run folder.
-    pub profile: bool,
-    /// Set to have the run stop after the steps that are under way, with a checkpoint.
-    pub stop: Arc<AtomicBool>,
-}
-
-/// Where a run begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// At its first step, in this folder, or in the next free one.
-    New(Option<PathBuf>),
-    /// Where the newest checkpoint of this run folder, or this checkpoint file, left it.
-    Resume(PathBuf),
-}
-
-impl Default for Place {
-    fn default() -> Self {
-        Place::New(None)
-    }
-}
-
-impl Place {
-    /// The run folder, if it is known before the run begins.
-    pub fn folder(&self) -> Option<PathBuf> {
-        match self {
-            Place::New(out) => out.clone(),
-            Place::Resume(path) => Some(checkpoints::run_of(path).unwrap_or_else(|| path.clone())),
-        }
-    }
-}
-
-/// What a run tells while it goes.
-pub trait Reporter {
-    /// Before the first step on a device: what will be trained, where.
-    fn begin(&mut self, run: &Beginning);
-    /// After the first of these steps: the estimated time of the whole run.
-    fn estimate(&mut self, seconds: f64);
-    /// Often: steps submitted so far.
-    fn step(&mut self, step: u32);
-    /// After every evaluation.
-    fn evaluated(&mut self, metrics: &Metrics);
-    /// Something failed that the run survives.
-    fn warn(&mut self, message: &str);
-}
-
-/// What will be trained, where.
-#[derive(Debug)]
-pub struct Beginning<'a> {
-    /// The adapter's name.
-    pub adapter: &'a str,
-    /// Its backend.
-    pub backend: &'a str,
-    /// The data set's name.
-    pub data: &'a str,
-    /// What it is trained to tell.
-    pub task: Task,
-    /// Training, validation and test samples.
-    pub samples: [usize; 3],
-    /// Gates of each layer.
-    pub layers: &'a [usize],
-    /// Input bits.
-    pub features: usize,
-    /// Trained parameters.
-    pub parameters: usize,
-    /// Steps.
-    pub steps: u32,
-    /// Steps done already, where the run is resumed.
-    pub done: u32,
-    /// Seconds that these took.
-    pub seconds: f64,
-    /// Bytes of GPU buffers.
-    pub gpu_bytes: u64,
-    /// The run folder.
-    pub folder: PathBuf,
-}
 
 /// Train as `settings` say on a device that `open` gives and leave a run folder; returns the summary that it wrote.
 ///
@@ -122,7 +30,7 @@ pub fn run(
     data: Dataset,
     options: &Options,
     report: &mut dyn Reporter,
-) -> Result<serde_json::Value> {
+) -> Result<Summary> {
     settings.check_classes(data.classes.len())?;
     let (mut folder, mut from) = match &options.place {
         Place::New(_) => (None, None),
@@ -137,6 +45,15 @@ pub fn run(
         }
     };
     let (data, validation) = data.hold_out(settings.validation, settings.seed)?;
+    if validation.is_empty() && settings.validation > 0.0 {
+        let told = format!("a validation fraction of {} takes none of {}", settings.validation, data.train.len());
+        if settings.patience.is_some() || settings.select == Select::Best {
+            return Err(Error::usage(format!(
+                "{told} training samples, and --patience and --select best judge by them; choose a greater --validation"
+            )));
+        }
+        report.warn(&format!("{told} training samples; what is told along the way is of these"));
+    }
     let mut replacements = options.retry_lost_device;
     loop {
         let gpu = open()?;
@@ -155,7 +72,7 @@ pub fn run(
                         report.warn(&format!("{message}; repeating the last steps to find where it began"));
                         let from = last.as_ref().map(|path| Checkpoint::load(path)).transpose()?;
                         let sound = folder.as_ref().and_then(|f| f.recorded().last()).map_or(0, |m| m.step);
-                        diagnose(&gpu, settings, &data, from.as_ref(), sound)?
+                        Error::Run(diagnose(&gpu, settings, &data, from.as_ref(), sound)?)
                     }
                     error => error,
                 };
@@ -207,13 +124,14 @@ fn on_device(
     (folder, from): (&mut Option<RunFolder>, Option<Checkpoint>),
     options: &Options,
     report: &mut dyn Reporter,
-) -> Result<serde_json::Value> {
+) -> Result<Summary> {
     let mut trainer = Trainer::new(gpu, settings, data)?;
     // Without a validation split, the training samples themselves are watched; the test set is for the end.
     let is_held_out = !validation.is_empty();
     let watched = if is_held_out { validation } else { &data.train };
     let evaluator = Evaluator::new(&trainer, watched)?;
     let identity = Identity::of(trainer.model(), &data.train);
+    let sha256 = identity.data.clone();
     let folder = match folder {
         Some(folder) => folder,
         none => none.insert(RunFolder::create(options.place.folder().as_deref(), &data.name)?),
@@ -231,7 +149,10 @@ fn on_device(
         }
     }
     let recorded = from.as_ref().map_or_else(Vec::new, |c| c.header.metrics.clone());
-    folder.go_on(settings, recorded, options.tensorboard)?;
+    if let Some(warning) = folder.warning.take() {
+        report.warn(&warning);
+    }
+    folder.go_on(settings, recorded, is_held_out, options.tensorboard)?;
     let model = trainer.model();
     report.begin(&Beginning {
         adapter: &gpu.adapter.name,
@@ -267,15 +188,48 @@ fn on_device(
     if settings.select == Select::Best {
         restore_best(&mut trainer, folder)?;
     }
-    let test = TestResult::of(&mut trainer, &data.test)?;
+    let test = Evaluator::new(&trainer, &data.test)?;
+    let test = Modes::of(&mut trainer, &test)?;
     let model = trainer.download()?.clone();
     test.check_on_cpu(&model, &data.test)?;
-    let mut summary = summary(gpu, settings, data, &model, &test, seconds, (done, time.stepping));
-    if let Some(best) = best(folder.recorded()).filter(|_| is_held_out) {
-        summary["best_step"] = json!(best.step);
-        summary["best_accuracy"] = json!(best.accuracy);
-    }
-    summary["model_step"] = json!(trainer.steps());
+    let best = best(folder.recorded()).filter(|_| is_held_out);
+    let mut summary = Summary {
+        adapter: gpu.adapter.name.clone(),
+        backend: gpu.adapter.backend.clone(),
+        driver: gpu.adapter.driver.clone(),
+        data: data.name.clone(),
+        train_samples: data.train.len(),
+        test_samples: data.test.len(),
+        layers: settings.layers.clone(),
+        gates: model.gates(),
+        parameters: model.parameters(),
+        method: settings.method,
+        parametrization: settings.parametrization,
+        cage: settings.cage.is_some(),
+        seed: settings.seed,
+        steps: done,
+        batch: settings.batch,
+        seconds,
+        step_ms: time.stepping * 1e3 / f64::from(done),
+        samples_per_second: f64::from(done) * f64::from(settings.batch) / time.stepping,
+        gpu_bytes: gpu.allocated_bytes(),
+        test_loss: test.hard.loss,
+        test_accuracy: test.hard.accuracy,
+        test_accuracy_soft: test.selected_soft.accuracy,
+        test_accuracy_training_mode: test.training.accuracy,
+        selection_gap: test.selection_gap(),
+        computation_gap: test.computation_gap(),
+        total_gap: test.total_gap(),
+        task: (!data.head.is_classes()).then(|| data.head.task()),
+        test_exact_match: test.hard.quality.exact,
+        test_targets: Some(test.hard.quality.targets.clone()).filter(|targets| !targets.is_empty()),
+        best_step: best.map(|m| m.step),
+        best_accuracy: best.map(|m| m.accuracy),
+        validation_samples: Some(validation.len()),
+        train_sha256: Some(sha256),
+        model_step: trainer.steps(),
+        ..Summary::default()
+    };
     if let Some(mut profile) = profile {
         let steps = (done - before.0).max(1);
         let step = (time.stepping - before.1) / f64::from(steps);
@@ -284,8 +238,8 @@ fn on_device(
         files::write_whole(&folder.path().join("profile.json"), format!("{report:#}\n").as_bytes())?;
         let trace = profile.trace(&gpu.adapter.name).to_string();
         files::write_whole(&folder.path().join("trace.json"), trace.as_bytes())?;
-        summary["profiled_steps"] = json!(profile.steps());
-        summary["profile_overhead"] = json!(profile.overhead(steps));
+        summary.profiled_steps = Some(profile.steps());
+        summary.profile_overhead = Some(profile.overhead(steps));
     }
     folder.finish(&model, &summary)?;
     Ok(summary)
@@ -311,125 +265,4 @@ fn restore_best(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
                 best.step
             ))
         })
-}
-
-/// Evaluate the network as it is, `seconds` into the run; training figures are of the steps since `since`.
-pub(super) fn evaluate(
-    trainer: &mut Trainer,
-    evaluator: &Evaluator,
-    since: u32,
-    seconds: f64,
-    samples_per_second: f64,
-) -> Result<Metrics> {
-    let progress = trainer.progress(since)?;
-    let gradient_norms = trainer.gradient_norms()?;
-    let hard = evaluator.run(trainer, Mode::Hard)?;
-    let soft = evaluator.run(trainer, Mode::SelectedSoft)?;
-    let training = evaluator.run(trainer, Mode::Training)?;
-    Ok(Metrics {
-        step: progress.step,
-        seconds,
-        train_loss: progress.loss,
-        train_accuracy: progress.accuracy,
-        loss: hard.loss,
-        accuracy: hard.accuracy,
-        accuracy_soft: soft.accuracy,
-        accuracy_training_mode: training.accuracy,
-        selection_gap: training.accuracy - soft.accuracy,
-        computation_gap: soft.accuracy - hard.accuracy,
-        temperature: progress.temperature,
-        temperature_min: progress.temperature_range[0],
-        temperature_max: progress.temperature_range[1],
-        confidence: progress.confidence,
-        confidence_mean: progress.confidence_mean,
-        learning_rate: progress.learning_rate,
-        gradient_norms,
-        samples_per_second,
-    })
-}
-
-/// The test set, touched once, at the end.
-struct TestResult {
-    hard: Evaluation,
-    selected_soft: Evaluation,
-    training: Evaluation,
-}
-
-impl TestResult {
-    fn of(trainer: &mut Trainer, test: &Split) -> Result<Self> {
-        let evaluator = Evaluator::new(trainer, test)?;
-        Ok(TestResult {
-            hard: evaluator.run(trainer, Mode::Hard)?,
-            selected_soft: evaluator.run(trainer, Mode::SelectedSoft)?,
-            training: evaluator.run(trainer, Mode::Training)?,
-        })
-    }
-
-    /// The circuit, evaluated without the GPU, must give the GPU's votes on every sample.
-    fn check_on_cpu(&self, model: &Model, test: &Split) -> Result<()> {
-        let netlist = Netlist::from_model(model).map_err(Error::Run)?;
-        let counts = Engine::new(&netlist).counts(&test.pixels, true);
-        let classes = model.classes.len();
-        let differs = self.hard.votes.iter().zip(&counts).position(|(&gpu, &cpu)| gpu != cpu as f32);
-        match differs {
-            None if counts.len() == self.hard.votes.len() => Ok(()),
-            None => Err(Error::Run("GPU and CPU evaluated different numbers of samples".into())),
-            Some(i) => Err(Error::Run(format!(
-                "the GPU counts {} votes for class {} on test sample {}, the CPU {}; this driver computes wrongly, \
-                 please report it with the output of `gatewright devices`",
-                self.hard.votes[i],
-                i % classes,
-                i / classes,
-                counts[i]
-            ))),
-        }
-    }
-}
-
-fn summary(
-    gpu: &Gpu,
-    settings: &Settings,
-    data: &Dataset,
-    model: &Model,
-    test: &TestResult,
-    seconds: f64,
-    (done, stepping): (u32, f64),
-) -> serde_json::Value {
-    let training_mode = test.training.accuracy;
-    let mut summary = json!({
-        "adapter": gpu.adapter.name,
-        "backend": gpu.adapter.backend,
-        "driver": gpu.adapter.driver,
-        "data": data.name,
-        "train_samples": data.train.len(),
-        "test_samples": data.test.len(),
-        "layers": settings.layers,
-        "gates": model.gates(),
-        "parameters": model.parameters(),
-        "method": settings.method,
-        "parametrization": settings.parametrization,
-        "cage": settings.cage.is_some(),
-        "seed": settings.seed,
-        "steps": done,
-        "batch": settings.batch,
-        "seconds": seconds,
-        "step_ms": stepping * 1e3 / f64::from(done),
-        "samples_per_second": f64::from(done) * f64::from(settings.batch) / stepping,
-        "gpu_bytes": gpu.allocated_bytes(),
-        "test_loss": test.hard.loss,
-        "test_accuracy": test.hard.accuracy,
-        "test_accuracy_soft": test.selected_soft.accuracy,
-        "test_accuracy_training_mode": training_mode,
-        "selection_gap": training_mode - test.selected_soft.accuracy,
-        "computation_gap": test.selected_soft.accuracy - test.hard.accuracy,
-        "total_gap": training_mode - test.hard.accuracy,
-        "cpu_agrees": true,
-    });
-    if !data.head.is_classes() {
-        summary["task"] = json!(data.head.task());
-        for (key, value) in test.hard.quality.details() {
-            summary[format!("test_{key}")] = value;
-        }
-    }
-    summary
 }

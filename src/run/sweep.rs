@@ -5,8 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::overrides::Overrides;
-use super::settings::Settings;
+use crate::settings::{Chosen, Overrides, Settings};
 use crate::{Error, Result};
 
 /// A sweep's file.
@@ -68,7 +67,9 @@ pub struct Plot {
 pub struct Cell {
     /// What its grid says of it, in the file's order, without quotes.
     pub said: Vec<(String, String)>,
-    /// All its settings.
+    /// What its run is made by.
+    pub chosen: Chosen,
+    /// What that comes to, before the last layer is fitted to the data.
     pub settings: Settings,
 }
 
@@ -96,11 +97,12 @@ impl Sweep {
                 let said: Vec<_> = said.into_iter().map(|(key, value)| (key, plain(&value))).collect();
                 let of_cell = |problem: String| Error::usage(format!("cell {}: {problem}", name(&said)));
                 let overrides = Overrides::deserialize(table).map_err(|e| of_cell(e.to_string()))?;
-                let settings = overrides.resolve(None).map_err(|e| of_cell(e.to_string()))?;
+                let chosen = Chosen::from(overrides);
+                let settings = chosen.resolve().map_err(|e| of_cell(e.to_string()))?;
                 if !names.insert(name(&said)) {
                     return Err(of_cell("it is in the sweep twice".into()));
                 }
-                cells.push(Cell { said, settings });
+                cells.push(Cell { said, chosen, settings });
             }
         }
         Ok(cells)

@@ -1,0 +1,28 @@
+//! A run: training from the first step to the last, judged, recorded in its folder, kept over interruptions.
+
+mod checkpoint;
+mod checkpoints;
+mod curves;
+mod diagnose;
+mod folder;
+mod metrics;
+mod modes;
+mod options;
+mod reporter;
+mod stepping;
+mod summary;
+mod sweep;
+mod tensorboard;
+mod training;
+
+pub use checkpoint::{Checkpoint, Header, Identity};
+pub use checkpoints::Cadence;
+pub use curves::curves;
+pub use folder::{RunFolder, config_of, summary_of};
+pub use metrics::{Metrics, best};
+pub use modes::Modes;
+pub use options::{Options, Place};
+pub use reporter::{Beginning, Reporter};
+pub use summary::Summary;
+pub use sweep::{Cell, Curve, Plot, Race, Sweep};
+pub use training::run;

@@ -1,0 +1,81 @@
+//! The flags that every command takes which makes a network as `train` would.
+
+use std::path::PathBuf;
+
+use super::list::{Overrides, Settings};
+use crate::data::{self, Coding, Dataset};
+use crate::{Error, Result};
+
+/// Every setting as a flag, and a file of them.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+pub struct Chosen {
+    /// The flags.
+    #[command(flatten)]
+    pub flags: Overrides,
+    /// TOML file of settings, such as a run's config.toml; it wins over the preset, and flags win over it
+    #[arg(long, value_name = "FILE", help_heading = "Where settings come from")]
+    pub config: Option<PathBuf>,
+}
+
+impl Chosen {
+    /// What they come to: preset, then file, then flags.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for settings that cannot be, [`Error::Input`] and [`Error::Io`] for the file.
+    pub fn resolve(&self) -> Result<Settings> {
+        Ok(self.resolve_over(&Overrides::default())?.0)
+    }
+
+    /// The same, and the data set that they name, to which the last layer is fitted.
+    ///
+    /// # Errors
+    /// As [`Chosen::resolve`], and for data that cannot be opened or have more outputs than the last layer can be shared by.
+    pub fn open(&self) -> Result<(Settings, Dataset)> {
+        self.open_over(&Overrides::default())
+    }
+
+    /// The same, with a command's own defaults between preset and file.
+    ///
+    /// # Errors
+    /// As [`Chosen::open`].
+    pub fn open_over(&self, defaults: &Overrides) -> Result<(Settings, Dataset)> {
+        let (mut settings, says_layers) = self.resolve_over(defaults)?;
+        let data = settings.open_data()?;
+        settings.fit(data.classes.len(), says_layers)?;
+        Ok((settings, data))
+    }
+
+    /// The settings as [`Chosen::open`] would leave them, and what keeps the last layer from being fitted if the data cannot
+    /// be opened here.
+    ///
+    /// # Errors
+    /// As [`Chosen::open`], but for the data.
+    pub fn show(&self) -> Result<(Settings, Option<Error>)> {
+        let (mut settings, says_layers) = self.resolve_over(&Overrides::default())?;
+        match settings.open_data() {
+            Ok(data) => settings.fit(data.classes.len(), says_layers).map(|()| (settings, None)),
+            Err(error) => Ok((settings, Some(error))),
+        }
+    }
+
+    /// Settings, and whether layers were said by the file or the flags.
+    fn resolve_over(&self, defaults: &Overrides) -> Result<(Settings, bool)> {
+        let file = self.config.as_deref().map(Overrides::load).transpose()?.unwrap_or_default();
+        let says_layers = self.flags.layers.is_some() || file.layers.is_some();
+        Ok((self.flags.over(&[defaults, &file])?, says_layers))
+    }
+}
+
+impl From<Overrides> for Chosen {
+    fn from(flags: Overrides) -> Self {
+        Chosen { flags, config: None }
+    }
+}
+
+impl Settings {
+    /// Open the data set that these settings name.
+    pub fn open_data(&self) -> Result<Dataset> {
+        let coding = Coding::Learned { thresholds: self.thresholds };
+        data::open_with(&self.data, self.data_dir.as_deref(), &self.input, coding)
+    }
+}

@@ -1,0 +1,393 @@
+//! The one list of settings. A new setting is an entry here, and its uses.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::choices::{Cage, InputKind, Method, Schedule, Select};
+use super::layers::Layers;
+use super::overrides::flag_help;
+use super::presets::Preset;
+use super::range::Range::{self, Above, Any, Below, Finite, Least, Multiple, Within};
+use crate::data;
+use crate::gpu::shader::{CageScope, GradientFormat};
+use crate::network::{Initialization, Parametrization, Start, Wiring};
+use crate::{Error, Result};
+
+/// What a setting has a bearing on, and so whether it may change when a run is resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearing {
+    /// What every step does: all sittings of a run have the same.
+    Step,
+    /// How far the run goes, when it is looked at, which of its networks is kept, and where its samples come from, whose
+    /// bytes are compared by themselves: may change.
+    Length,
+    /// Where things lie, which decides nothing: may change, and is no difference between runs.
+    Place,
+}
+
+/// What the list says of one setting.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Entry {
+    /// Its field in [`Settings`] or [`Overrides`].
+    pub field: &'static str,
+    /// Heading under which it is told.
+    pub group: &'static str,
+    /// One or two sentences.
+    pub help: &'static str,
+    /// Its Rust type.
+    pub kind: &'static str,
+    /// The numbers that it takes.
+    pub range: Range,
+    /// What it decides.
+    pub bearing: Bearing,
+}
+
+impl Entry {
+    /// Its key in a file, and its flag after `--`.
+    pub fn name(&self) -> String {
+        self.field.replace('_', "-")
+    }
+
+    /// The entry of a field that is in the list.
+    pub(super) fn of(field: &str) -> Option<&'static Entry> {
+        ENTRIES.iter().find(|entry| entry.field == field)
+    }
+}
+
+/// What stands behind the arrow, which is written where the marker before it is there.
+macro_rules! only {
+    ($marker:tt => $($written:tt)*) => { $($written)* };
+}
+
+/// Makes [`Settings`], [`Overrides`] and [`ENTRIES`] of one list. An entry is
+///
+/// `"help" name: Type = default, range, bearing [what clap is told beside];`
+///
+/// where a setting that may be left out for good has `| None` for its default, and one that is a part of another field of
+/// [`Settings`] has `as { read, write }`.
+macro_rules! settings {
+    ($($group:literal {$(
+        $help:literal
+        $name:ident: $type:ty $(| $none:ident)? $(as { $read:expr, $write:expr })? $(= $default:expr)?,
+        $range:expr, $bearing:ident $([$($arg:tt)+])?;
+    )+})+) => {
+        /// Every setting of a run, each with its value.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Settings {
+            $($(
+                $(#[doc = $help] pub $name: only!($default => $type),)?
+                $(#[doc = $help] pub $name: only!($none => Option<$type>),)?
+            )+)+
+            /// Gates of each layer.
+            pub layers: Vec<usize>,
+            /// Where logits start.
+            pub start: Start,
+            /// CAGE's constants, if it is on.
+            pub cage: Option<Cage>,
+            /// How the data set is to be read.
+            pub input: data::Options,
+        }
+
+        impl Default for Settings {
+            fn default() -> Self {
+                Settings {
+                    $($( $($name: $default,)? $($name: $none,)? )+)+
+                    layers: vec![6000; 6],
+                    start: Initialization::Residual.into(),
+                    cage: Some(Cage::default()),
+                    input: data::Options::default(),
+                }
+            }
+        }
+
+        /// What a user may say of a run: each field a flag, and a key of a `--config` file.
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        #[command(allow_negative_numbers = true)]
+        pub struct Overrides {
+            /// Ready settings to start from [default: quick, and table for tables]
+            #[arg(long, help_heading = "Where settings come from")]
+            pub preset: Option<Preset>,
+            /// Keep the backward temperature at --temperature: short for --cage=false
+            #[arg(long, conflicts_with = "cage", help_heading = "Method")]
+            #[serde(skip)]
+            pub no_cage: bool,
+            $($(
+                #[doc = $help]
+                #[arg(long, help = flag_help(stringify!($name)), help_heading = $group, $($($arg)+)?)]
+                pub $name: Option<$type>,
+            )+)+
+            /// How the data set is to be read
+            #[command(flatten, next_help_heading = "Reading the data (keys of [input] in a file)")]
+            #[serde(default)]
+            pub input: data::Options,
+        }
+
+        /// The list, in the order of `config.toml`.
+        pub static ENTRIES: &[Entry] = &[$($(Entry {
+            field: stringify!($name),
+            group: $group,
+            help: $help,
+            kind: stringify!($type),
+            range: $range,
+            bearing: Bearing::$bearing,
+        }),+),+];
+
+        impl Settings {
+            /// Everything, where it applies or not.
+            fn all_said(&self) -> Overrides {
+                Overrides {
+                    preset: None,
+                    no_cage: false,
+                    $($($name: {
+                        $(only!($default => Some(self.$name.clone())))?
+                        $(only!($none => self.$name.clone()))?
+                        $({
+                            let read: fn(&Settings) -> Option<$type> = $read;
+                            read(self)
+                        })?
+                    },)+)+
+                    input: self.input.clone(),
+                }
+            }
+        }
+
+        impl Overrides {
+            /// Put each value that is said into `settings`.
+            pub(super) fn put(&self, settings: &mut Settings) {
+                $($(if let Some(value) = self.$name.clone() {
+                    $(only!($default => settings.$name = value);)?
+                    $(settings.$name = only!($none => Some(value));)?
+                    $({
+                        let write: fn(&mut Settings, $type) = $write;
+                        write(settings, value);
+                    })?
+                })+)+
+                settings.input = self.input.over(&settings.input);
+            }
+
+            /// Refuse a value that is said and out of its range.
+            pub(super) fn check(&self) -> Result<()> {
+                $($(if let Some(value) = &self.$name {
+                    let range: Range = $range;
+                    range.check(&stringify!($name).replace('_', "-"), value)?;
+                })+)+
+                Ok(())
+            }
+        }
+    };
+}
+
+settings! {
+    "Data" {
+        "Data set: mnist (built in), another known by name, or a file or folder: a table (.csv, .tsv, .libsvm), arrays (.npz, .npy), a folder of pictures a class, of IDX or of CIFAR files"
+        data: String = "mnist".into(), Any, Length;
+
+        "Folder in which named data sets lie (or the environment variable GATEWRIGHT_DATA)"
+        data_dir: PathBuf | None, Any, Place [value_name = "DIR"];
+
+        "Fraction of the training samples held out for validation"
+        validation: f64 = 0.05, Within(0.0, 0.9), Step [value_name = "FRACTION"];
+
+        "Thermometer thresholds a channel"
+        thresholds: usize = 3, Within(1.0, 255.0), Step [value_name = "T"];
+
+        "Leave out input bits that are set, or unset, in less than this fraction of the training samples"
+        rare: f64 = 0.1, Within(0.0, 0.5), Step [value_name = "FRACTION"];
+    }
+
+    "Augmentation" {
+        "Move each training image by up to this many pixels each way, afresh every time (a random crop of the image with as much black around it)"
+        shift: u32 = 0, Within(0.0, 64.0), Step [value_name = "PIXELS"];
+
+        "Mirror half of the training images, left to right"
+        flip: bool = false, Any, Step
+            [num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL"];
+
+        "Turn each training image by up to this many degrees either way"
+        rotate: f64 = 0.0, Within(0.0, 45.0), Step [value_name = "DEGREES"];
+
+        "Show a random part of each training image, its width and height between this fraction and all of the image's, in its full size"
+        resized_crop: f64 = 1.0, Within(0.1, 1.0), Step [value_name = "FRACTION"];
+    }
+
+    "Network" {
+        "Gates of each layer, as DEPTHxWIDTH or a list: 3x8000, 2x16000,8000. The last layer is shared evenly by the outputs; where only a preset says layers, it is widened until it can be"
+        layers: Layers as { |s| Some(Layers(s.layers.clone())), |s, layers| s.layers = layers.0 }, Any, Step;
+
+        "Inputs a gate (OP: 2)"
+        arity: usize = 2, Within(2.0, 6.0), Step [value_name = "K"];
+
+        "How wires are drawn"
+        wiring: Wiring = Wiring::Unique, Any, Step;
+
+        "How logits become gate tables"
+        parametrization: Parametrization = Parametrization::IwpSin, Any, Step;
+
+        "Where logits start"
+        init: Initialization as { |s| Some(s.start.initialization), |s, init| s.start.initialization = init }, Any, Step;
+
+        "How far logits start from undecided [default: the parametrization's own]"
+        init_mean: f32 as { |s| s.start.mean, |s, mean| s.start.mean = Some(mean) }, Finite, Step [value_name = "MU"];
+
+        "Standard deviation of the first logits [default: the parametrization's own]"
+        init_deviation: f32 as { |s| s.start.deviation, |s, deviation| s.start.deviation = Some(deviation) },
+        Least(0.0), Step [value_name = "SIGMA"];
+
+        "Group-sum temperature: a class's score is its votes / tau"
+        tau: f32 = 10.0, Above(0.0), Step;
+    }
+
+    "Method" {
+        "How gates are selected forward and differentiated backward; soft methods go without CAGE"
+        method: Method = Method::HardSt, Any, Step;
+
+        "What the first layer reads in training: the encoder's bits, or (soft methods) pixels as they are"
+        input_kind: InputKind = InputKind::Bits, Any, Step [alias = "input"];
+
+        "Temperature of selection: backward, where CAGE does not set it (so it goes with --no-cage or a soft method), and of the soft methods also forward"
+        temperature: f32 = 1.0, Above(0.0), Step;
+
+        "Let CAGE set the backward temperature [default: true, for soft methods false]"
+        cage: bool as { |s| Some(s.cage.is_some()), |s, on| s.cage = on.then(|| s.cage.unwrap_or_default()) }, Any, Step
+            [num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL"];
+
+        "CAGE: backward temperature of a certain network"
+        cage_tau_min: f32 as { |s| s.cage.map(|c| c.tau_min), |s, tau| cage(s, |c| c.tau_min = tau) },
+        Above(0.0), Step [value_name = "TAU"];
+
+        "CAGE: backward temperature of an undecided network"
+        cage_tau_max: f32 as { |s| s.cage.map(|c| c.tau_max), |s, tau| cage(s, |c| c.tau_max = tau) },
+        Above(0.0), Step [value_name = "TAU"];
+
+        "CAGE: decay a step of confidence's running mean"
+        cage_decay: f32 as { |s| s.cage.map(|c| c.decay), |s, decay| cage(s, |c| c.decay = decay) },
+        Below(0.0, 1.0), Step [value_name = "DECAY"];
+
+        "CAGE: whose confidence sets a gate's temperature"
+        cage_scope: CageScope as { |s| s.cage.map(|c| c.scope), |s, scope| cage(s, |c| c.scope = scope) }, Any, Step;
+    }
+
+    "Optimizer" {
+        "Samples a step"
+        batch: u32 = 128, Within(1.0, 65_536.0), Step;
+
+        "Most samples whose activations and gradients are kept at once: a batch is cut into micro-batches of so many at most, which saves memory and changes results by no more than rounding [default: as many as fit the adapter's buffers]"
+        micro_batch: u32 | None, Multiple(32), Step [value_name = "SAMPLES"];
+
+        "Adam's learning rate, after the warm-up"
+        lr: f32 = 0.1, Above(0.0), Step;
+
+        "How the learning rate moves"
+        schedule: Schedule = Schedule::Cosine, Any, Step;
+
+        "Cosine: the last rate as a fraction of the first"
+        lr_final: f32 = 0.0, Within(0.0, 1.0), Step [value_name = "FRACTION"];
+
+        "Steps over which the rate rises linearly"
+        warmup: u32 = 0, Any, Step [value_name = "STEPS"];
+
+        "Decoupled weight decay"
+        weight_decay: f32 = 0.0, Least(0.0), Step;
+
+        "Adam's decay of the first moment"
+        beta1: f32 = 0.9, Below(0.0, 1.0), Step;
+
+        "Adam's decay of the second moment"
+        beta2: f32 = 0.999, Below(0.0, 1.0), Step;
+
+        "Adam's epsilon"
+        epsilon: f32 = 1e-8, Above(0.0), Step;
+
+        "How gradient planes are stored; soft methods have real ones [default: int8, soft methods bf16]"
+        gradients: GradientFormat = GradientFormat::Int8, Any, Step;
+    }
+
+    "Run" {
+        "Training steps; a resumed run may have more"
+        steps: u32 = 6000, Least(1.0), Length;
+
+        "Seed of everything random: wiring, logits, validation samples, the order of samples, noise"
+        seed: u64 = 0, Any, Step;
+
+        "Steps between evaluations"
+        eval_every: u32 = 1000, Least(1.0), Length [value_name = "STEPS"];
+
+        "Stop after this many evaluations without a better held-out accuracy, and select the best network"
+        patience: u32 | None, Least(1.0), Length [value_name = "EVALUATIONS"];
+
+        "Which network becomes the model [default: last, with --patience best]"
+        select: Select = Select::Last, Any, Length;
+    }
+}
+
+/// Change CAGE's constants, where it is on; elsewhere they are refused by the rules.
+fn cage(settings: &mut Settings, change: impl FnOnce(&mut Cage)) {
+    if let Some(cage) = &mut settings.cage {
+        change(cage);
+    }
+}
+
+impl Settings {
+    /// Everything that applies, as the flags of a run that repeats this one.
+    pub fn spelled_out(&self) -> Overrides {
+        let all = self.all_said();
+        // CAGE sets it.
+        Overrides { temperature: all.temperature.filter(|_| self.cage.is_none()), ..all }
+    }
+
+    /// The same as a `--config` file.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(&self.spelled_out()).map_err(|e| Error::Run(format!("cannot write the configuration: {e}")))
+    }
+
+    /// CAGE's scope; the network where CAGE is off.
+    pub fn cage_scope(&self) -> CageScope {
+        self.cage.map_or(CageScope::Network, |cage| cage.scope)
+    }
+
+    /// Refuse what cannot work, with what can.
+    pub fn check(&self) -> Result<()> {
+        self.all_said().check()?;
+        self.check_together()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_one_name_in_flags_files_and_the_list() {
+        let written = Settings::default().to_toml().unwrap();
+        let flags = <Overrides as clap::Args>::augment_args(clap::Command::new("train"));
+        for entry in ENTRIES {
+            let name = entry.name();
+            let flag = flags.get_arguments().find(|arg| arg.get_long() == Some(name.as_str()));
+            assert_eq!(flag.and_then(|arg| arg.get_help_heading()), Some(entry.group), "--{name}");
+            let is_written = written.lines().any(|line| line.starts_with(&format!("{name} = ")));
+            let may_lack = ["data-dir", "init-mean", "init-deviation", "temperature", "micro-batch", "patience"];
+            assert!(is_written != may_lack.contains(&name.as_str()), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_number_out_of_its_range_is_refused_by_name() {
+        for entry in ENTRIES {
+            let bad = match entry.range {
+                Any => continue,
+                Finite => "inf".to_string(),
+                Within(least, _) | Below(least, _) | Least(least) if least == 0.0 => "-0.5".to_string(),
+                Within(..) | Below(..) | Least(_) | Multiple(_) => "0".to_string(),
+                Above(limit) => format!("{limit:?}"),
+            };
+            // Whole numbers below 0 are refused by their type already.
+            let whole = entry.kind.starts_with('u');
+            let bad = if whole && bad.starts_with('-') { "65".to_string() } else { bad };
+            let said: Overrides = toml::from_str(&format!("{} = {bad}", entry.name())).unwrap();
+            let told = said.check().unwrap_err().to_string();
+            assert!(told.starts_with(&format!("--{} takes {}", entry.name(), entry.range)), "{told}");
+        }
+    }
+}

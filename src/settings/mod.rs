@@ -1,0 +1,22 @@
+//! What a run is made by: one list of settings, from which flags, keys of files, `config.toml`, checks and docs/CONFIG.md
+//! follow. Presets, then a file, then flags, the last one winning.
+
+mod choices;
+mod chosen;
+mod differences;
+#[cfg(test)]
+mod document;
+mod layers;
+mod list;
+mod overrides;
+mod presets;
+mod range;
+mod rules;
+
+pub use choices::{Cage, InputKind, Method, Schedule, Select};
+pub use chosen::Chosen;
+pub use differences::{Difference, bearing, differences, essential_differences, table};
+pub use layers::Layers;
+pub use list::{Bearing, ENTRIES, Entry, Overrides, Settings};
+pub use presets::Preset;
+pub use range::Range;

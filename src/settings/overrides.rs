@@ -1,0 +1,129 @@
+//! Preset, then file, then flags, the last one winning.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use super::differences::table;
+use super::list::{Entry, Overrides, Settings};
+use super::presets::Preset;
+use super::range::Range;
+use crate::{Error, Result};
+
+impl Overrides {
+    /// Read a `--config` file, such as the `config.toml` of a run folder.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+        Self::parse(&text).map_err(|e| Error::input(path, format!("this configuration cannot be used: {e}")))
+    }
+
+    /// What a `--config` file of this `text` says.
+    pub(super) fn parse(text: &str) -> std::result::Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// Put what is said here over `settings`, with what follows from it.
+    pub(super) fn apply(&self, settings: &mut Settings) -> Result<()> {
+        let said = Overrides { cage: if self.no_cage { Some(false) } else { self.cage }, ..self.clone() };
+        said.check()?;
+        said.imply(settings);
+        said.put(settings);
+        said.check_beside(settings)
+    }
+
+    /// Preset, then `config` file, then these flags.
+    pub fn resolve(&self, config: Option<&Path>) -> Result<Settings> {
+        let file = config.map(Overrides::load).transpose()?.unwrap_or_default();
+        self.over(&[&Overrides::default(), &file])
+    }
+
+    /// Preset, then each of `beneath`, then these.
+    pub(super) fn over(&self, beneath: &[&Overrides]) -> Result<Settings> {
+        let all: Vec<&Overrides> = beneath.iter().copied().chain([self]).collect();
+        let data = all.iter().rev().find_map(|said| said.data.as_deref());
+        let preset = all.iter().rev().find_map(|said| said.preset).unwrap_or_else(|| Preset::of(data));
+        let mut settings = preset.settings();
+        for said in all {
+            said.apply(&mut settings)?;
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+}
+
+/// What `--help` says of a setting: what the list says, the numbers it takes, and its default.
+pub(super) fn flag_help(field: &str) -> String {
+    static DEFAULTS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| table(&Settings::default()));
+    let Some(entry) = Entry::of(field) else { return String::new() };
+    let mut help = entry.help.to_string();
+    if entry.range != Range::Any {
+        help += &format!(" [{}]", entry.range);
+    }
+    match DEFAULTS.get(&entry.name()) {
+        Some(default) if !help.contains("[default") => help + &format!(" [default: {default}]"),
+        _ => help,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Cage, InputKind, Method, Select};
+    use super::*;
+    use crate::data;
+    use crate::gpu::shader::{CageScope, GradientFormat};
+    use crate::network::{Initialization, Start};
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_the_preset() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, "preset = \"mnist-small\"\nlr = 0.5\nbatch = 7\ncage = false\n").unwrap();
+        let flags = Overrides { batch: Some(9), ..Default::default() };
+        let settings = flags.resolve(Some(&path)).unwrap();
+        let patient = Overrides { patience: Some(3), ..Default::default() }.resolve(None).unwrap();
+        assert_eq!((patient.patience, patient.select), (Some(3), Select::Best));
+        assert_eq!((settings.layers.len(), settings.lr, settings.batch, settings.cage), (6, 0.5, 9, None));
+    }
+
+    #[test]
+    fn what_a_run_writes_can_be_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        let odd = Settings {
+            input: data::Options { label: Some("y".into()), encoder: vec!["x=one-hot".into()], ..Default::default() },
+            data_dir: Some("sets".into()),
+            flip: true,
+            cage: None,
+            temperature: 0.3,
+            layers: vec![30, 20],
+            seed: 9,
+            patience: Some(4),
+            micro_batch: Some(64),
+            ..Preset::Quick.settings()
+        };
+        let soft = Settings {
+            method: Method::SoftGumbel,
+            input_kind: InputKind::Soft,
+            cage: None,
+            gradients: GradientFormat::F32,
+            arity: 3,
+            start: Start { initialization: Initialization::AndOr, mean: Some(0.5), deviation: None },
+            ..Preset::Quick.settings()
+        };
+        let soft = Settings { thresholds: 1, ..soft };
+        let scoped = Cage { scope: CageScope::Gate, ..Cage::default() };
+        let scoped = Settings { method: Method::GumbelSt, cage: Some(scoped), ..Preset::Quick.settings() };
+        let presets = Preset::ALL.iter().map(|preset| preset.settings());
+        for settings in [odd, soft, scoped].into_iter().chain(presets) {
+            std::fs::write(&path, settings.to_toml().unwrap()).unwrap();
+            assert_eq!(Overrides::default().resolve(Some(&path)).unwrap(), settings);
+        }
+    }
+
+    #[test]
+    fn help_tells_range_and_default() {
+        assert!(flag_help("rotate").ends_with("either way [0 to 45] [default: 0.0]"), "{}", flag_help("rotate"));
+        assert!(flag_help("lr").ends_with("[more than 0] [default: 0.1]"), "{}", flag_help("lr"));
+        assert!(flag_help("select").ends_with("[default: last, with --patience best]"));
+    }
+}

@@ -1,0 +1,175 @@
+//! The rules between settings: what follows from what is said, and what does not go together.
+
+use super::choices::{InputKind, Method, Select};
+use super::list::{Overrides, Settings};
+use crate::gpu::shader::GradientFormat;
+use crate::{Error, Result};
+
+impl Overrides {
+    /// Change in `settings` what follows from what is said here; what is said beside is put over it.
+    pub(super) fn imply(&self, settings: &mut Settings) {
+        if self.method.is_some_and(Method::is_soft) {
+            // Presets speak of hard methods.
+            settings.cage = None;
+            if settings.gradients.is_sliced() {
+                settings.gradients = GradientFormat::Bf16;
+            }
+        }
+        if self.patience.is_some() {
+            settings.select = Select::Best;
+        }
+    }
+
+    /// Refuse what is said here and has no effect in the `settings` that came of it.
+    pub(super) fn check_beside(&self, settings: &Settings) -> Result<()> {
+        let constants = [self.cage_tau_min, self.cage_tau_max, self.cage_decay];
+        let said = constants.iter().any(Option::is_some) || self.cage_scope.is_some();
+        if settings.cage.is_none() && said {
+            let remedy = if settings.method.is_soft() { "choose hard-st or gumbel-st" } else { "leave out --no-cage" };
+            return Err(Error::usage(format!("CAGE is off, so its constants cannot be set; {remedy}")));
+        }
+        if settings.cage.is_some() && self.temperature.is_some() {
+            return Err(Error::usage("CAGE sets the backward temperature; add --no-cage to fix it with --temperature"));
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// Refuse combinations that mean nothing, with the nearest that does.
+    pub(super) fn check_together(&self) -> Result<()> {
+        if self.layers.is_empty() {
+            return Err(Error::usage("a network needs at least one layer"));
+        }
+        if !self.parametrization.can_have(self.arity) {
+            return Err(Error::usage(format!(
+                "OP has 2^(2^k) logits a gate and is made for k = 2; for --arity {} choose --parametrization iwp or \
+                 walsh, which have 2^k",
+                self.arity
+            )));
+        }
+        if self.cage.is_some_and(|cage| cage.tau_min > cage.tau_max) {
+            return Err(Error::usage("--cage-tau-min is above --cage-tau-max; exchange them"));
+        }
+        if self.validation == 0.0 && (self.patience.is_some() || self.select == Select::Best) {
+            return Err(Error::usage("--patience and --select best judge by held-out samples; add --validation 0.1"));
+        }
+        if !self.method.is_soft() {
+            return match self.input_kind {
+                InputKind::Bits => Ok(()),
+                InputKind::Soft => Err(Error::usage(
+                    "hard methods run on bits, so --input-kind soft goes with --method soft-mix or soft-gumbel",
+                )),
+            };
+        }
+        if self.cage.is_some() {
+            return Err(Error::usage(
+                "CAGE adapts a backward temperature apart from the forward pass, and a soft method has the same both ways; \
+                 leave out --cage, or choose --method hard-st or gumbel-st",
+            ));
+        }
+        if self.gradients.is_sliced() {
+            return Err(Error::usage(
+                "soft methods have real gradients, so --gradients f32, bf16 or f16; integers go with --method hard-st or \
+                 gumbel-st",
+            ));
+        }
+        if self.input_kind == InputKind::Soft && self.thresholds != 1 {
+            return Err(Error::usage(format!(
+                "--input-kind soft gives each pixel to one input, and --thresholds {} makes {} of it; add --thresholds 1",
+                self.thresholds, self.thresholds
+            )));
+        }
+        Ok(())
+    }
+
+    /// Make the last layer one that `outputs` outputs share evenly: widened, where nobody but a preset has said layers.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where layers are said and they cannot be shared.
+    pub fn fit(&mut self, outputs: usize, layers_are_said: bool) -> Result<()> {
+        if let Some(last) = self.layers.last_mut().filter(|_| !layers_are_said) {
+            *last = last.next_multiple_of(outputs.max(1));
+        }
+        self.check_classes(outputs)
+    }
+
+    /// Refuse a last layer that `classes` classes cannot share, naming the nearest that they can.
+    pub fn check_classes(&self, classes: usize) -> Result<()> {
+        let last = self.layers.last().copied().unwrap_or(0);
+        if classes > 0 && last > 0 && last.is_multiple_of(classes) {
+            return Ok(());
+        }
+        let nearest = (last + classes / 2) / classes.max(1) * classes;
+        Err(Error::usage(format!(
+            "the last layer's {last} gates cannot be shared evenly by {classes} classes; {} can",
+            nearest.max(classes)
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Preset;
+    use super::*;
+    use crate::gpu::shader::CageScope;
+    use crate::network::Parametrization;
+
+    #[test]
+    fn impossible_settings_are_refused_with_what_is_possible() {
+        let told = |change: &dyn Fn(&mut Settings)| {
+            let mut settings = Preset::Quick.settings();
+            change(&mut settings);
+            settings.check().unwrap_err().to_string()
+        };
+        assert!(told(&|s| s.lr = f32::NAN).contains("--lr"));
+        assert!(told(&|s| s.tau = 0.0).contains("--tau"));
+        assert!(told(&|s| s.batch = 0).contains("--batch"));
+        assert!(told(&|s| s.beta2 = 1.0).contains("--beta2"));
+        assert!(told(&|s| s.validation = f64::NAN).contains("--validation"));
+        assert!(told(&|s| s.rotate = 46.0).contains("--rotate"));
+        assert!(told(&|s| s.resized_crop = f64::NAN).contains("--resized-crop"));
+        assert!(told(&|s| (s.arity, s.parametrization) = (3, Parametrization::Op)).contains("iwp"));
+        assert!(told(&|s| s.arity = 7).contains("2 to 6"));
+        assert!(told(&|s| s.input_kind = InputKind::Soft).contains("soft-mix"));
+        assert!(told(&|s| s.method = Method::SoftMix).contains("hard-st"), "with CAGE");
+        assert!(told(&|s| (s.method, s.cage) = (Method::SoftMix, None)).contains("f32"), "with int8 gradients");
+        let both = Overrides { temperature: Some(0.3), ..Default::default() };
+        assert!(both.resolve(None).unwrap_err().to_string().contains("--no-cage"));
+        assert!(told(&|s| (s.validation, s.select) = (0.0, Select::Best)).contains("--validation"));
+        assert!(told(&|s| s.patience = Some(0)).contains("--patience"));
+        assert!(told(&|s| s.layers.clear()).contains("at least one layer"));
+    }
+
+    #[test]
+    fn a_soft_method_goes_without_what_presets_say_for_hard_ones() {
+        let soft = Overrides { method: Some(Method::SoftMix), temperature: Some(0.5), ..Default::default() };
+        let settings = soft.resolve(None).unwrap();
+        assert_eq!((settings.cage, settings.gradients, settings.temperature), (None, GradientFormat::Bf16, 0.5));
+        let with = |change: &dyn Fn(&mut Overrides)| {
+            let mut flags = Overrides { method: Some(Method::SoftMix), ..Default::default() };
+            change(&mut flags);
+            flags.resolve(None).unwrap_err().to_string()
+        };
+        assert!(with(&|f| f.cage = Some(true)).contains("leave out --cage"));
+        assert!(with(&|f| f.gradients = Some(GradientFormat::Int8)).contains("f32"));
+        assert!(with(&|f| f.cage_scope = Some(CageScope::Gate)).contains("hard-st"));
+        assert!(with(&|f| f.input_kind = Some(InputKind::Soft)).contains("--thresholds 1"));
+        // Real gradients that a file asks for are a soft method's, too.
+        let file = Overrides { gradients: Some(GradientFormat::F32), ..Default::default() };
+        let settings = soft.over(&[&file]).unwrap();
+        assert_eq!(settings.gradients, GradientFormat::F32);
+    }
+
+    #[test]
+    fn the_last_layer_is_widened_unless_layers_are_said() {
+        let of = |last: usize| Settings { layers: vec![50, last], ..Settings::default() };
+        let mut presets = of(8004);
+        presets.fit(10, false).unwrap();
+        assert_eq!(presets.layers, [50, 8010]);
+        let refused = of(8004).fit(10, true).unwrap_err().to_string();
+        assert!(refused.contains("8000 can"), "{refused}");
+        of(8010).fit(10, true).unwrap();
+        assert!(of(8010).fit(0, false).is_err());
+    }
+}
