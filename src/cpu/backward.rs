@@ -49,6 +49,11 @@ impl Edges {
         Edges { offsets: consumers.offsets, edges }
     }
 
+    /// Bytes of memory that they take.
+    pub fn bytes(&self) -> usize {
+        (self.offsets.len() + self.edges.len()) * 4
+    }
+
     /// Those of one output.
     #[inline(always)]
     fn of_gate<const K: usize>(&self, gate: usize) -> &[u32] {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::forward::Bits;
 use super::lanes::BLOCK;
 use super::simd::Simd;
-use crate::network::Encoder;
+use crate::data::Encoder;
 
 /// Bytes of a strip.
 const SIDE: usize = 64;

@@ -23,9 +23,11 @@ mod selection;
 mod simd;
 mod tables;
 mod team;
+mod traffic;
 mod trainer;
 
 pub use constants::{Cage, CageConstants, Constants, Movements, Scope, Step};
 pub use evaluate::Evaluated;
 pub use simd::Simd;
+pub use traffic::measure;
 pub use trainer::{HISTORY, Span, Trainer};

@@ -58,6 +58,17 @@ impl LayerState {
         }
     }
 
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> usize {
+        let of = |g: &Gates| {
+            let logits = 3 * g.logits.len() + g.sums.len() + g.noise.len() + g.confidences.len();
+            logits * 4 + g.cages.len() * size_of::<Cage>()
+        };
+        let edges = self.edges.as_ref().map_or(0, Edges::bytes);
+        let tables = 2 * self.tables[0].bytes();
+        self.chunks.iter().map(|chunk| of(&lock(chunk))).sum::<usize>() + edges + tables
+    }
+
     /// Note what the selections of chunk `chunk` sum to.
     pub fn set_confidence(&self, chunk: usize, sum: f32) {
         self.confidences[chunk].store(sum.to_bits(), Ordering::Relaxed);
@@ -125,6 +136,14 @@ impl<E: Element, const B: usize> Workspace<E, B> {
             judged: std::array::from_fn(|_| Mutex::new([0.0; 2])),
             planes: [plane(rows(0)), plane(rows(1))],
         }
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> usize {
+        let signals = self.inputs.len() + self.outputs.iter().map(Vec::len).sum::<usize>();
+        let rows: usize = self.planes.iter().flatten().map(|rows| read(rows).len()).sum();
+        let votes = self.votes.len() * BLOCK * 4;
+        signals * size_of::<Bits<B>>() + rows * size_of::<Row<E, B>>() + votes
     }
 
     /// The gradient rows of all outputs.

@@ -35,6 +35,11 @@ impl Tables {
         bytes.iter().zip(table.to_le_bytes()).for_each(|(to, byte)| to.store(byte, Ordering::Relaxed));
     }
 
+    /// Bytes of memory that they take.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Where that of gate `gate` lies.
     #[inline(always)]
     pub fn place<const K: usize>(&self, gate: usize) -> &AtomicU8 {

@@ -193,6 +193,28 @@ impl<'a> Trainer<'a> {
         }
     }
 
+    /// The passes of a step in order, with the bytes that they move at least.
+    pub fn passes(&self) -> Vec<(String, u64)> {
+        let blocks = match &self.workspace {
+            AnyWorkspace::Bytes1(_) | AnyWorkspace::Words1(_) => 1,
+            AnyWorkspace::Bytes2(_) | AnyWorkspace::Words2(_) => 2,
+        };
+        self.network.passes(blocks)
+    }
+
+    /// Bytes of memory that it takes beside the model and the samples.
+    pub fn bytes(&self) -> u64 {
+        let network = &self.network;
+        let bytes = match &self.workspace {
+            AnyWorkspace::Bytes1(w) => w.bytes(),
+            AnyWorkspace::Bytes2(w) => w.bytes(),
+            AnyWorkspace::Words1(w) => w.bytes(),
+            AnyWorkspace::Words2(w) => w.bytes(),
+        };
+        let moved = network.moved.iter().map(|block| read(block).len()).sum::<usize>();
+        (bytes + moved + network.layers.iter().map(LayerState::bytes).sum::<usize>()) as u64
+    }
+
     /// `[layers][gates][2^arity]` table gradients of the last step.
     pub fn table_gradients(&self) -> Vec<Vec<f32>> {
         let unit = 1.0 / self.network.constants.slice_scale();
@@ -395,7 +417,7 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
     fn tabulate(&mut self, member: &mut Member) {
         let n = self.network;
         let noise = n.constants.noisy.then_some(self.state.step.step);
-        for (i, layer) in n.layers.iter().enumerate() {
+        for layer in &n.layers {
             let tables = &layer.tables[self.state.current];
             member.share(layer.chunks.len(), |chunk| {
                 let first = chunk << chunk_shift(&n.model);
@@ -403,9 +425,11 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
                 let sum = lock(&layer.chunks[chunk]).tabulate(n.simd, n.constants.seed, noise, &mut set);
                 layer.set_confidence(chunk, sum);
             });
-            self.mark(|| format!("tabulate {i}"));
         }
         self.state.is_tabulated = true;
+        if let Some((last, _)) = &mut self.clock {
+            *last = Instant::now();
+        }
     }
 
     /// CAGE's temperatures, the learning rate, Adam's powers, the place in the epoch.
@@ -572,7 +596,7 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
             });
             drop(sent);
             member.wait();
-            self.mark(|| if is_last { format!("backward and update {i}") } else { format!("backward {i}") });
+            self.mark(|| if is_last { format!("backward_update {i}") } else { format!("backward {i}") });
         }
     }
 }
