@@ -14,6 +14,7 @@ mod error;
 pub mod files;
 pub mod gpu;
 pub mod network;
+pub mod plan;
 pub mod plot;
 pub mod random;
 pub mod record;

@@ -1,8 +1,8 @@
 //! Training on the CPU against the twins, against the shaders, and against itself.
 
 use gatewright::cpu::{CageConstants, Constants, Scope, Simd, Trainer};
-use gatewright::data::{Head, ImageShape, Split};
-use gatewright::network::{Draw, Encoder, Initialization, Layer, Model, Parametrization, Wiring};
+use gatewright::data::{Encoder, Head, ImageShape, Split};
+use gatewright::network::{Draw, Initialization, Layer, Model, Parametrization, Wiring};
 use gatewright::random::Philox;
 use gatewright::reference;
 

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use device::devices;
 use gatewright::data::{Dataset, Head, ImageShape, Split};
-use gatewright::gpu::shader::{CageScope, GradientFormat};
 use gatewright::gpu::{Clock, Gpu};
 use gatewright::network::Parametrization;
+use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
 use gatewright::train::{
     Bandwidth, Cage, DataShape, Evaluator, Extents, InputKind, MemoryPlan, Method, Preset, Settings, Trainer,

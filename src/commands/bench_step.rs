@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use crate::data::{Dataset, Head, ImageShape, Split};
-use crate::gpu::shader::GradientFormat;
 use crate::network::{Initialization, Parametrization};
+use crate::plan::GradientFormat;
 use crate::random::Philox;
 use crate::run::{Device, Learner, Where};
 use crate::settings::{Layers, Method, Overrides};

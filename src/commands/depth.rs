@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::gpu::Gpu;
-use crate::gpu::shader::GradientFormat;
 use crate::network::{Initialization, Parametrization, Start};
+use crate::plan::GradientFormat;
 use crate::plot::{self, COLOURS, Line};
 use crate::run::CPU;
 use crate::settings::{Chosen, Layers, Overrides, Settings};

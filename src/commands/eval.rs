@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::EngineKind;
 use super::judged::{Asked, Judged, Part, judged};
-use crate::circuit::{Engine, GpuEngine, Netlist, reference};
+use crate::circuit::{Engine, Netlist, reference};
 use crate::data::{Options, Split, Task};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuEngine};
 use crate::network::Model;
 use crate::run::{Judge, Learner, Modes, Where, config_of};
 use crate::settings::{Overrides, Settings};

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use crate::data::Dataset;
 use crate::gpu::Gpu;
-use crate::run::{Device, Learner, Where};
+use crate::run::{Learner, Where};
 use crate::settings::{Chosen, Settings};
-use crate::train::{DataShape, Evaluator, Extents, MemoryPlan, Pace, Trainer};
+use crate::train::{Evaluator, Pace, Trainer};
 use crate::{Result, files};
 
 /// Time every kernel of real training steps, layer by layer, beside what the adapter can do
@@ -63,14 +63,14 @@ fn compile(settings: &Settings, data: &Dataset, adapter: Option<&str>) -> Result
 }
 
 /// What is planned and allocated on a GPU, by label.
-fn memory_of(gpu: &Gpu, settings: &Settings, data: &Dataset, learner: &Learner) -> Result<Vec<Memory>> {
-    let allocated = gpu.allocations();
-    let plan = MemoryPlan::check(settings, &Extents::of(gpu, &learner.model().encoder, DataShape::of(data)))?;
-    let memory = plan.by_label().into_iter().map(|(label, planned)| {
+fn memory_of(learner: &Learner) -> Vec<Memory> {
+    let Learner::Gpu(trainer) = learner else { return Vec::new() };
+    let allocated = trainer.gpu().allocations();
+    let memory = trainer.plan().by_name().into_iter().map(|(label, planned)| {
         let made = allocated.get(&label).copied().unwrap_or_default();
         Memory { label, buffers: planned.0, planned: planned.1, allocated: made.1 }
     });
-    Ok(memory.collect())
+    memory.collect()
 }
 
 /// Print the profile, and write the trace where asked for.
@@ -83,10 +83,7 @@ pub fn run(args: Args) -> Result<()> {
     let device = super::open_device(&args.place, &settings)?;
     let mut trainer = Learner::new(&device, &settings, &data)?;
     let buffers = trainer.bytes();
-    let memory = match &device {
-        Device::Gpu(gpu) => memory_of(gpu, &settings, &data, &trainer)?,
-        Device::Cpu(_) => Vec::new(),
-    };
+    let memory = memory_of(&trainer);
     let planned: u64 = memory.iter().map(|m| m.planned).sum();
     let mut profile = trainer.profile();
     profile.set_bandwidth(trainer.bandwidth()?);

@@ -3,10 +3,9 @@
 use super::forward::{Bits, Forward, count, signals};
 use super::lanes::BLOCK;
 use super::loss::Judge;
-use super::network::lock;
+use super::network::{Network, lock};
 use super::tables::Tables;
 use super::team::work_together;
-use super::trainer::Network;
 use crate::data::Split;
 use crate::network::Layer;
 

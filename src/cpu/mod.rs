@@ -29,5 +29,5 @@ mod trainer;
 pub use constants::{Cage, CageConstants, Constants, Movements, Scope, Step};
 pub use evaluate::Evaluated;
 pub use simd::Simd;
-pub use traffic::measure;
+pub use traffic::{Pass, measure};
 pub use trainer::{HISTORY, Span, Trainer};

@@ -4,12 +4,74 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::backward::{Edges, Row};
-use super::constants::{Cage, Constants, Scope};
+use super::constants::{Cage, Constants, Scope, Step};
+use super::encode::Encoding;
 use super::forward::{Bits, signals};
 use super::lanes::{BLOCK, Element, Stored};
 use super::selection::Gates;
+use super::simd::Simd;
 use super::tables::Tables;
+use crate::data::Split;
 use crate::network::{Layer, Model};
+
+/// All but what a micro-batch goes through.
+#[derive(Debug)]
+pub struct Network<'a> {
+    pub constants: Constants,
+    pub simd: Simd,
+    pub model: Model,
+    pub encoding: Encoding,
+    pub layers: Vec<LayerState>,
+    pub train: &'a Split,
+    /// `[targets]` 1 / variance over the training samples, where values are told.
+    pub spread: Vec<f32>,
+    /// `[batch]` sample numbers.
+    pub chosen: Vec<AtomicU32>,
+    /// `[blocks]` of 64 images of the batch, moved, if they are.
+    pub moved: Vec<RwLock<Vec<u8>>>,
+    /// Selections of the whole network.
+    pub selections: usize,
+    pub state: State,
+}
+
+/// What a step changes beside gates.
+#[derive(Debug, Clone)]
+pub struct State {
+    pub step: Step,
+    /// `[layers]` CAGE's state, where each layer has its own.
+    pub cages: Vec<Cage>,
+    /// Which of a layer's tables the next step runs on.
+    pub current: usize,
+    /// Whether these are those of the logits, with the next step's noise if there is noise.
+    pub is_tabulated: bool,
+    /// Mean loss and quality of the last steps; step s is at s % [`HISTORY`].
+    pub history: Vec<[f32; 2]>,
+}
+
+impl Network<'_> {
+    /// What `of` gives of all chunks of a layer, one after the other, for every layer.
+    pub fn gates<T>(&self, of: impl Fn(&Gates) -> Vec<T>) -> Vec<Vec<T>> {
+        let layer = |layer: &LayerState| layer.chunks.iter().flat_map(|chunk| of(&lock(chunk))).collect();
+        self.layers.iter().map(layer).collect()
+    }
+
+    /// `[layers][gates]` tables of the logits, with the noise of step `step` if that is asked for.
+    pub fn tables(&self, step: Option<u32>) -> Vec<Vec<u64>> {
+        let of = |gates: &Gates| {
+            let mut gates = gates.clone();
+            gates.noise = vec![0.0; if step.is_some() { gates.logits.len() } else { 0 }];
+            let mut tables = vec![0; gates.count];
+            gates.tabulate(self.simd, self.constants.seed, step, &mut |gate, table| tables[gate] = table);
+            tables
+        };
+        self.gates(of)
+    }
+
+    /// Mean confidence of the selections as the tables are.
+    pub fn confidence(&self) -> f32 {
+        self.layers.iter().map(LayerState::confidence).sum::<f32>() / self.selections as f32
+    }
+}
 
 /// A layer in training.
 #[derive(Debug)]

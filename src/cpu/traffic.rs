@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use super::lanes::BLOCK;
+use super::network::Network;
 use super::team::work_together;
-use super::trainer::Network;
 
 /// Bytes that are copied: more than caches hold.
 const COPIED: usize = 64 << 20;
@@ -14,9 +14,27 @@ const ROUNDS: usize = 8;
 /// Meetings of threads that are timed together.
 const MEETINGS: usize = 1000;
 
+/// A pass of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// What it computes.
+    pub kernel: &'static str,
+    /// Its layer, if it is a layer's.
+    pub layer: Option<usize>,
+    /// Bytes that it moves at least.
+    pub bytes: u64,
+}
+
+impl Pass {
+    /// `kernel` or `kernel layer`.
+    pub fn label(&self) -> String {
+        self.layer.map_or(self.kernel.into(), |layer| format!("{} {layer}", self.kernel))
+    }
+}
+
 impl Network<'_> {
     /// The passes of a step in order, micro-batches of `blocks` blocks each, with their least bytes.
-    pub(super) fn passes(&self, blocks: usize) -> Vec<(String, u64)> {
+    pub(super) fn passes(&self, blocks: usize) -> Vec<Pass> {
         let (model, batch) = (&self.model, self.constants.batch as usize);
         let micro_batches = batch.div_ceil(BLOCK).div_ceil(blocks);
         // Of one signal: its bits, and its gradients.
@@ -24,10 +42,12 @@ impl Network<'_> {
         let row = blocks * BLOCK * if self.constants.bits == 8 { 1 } else { 2 };
         let outputs = model.classes.len();
         let last = model.layers.len() - 1;
-        let mut passes = vec![("select_batch".to_string(), batch * 4)];
+        let mut passes = Vec::new();
+        let mut add = |kernel, layer, bytes: usize| passes.push(Pass { kernel, layer, bytes: bytes as u64 });
+        add("select_batch", None, batch * 4);
         for micro in 0..micro_batches {
             let samples = blocks * BLOCK;
-            passes.push(("encode".into(), samples * model.image.pixels() + model.encoder.features() * bits));
+            add("encode", None, samples * model.image.pixels() + model.encoder.features() * bits);
             let of = |i: usize| {
                 let layer = &model.layers[i];
                 let tables = layer.gates() * (1usize << layer.arity).div_ceil(8);
@@ -35,10 +55,10 @@ impl Network<'_> {
             };
             for i in 0..=last {
                 let (gates, tables, wires, read) = of(i);
-                passes.push((format!("forward_hard {i}"), tables + wires + (read + gates) * bits));
+                add("forward_hard", Some(i), tables + wires + (read + gates) * bits);
             }
-            passes.push(("group_sum".into(), of(last).0 * bits + outputs * samples * 4));
-            passes.push(("loss".into(), outputs * (samples * 4 + row)));
+            add("group_sum", None, of(last).0 * bits + outputs * samples * 4);
+            add("loss", None, outputs * (samples * 4 + row));
             for i in (0..=last).rev() {
                 let layer = &model.layers[i];
                 let (gates, tables, wires, read) = of(i);
@@ -50,16 +70,16 @@ impl Network<'_> {
                 }
                 bytes += if 0 < i && i < last { gates * row } else { 0 };
                 if micro + 1 < micro_batches {
-                    passes.push((format!("backward {i}"), bytes));
+                    add("backward", Some(i), bytes);
                     continue;
                 }
                 // Logits and both moments, read and written; noise is written and read again.
                 let logits = gates * layer.parametrization.logits(layer.arity) * 4;
                 let noise = if self.constants.noisy { 2 * logits } else { 0 };
-                passes.push((format!("backward_update {i}"), bytes + tables + 6 * logits + noise));
+                add("backward_update", Some(i), bytes + tables + 6 * logits + noise);
             }
         }
-        passes.into_iter().map(|(label, bytes)| (label, bytes as u64)).collect()
+        passes
     }
 }
 

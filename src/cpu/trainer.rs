@@ -12,10 +12,11 @@ use super::evaluate::Evaluated;
 use super::forward::{Forward, count};
 use super::lanes::BLOCK;
 use super::loss::{Judge, Rounding};
-use super::network::{LayerState, Workspace, chunk_shift, layers_of, lock, read, write};
+use super::network::{LayerState, Network, State, Workspace, chunk_shift, layers_of, lock, read, write};
 use super::selection::{Gates, Update};
 use super::simd::Simd;
 use super::team::{Member, work_together};
+use super::traffic::Pass;
 use crate::data::{Head, Split};
 use crate::network::{Layer, Model};
 use crate::random::Permutation;
@@ -30,43 +31,9 @@ pub type Span = (String, Duration);
 /// A network, its optimizer and its training samples, trained by this machine's own cores.
 #[derive(Debug)]
 pub struct Trainer<'a> {
-    pub(super) network: Network<'a>,
+    network: Network<'a>,
     workspace: AnyWorkspace,
     threads: usize,
-}
-
-/// All but what a micro-batch goes through.
-#[derive(Debug)]
-pub(super) struct Network<'a> {
-    pub constants: Constants,
-    pub simd: Simd,
-    pub model: Model,
-    pub encoding: Encoding,
-    pub layers: Vec<LayerState>,
-    train: &'a Split,
-    /// `[targets]` 1 / variance over the training samples, where values are told.
-    pub spread: Vec<f32>,
-    /// `[batch]` sample numbers.
-    chosen: Vec<AtomicU32>,
-    /// `[blocks]` of 64 images of the batch, moved, if they are.
-    moved: Vec<RwLock<Vec<u8>>>,
-    /// Selections of the whole network.
-    selections: usize,
-    state: State,
-}
-
-/// What a step changes beside gates.
-#[derive(Debug, Clone)]
-struct State {
-    step: Step,
-    /// `[layers]` CAGE's state, where each layer has its own.
-    cages: Vec<Cage>,
-    /// Which of a layer's tables the next step runs on.
-    current: usize,
-    /// Whether these are those of the logits, with the next step's noise if there is noise.
-    is_tabulated: bool,
-    /// Mean loss and quality of the last steps; step s is at s % [`HISTORY`].
-    history: Vec<[f32; 2]>,
 }
 
 /// As many samples at a time as a batch has, up to 128, and integers of as many bytes as asked for.
@@ -194,7 +161,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// The passes of a step in order, with the bytes that they move at least.
-    pub fn passes(&self) -> Vec<(String, u64)> {
+    pub fn passes(&self) -> Vec<Pass> {
         let blocks = match &self.workspace {
             AnyWorkspace::Bytes1(_) | AnyWorkspace::Words1(_) => 1,
             AnyWorkspace::Bytes2(_) | AnyWorkspace::Words2(_) => 2,
@@ -312,29 +279,6 @@ impl<'a> Trainer<'a> {
 }
 
 impl Network<'_> {
-    /// What `of` gives of all chunks of a layer, one after the other, for every layer.
-    fn gates<T>(&self, of: impl Fn(&Gates) -> Vec<T>) -> Vec<Vec<T>> {
-        let layer = |layer: &LayerState| layer.chunks.iter().flat_map(|chunk| of(&lock(chunk))).collect();
-        self.layers.iter().map(layer).collect()
-    }
-
-    /// `[layers][gates]` tables of the logits, with the noise of step `step` if that is asked for.
-    fn tables(&self, step: Option<u32>) -> Vec<Vec<u64>> {
-        let of = |gates: &Gates| {
-            let mut gates = gates.clone();
-            gates.noise = vec![0.0; if step.is_some() { gates.logits.len() } else { 0 }];
-            let mut tables = vec![0; gates.count];
-            gates.tabulate(self.simd, self.constants.seed, step, &mut |gate, table| tables[gate] = table);
-            tables
-        };
-        self.gates(of)
-    }
-
-    /// Mean confidence of the selections as the tables are.
-    fn confidence(&self) -> f32 {
-        self.layers.iter().map(LayerState::confidence).sum::<f32>() / self.selections as f32
-    }
-
     fn run<E: Kernels, const B: usize>(
         &mut self,
         workspace: &Workspace<E, B>,

@@ -1,5 +1,7 @@
 //! What a network is trained on: a GPU by shaders, or this machine's own cores.
 
+use std::sync::Arc;
+
 use crate::cpu::{self, Simd};
 use crate::gpu::{self, AdapterSummary, Gpu};
 use crate::settings::Settings;
@@ -22,7 +24,7 @@ pub struct Where {
 /// What a network is trained on.
 pub enum Device {
     /// Shaders on a GPU, or on a driver that plays one.
-    Gpu(Gpu),
+    Gpu(Arc<Gpu>),
     /// This machine's own cores.
     Cpu(Cpu),
 }
@@ -40,8 +42,8 @@ pub struct Cpu {
     simd: Simd,
 }
 
-impl From<Gpu> for Device {
-    fn from(gpu: Gpu) -> Self {
+impl From<Arc<Gpu>> for Device {
+    fn from(gpu: Arc<Gpu>) -> Self {
         Device::Gpu(gpu)
     }
 }

@@ -3,9 +3,9 @@
 use super::device::{Cpu, Device};
 use crate::cpu::{self, CageConstants, Constants, Movements, Scope};
 use crate::data::{Dataset, Encoder, Split};
-use crate::gpu::shader::CageScope;
 use crate::gpu::{Clock, Span};
 use crate::network::Model;
+use crate::plan::CageScope;
 use crate::settings::{Schedule, Settings};
 use crate::train::{
     Augmentation, Bandwidth, Evaluation, Evaluator, Mode, Profile, Progress, State, Tensor, Trainer, Tuning, draw_model,
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// A network in training.
 pub enum Learner<'a> {
     /// By shaders.
-    Gpu(Box<Trainer<'a>>),
+    Gpu(Box<Trainer>),
     /// By the CPU.
     Cpu(Box<OnCpu<'a>>),
 }
@@ -98,7 +98,7 @@ impl<'a> Learner<'a> {
     /// Bytes of what it trains in: the device's buffers, or memory beside the samples.
     pub fn bytes(&self) -> u64 {
         match self {
-            Learner::Gpu(trainer) => trainer.gpu().allocated_bytes(),
+            Learner::Gpu(trainer) => trainer.gpu().peak_bytes(),
             Learner::Cpu(own) => own.trainer.bytes(),
         }
     }
@@ -202,7 +202,7 @@ impl<'a> Learner<'a> {
     pub fn least_bytes(&self) -> Option<u64> {
         match self {
             Learner::Gpu(trainer) => trainer.least_bytes(),
-            Learner::Cpu(own) => Some(own.trainer.passes().iter().map(|(_, bytes)| bytes).sum()),
+            Learner::Cpu(own) => Some(own.trainer.passes().iter().map(|pass| pass.bytes).sum()),
         }
     }
 
@@ -219,7 +219,7 @@ impl<'a> Learner<'a> {
         match self {
             Learner::Gpu(trainer) => Profile::new(trainer, Clock::best(trainer.gpu())),
             Learner::Cpu(own) => {
-                let passes = own.trainer.passes().into_iter().map(|(label, bytes)| (label, Some(bytes)));
+                let passes = own.trainer.passes().into_iter().map(|pass| (pass.kernel, pass.label(), Some(pass.bytes)));
                 Profile::of("wall time of every pass", passes)
             }
         }

@@ -57,7 +57,14 @@ pub fn run(
     }
     let mut replacements = options.retry_lost_device;
     loop {
-        let device = open()?;
+        let device = match open() {
+            Err(Error::DeviceLost(message)) if replacements > 0 => {
+                replacements -= 1;
+                report.warn(&format!("{message}; opening the device anew"));
+                continue;
+            }
+            opened => opened?,
+        };
         let trained = on_device(&device, settings, &data, &validation, (&mut folder, from.take()), options, report);
         let last = folder.as_ref().and_then(|f| f.last_checkpoint.clone());
         match trained {

@@ -10,8 +10,8 @@ use super::overrides::flag_help;
 use super::presets::Preset;
 use super::range::Range::{self, Above, Any, Below, Finite, Least, Multiple, Within};
 use crate::data;
-use crate::gpu::shader::{CageScope, GradientFormat};
 use crate::network::{Initialization, Parametrization, Start, Wiring};
+use crate::plan::{CageScope, GradientFormat};
 use crate::{Error, Result};
 
 /// What a setting has a bearing on, and so whether it may change when a run is resumed.

@@ -32,6 +32,7 @@ pub struct Profile {
 
 /// The times of one pass of a step.
 struct PassTimes {
+    kernel: &'static str,
     label: String,
     bytes: Option<u64>,
     least: f64,
@@ -85,14 +86,14 @@ impl Bound {
 impl Profile {
     /// Of the steps of `trainer`, none timed yet.
     pub fn new(trainer: &Trainer, clock: Clock) -> Self {
-        let of = |pass: &crate::gpu::Pass| (pass.label.clone(), trainer.traffic().bytes(&pass.label));
+        let of = |pass: &crate::plan::Pass| (pass.page.name(), pass.label(), pass.least_bytes);
         Profile { clock: Some(clock), ..Self::of(clock.note(), trainer.passes().iter().map(of)) }
     }
 
-    /// Of steps of these passes, each with the bytes that it moves at least, none timed yet; `note` says what their times
-    /// are.
-    pub fn of(note: &'static str, passes: impl Iterator<Item = (String, Option<u64>)>) -> Self {
-        let of = |(label, bytes)| PassTimes { label, bytes, least: f64::INFINITY, total: 0.0 };
+    /// Of steps of these passes, each with its kernel's name, its own, and the bytes that it moves at least, none timed yet;
+    /// `note` says what their times are.
+    pub fn of(note: &'static str, passes: impl Iterator<Item = (&'static str, String, Option<u64>)>) -> Self {
+        let of = |(kernel, label, bytes)| PassTimes { kernel, label, bytes, least: f64::INFINITY, total: 0.0 };
         Profile {
             clock: None,
             note,
@@ -166,10 +167,9 @@ impl Profile {
     fn kernels(&self) -> Vec<(&str, Vec<&PassTimes>)> {
         let mut kernels: Vec<(&str, Vec<&PassTimes>)> = Vec::new();
         for pass in &self.passes {
-            let kernel = pass.label.split(' ').next().unwrap_or(&pass.label);
-            match kernels.iter_mut().find(|(k, _)| *k == kernel) {
+            match kernels.iter_mut().find(|(kernel, _)| *kernel == pass.kernel) {
                 Some((_, passes)) => passes.push(pass),
-                None => kernels.push((kernel, vec![pass])),
+                None => kernels.push((pass.kernel, vec![pass])),
             }
         }
         kernels
