@@ -1,10 +1,16 @@
 //! Training on the CPU against the twins, against the shaders, and against itself.
 
+use std::path::Path;
+use std::process::{Command, Output};
+
 use gatewright::cpu::{CageConstants, Constants, Scope, Simd, Trainer};
 use gatewright::data::{Encoder, Head, ImageShape, Split};
+use gatewright::gpu::Gpu;
 use gatewright::network::{Draw, Initialization, Layer, Model, Parametrization, Wiring};
+use gatewright::plan::GradientFormat;
 use gatewright::random::Philox;
 use gatewright::reference;
+use gatewright::train::{self, Preset, Schedule, Settings, State, Tensor, Tuning};
 
 /// Grey images of `pixels` random bytes, of `classes` classes.
 fn samples(count: usize, pixels: usize, classes: u32, rng: &mut Philox) -> Split {
@@ -186,6 +192,164 @@ fn a_restored_trainer_goes_on_to_the_bit() {
         assert!(resumed.state() == straight.state(), "{i}");
         assert!(resumed.restore(|name: &str, _| Err::<&[u8], _>(name.to_string())).is_err());
     }
+}
+
+/// Settings by which shaders do what `c` has the CPU do.
+fn settings_of(
+    c: &Constants,
+    gradients: GradientFormat,
+    p: Parametrization,
+    arity: usize,
+    layers: &[usize],
+) -> Settings {
+    Settings {
+        layers: layers.to_vec(),
+        arity,
+        parametrization: p,
+        batch: c.batch,
+        gradients,
+        cage: None,
+        temperature: c.temperature,
+        tau: c.tau,
+        lr: c.learning_rate,
+        schedule: Schedule::Constant,
+        warmup: 0,
+        weight_decay: c.weight_decay,
+        seed: c.seed,
+        ..Preset::Quick.settings()
+    }
+}
+
+/// First moments of every layer in `state`, as whole numbers of what a unit of a clamped gate's table gradient makes of them
+/// in the first step of a run.
+fn whole_moments(state: &[(String, Vec<u8>)], c: &Constants) -> Vec<Vec<i64>> {
+    let unit = (1.0 - f64::from(c.beta1)) * 0.5 / f64::from(c.slice_scale());
+    let moments = state.iter().filter(|(name, _)| name.ends_with("moments"));
+    let whole = |[m, _]: [f32; 2]| {
+        let units = f64::from(m) / unit;
+        assert!((units - units.round()).abs() < 1e-3, "{units} is no whole number");
+        units.round() as i64
+    };
+    moments.map(|(_, bytes)| bytemuck::pod_collect_to_vec(bytes).into_iter().map(whole).collect()).collect()
+}
+
+fn named(state: State) -> Vec<(String, Vec<u8>)> {
+    state.tensors.into_iter().map(|t| (t.name, t.bytes)).collect()
+}
+
+/// A step of the shaders and one of the CPU's, from each other's states too. A clamped gate's first moments tell its table
+/// gradients.
+#[test]
+fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
+    let gpu = Gpu::open(None).unwrap();
+    let mut rng = Philox::new(7, 0);
+    let p = Parametrization::IwpClamp;
+    for (i, format) in [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16].into_iter().enumerate() {
+        let (layers, arity, batch) =
+            ([vec![33, 7, 400, 30], vec![90, 60], vec![50, 9, 300]][i].clone(), 2 + 2 * i, 70 + 31 * i as u32);
+        let train = samples(500, 50, 10, &mut rng);
+        let model = model(50, &layers, 10, arity, p, 8);
+        let c = constants(batch, format.bits());
+        let settings = settings_of(&c, format, p, arity, &layers);
+        let tuning = Tuning::for_adapter(&gpu.adapter);
+        let mut shaders = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
+        let mut own = Trainer::new(c.clone(), model, &train, 2, Simd::available()[0]).unwrap();
+        let begun = own.state();
+        shaders.submit(1).unwrap();
+        own.run(1);
+        let (theirs, ours) = (named(shaders.state().unwrap()), own.state());
+        assert_eq!(whole_moments(&theirs, &c), whole_moments(&ours, &c), "{format:?}");
+        let names = |state: &[(String, Vec<u8>)]| state.iter().map(|(n, b)| (n.clone(), b.len())).collect::<Vec<_>>();
+        assert_eq!(names(&theirs), names(&ours));
+
+        let tensors = begun.iter().map(|(name, bytes)| Tensor { name: name.clone(), bytes: bytes.clone() });
+        shaders.restore(&State { tensors: tensors.collect() }).unwrap();
+        shaders.submit(1).unwrap();
+        assert_eq!(whole_moments(&named(shaders.state().unwrap()), &c), whole_moments(&ours, &c));
+
+        // From the shaders' state the CPU goes on to the batch after, and so do they.
+        let state = State { tensors: theirs.into_iter().map(|(name, bytes)| Tensor { name, bytes }).collect() };
+        own.restore(|name, bytes| state.tensor(name, bytes)).unwrap();
+        shaders.restore(&state).unwrap();
+        own.run(1);
+        shaders.submit(1).unwrap();
+        let (theirs, ours) = (named(shaders.state().unwrap()), own.state());
+        for ((name, theirs), (_, ours)) in theirs.iter().zip(&ours).filter(|((name, _), _)| name.ends_with("logits")) {
+            let both = bytemuck::pod_collect_to_vec::<u8, f32>(theirs).into_iter();
+            for (theirs, ours) in both.zip(bytemuck::pod_collect_to_vec::<u8, f32>(ours)) {
+                // A step is 0.02 at most, of which the optimizer's roundings are a small part.
+                assert!((theirs - ours).abs() < 1e-5, "{format:?}, {name}: {theirs} and {ours}");
+            }
+        }
+    }
+}
+
+fn gatewright(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gatewright")).args(args).output().unwrap()
+}
+
+/// Train on the CPU into `out` and give the summary.
+fn trained(out: &Path, more: &[&str]) -> serde_json::Value {
+    let layers = ["--layers", "400,200", "--batch", "50", "--eval-every", "20", "--schedule", "constant"];
+    let mut args = vec!["train", "--adapter", "cpu", "--json"];
+    args.extend(more);
+    if !more.contains(&"--resume") {
+        args.extend(layers);
+        args.extend(["--out", out.to_str().unwrap()]);
+    }
+    let run = gatewright(&args);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    serde_json::from_slice(&run.stdout).unwrap()
+}
+
+#[test]
+fn a_run_on_the_cpu_is_the_same_for_every_number_of_threads_and_over_a_break() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = |name: &str| std::fs::read(dir.path().join(name).join("model.safetensors")).unwrap();
+    for (method, first) in [("hard-st", "a"), ("gumbel-st", "g")] {
+        for threads in ["1", "2", "3"] {
+            let out = dir.path().join(format!("{first}{threads}"));
+            let summary = trained(&out, &["--threads", threads, "--steps", "60", "--method", method]);
+            assert_eq!(summary["backend"], "cpu");
+            assert!(summary["driver"].as_str().unwrap().contains(&format!("{threads} thread")), "{summary}");
+            assert_eq!(summary["computation_gap"], 0.0);
+            if method == "hard-st" {
+                assert_eq!(summary["selection_gap"], 0.0);
+            }
+            assert!(summary["test_accuracy"].as_f64().unwrap() > 0.15, "{summary}");
+            assert!(model(&format!("{first}{threads}")) == model(&format!("{first}1")), "{method}, {threads} threads");
+        }
+    }
+    let broken = dir.path().join("broken");
+    trained(&broken, &["--steps", "25"]);
+    let summary = trained(&broken, &["--resume", broken.to_str().unwrap(), "--steps", "60", "--profile"]);
+    assert_eq!(summary["steps"], 60);
+    assert!(model("broken") == model("a1"), "a break changes nothing");
+    let profile = std::fs::read_to_string(broken.join("profile.json")).unwrap();
+    assert!(profile.contains("backward_update 1"), "{profile}");
+}
+
+#[test]
+fn the_cpu_is_listed_and_refuses_what_it_does_not_train() {
+    let listed: serde_json::Value = serde_json::from_slice(&gatewright(&["devices", "--json"]).stdout).unwrap();
+    assert!(listed["cpu"]["threads"].as_u64().unwrap() > 0, "{listed}");
+    assert_eq!(listed["cpu"]["instructions"], Simd::available()[0].name());
+    for (flags, told) in [
+        (["--method", "soft-mix", "--no-cage"], "soft methods"),
+        (["--gradients", "f32", "--no-cage"], "gradients in f32"),
+    ] {
+        let refused = gatewright(&[&["train", "--adapter", "cpu"][..], &flags].concat());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains(told) && said.contains("--adapter llvmpipe"), "{said}");
+    }
+    let refused = gatewright(&["depth", "--adapter", "cpu"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let bench: serde_json::Value = serde_json::from_slice(
+        &gatewright(&["bench", "step", "--adapter", "cpu", "--layers", "2x500", "--rounds", "2", "--json"]).stdout,
+    )
+    .unwrap();
+    assert!(bench["backend"] == "cpu" && bench["bytes_min"].as_u64().unwrap() > 0, "{bench}");
 }
 
 /// What an image shows is told by one of its first bytes: whether it is bright.

@@ -24,14 +24,14 @@ fn gatewright(args: &[&str]) -> Output {
 
 /// A small real run on MNIST: constant rate, so that it may be extended.
 fn begin<'a>(out: &'a Path, steps: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["train", "--layers", "200,100", "--eval-every", "150", "--batch", "40"];
+    let mut args = vec!["train", "--adapter", "0", "--layers", "200,100", "--eval-every", "150", "--batch", "40"];
     args.extend(["--schedule", "constant", "--steps", steps, "--out", out.to_str().unwrap()]);
     args.extend(more);
     args
 }
 
 fn resume<'a>(place: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["train", "--resume", place.to_str().unwrap()];
+    let mut args = vec!["train", "--adapter", "0", "--resume", place.to_str().unwrap()];
     args.extend(more);
     args
 }
