@@ -3,14 +3,14 @@
 
     apt-get install chromium-common vulkan-validationlayers
     cargo build --release && scripts/drivers.py second validation [--program PATH]
+    scripts/other_mesa.py FOLDER && scripts/drivers.py mesa --mesa FOLDER
 
 second      SwiftShader, whose compiler and memory are its own (it comes with Chromium): whole runs, each of which fails unless the
             circuit on the CPU gives the GPU's votes on every test sample, and the tests that hold integer table gradients against
             their twin, bit for bit, as they do on the machine's own driver.
 validation  A few steps and an evaluation of every method under Vulkan's validation with synchronization validation: no message. A
             control, a run with the layer's best-practices messages, shows that the layer was there.
-mesa FOLDER A run by the lavapipe of another Mesa, unpacked into FOLDER (scripts/gpu_families.py tells how), against the machine's:
-            the same bytes of the model.
+mesa        Runs by the lavapipe of another Mesa, against the machine's: the same bytes of the model. CI leaves it out.
 """
 
 import argparse
@@ -20,12 +20,14 @@ import subprocess
 import sys
 import tempfile
 
+import other_mesa
+
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = HERE.parent / "target/release/gatewright"
 SWIFTSHADER = pathlib.Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 LAYERS = pathlib.Path("/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json")
 SMALL = "--layers 2x200 --batch 64 --steps 12 --eval-every 12 --thresholds 1".split()
-# What differs in its kernels: every method, and under the first the kinds of gradients, CAGE's scopes and gates of more inputs.
+# What differs in their kernels: every method, and under the first the kinds of gradients, CAGE's scopes and gates of more inputs.
 RUNS = {
     "hard-st": ["--method", "hard-st"],
     "hard-st f32": ["--method", "hard-st", "--gradients", "f32"],
@@ -35,6 +37,9 @@ RUNS = {
     "soft-mix": ["--method", "soft-mix"],
     "soft-gumbel": ["--method", "soft-gumbel"],
 }
+# One of each method, for a driver that is slow; and those whose gradients are whole numbers, which no driver's f32 can change.
+FEW = ["hard-st", "gumbel-st 4 inputs", "soft-mix", "soft-gumbel"]
+WHOLE = FEW[:2]
 
 
 def train(env, flags, folder, launcher=()):
@@ -50,8 +55,8 @@ def second(work):
     if not SWIFTSHADER.exists():
         sys.exit("SwiftShader is missing; on Debian `apt-get install chromium-common`")
     env = {"VK_DRIVER_FILES": str(SWIFTSHADER), "VK_ICD_FILENAMES": str(SWIFTSHADER)}
-    for name, flags in RUNS.items():
-        told = train(env, flags, work / name.replace(" ", "-"))
+    for name in FEW:
+        told = train(env, RUNS[name], work / name.replace(" ", "-"))
         check("SwiftShader" in told, f"{name} did not run on SwiftShader:\n{told}")
         check("the circuit on the CPU gives the same votes" in told, f"{name}: votes were not compared:\n{told}")
         print(f"SwiftShader: {name}: the CPU's circuit gives the same votes")
@@ -93,21 +98,35 @@ def validation(work):
     print(f"Vulkan's validation says nothing of {len(RUNS)} runs; the control gave {len(control)} messages")
 
 
+def mesa(work):
+    launcher, env = other_mesa.launcher(MESA, "lvp")
+    for name in WHOLE:
+        train({}, RUNS[name], work / f"{name} here")
+        told = train(env, RUNS[name], work / f"{name} there", launcher)
+        models = [(work / f"{name} {where}/model.safetensors").read_bytes() for where in ["here", "there"]]
+        check(models[0] == models[1], f"{name}: another model by Mesa {other_mesa.version(MESA)}")
+        driver = next(line for line in told.splitlines() if "llvmpipe" in line)
+        print(f"Mesa {other_mesa.version(MESA)}, {driver}: {name}: the same bytes")
+
+
 def check(condition, complaint):
     if not condition:
         sys.exit(f"FAILED: {complaint}")
 
 
 def main():
-    global PROGRAM
+    global MESA, PROGRAM
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("what", nargs="+", choices=["second", "validation"])
+    arguments.add_argument("what", nargs="+", choices=["second", "validation", "mesa"])
+    arguments.add_argument("--mesa", type=pathlib.Path, help="folder that scripts/other_mesa.py filled")
     arguments.add_argument("--program", type=pathlib.Path, default=PROGRAM)
     given = arguments.parse_args()
-    PROGRAM = given.program.resolve()
+    PROGRAM, MESA = given.program.resolve(), given.mesa
+    if "mesa" in given.what and not MESA:
+        arguments.error("mesa takes --mesa FOLDER")
     with tempfile.TemporaryDirectory() as work:
         for what in given.what:
-            {"second": second, "validation": validation}[what](pathlib.Path(work))
+            {"second": second, "validation": validation, "mesa": mesa}[what](pathlib.Path(work))
 
 
 main()

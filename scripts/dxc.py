@@ -70,7 +70,7 @@ def main():
         work = pathlib.Path(work)
         subprocess.run([COMPILER, "-O1", "-o", work / "compile.exe", HERE / "dxc.c"], check=True)
         (work / "sources").mkdir()
-        for file in [*files, *DLLS.glob("*.dll"), *ZLIB]:
+        for file in [*files, *DLLS.glob("*.dll")]:
             shutil.copy(file, work / "sources" if file.suffix == ".hlsl" else work)
         subprocess.run(["wine64", "wineboot", "--init"], env=environment(work), capture_output=True)
         dxc = {}
@@ -95,8 +95,4 @@ def main():
     sys.exit(1 if refused else 0)
 
 
-# Wine's libraries need zlib1.dll, which Debian puts where only installed packages find it.
-ZLIB = [path for path in [pathlib.Path("/usr/x86_64-w64-mingw32/lib/zlib1.dll")] if path.exists()]
-if extra := os.environ.get("GATEWRIGHT_WINE_DLLS"):
-    ZLIB += sorted(pathlib.Path(extra).glob("*.dll"))
 main()

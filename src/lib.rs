@@ -8,11 +8,13 @@ pub mod console;
 
 pub mod circuit;
 pub mod commands;
+pub mod cpu;
 pub mod data;
 mod error;
 pub mod files;
 pub mod gpu;
 pub mod network;
+pub mod plan;
 pub mod plot;
 pub mod random;
 pub mod record;

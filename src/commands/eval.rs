@@ -7,13 +7,12 @@ use serde_json::json;
 
 use super::EngineKind;
 use super::judged::{Asked, Judged, Part, judged};
-use crate::circuit::{Engine, GpuEngine, Netlist, reference};
-use crate::data::{Options, Split, Task};
-use crate::gpu::Gpu;
+use crate::circuit::{Engine, Netlist, reference};
+use crate::data::{Decimal, Options, Split, Task};
+use crate::gpu::{Gpu, GpuEngine};
 use crate::network::Model;
-use crate::run::{Modes, config_of};
+use crate::run::{Judge, Learner, Modes, Where, config_of};
 use crate::settings::{Overrides, Settings};
-use crate::train::{Evaluator, Trainer, Tuning};
 use crate::{Error, Result};
 
 /// Evaluate a saved network on a test set: accuracy, confusion matrix or errors, images a second
@@ -36,6 +35,12 @@ pub struct Args {
     /// Tables: whether the first line names the columns [default: told from the cells]
     #[arg(long, value_name = "BOOL")]
     header: Option<bool>,
+    /// Tables: what separates cells, as `train` takes it [default: told from the lines]
+    #[arg(long, value_name = "SIGN", allow_hyphen_values = true)]
+    separator: Option<String>,
+    /// Tables: what separates whole numbers from fractions [default: told from the cells]
+    #[arg(long, value_enum, value_name = "MARK")]
+    decimal: Option<Decimal>,
     /// Draw this fraction of each class of data without test samples, and judge by that [default: the run's own test samples,
     /// or all of data that the model was not trained on]
     #[arg(long, value_name = "FRACTION")]
@@ -49,7 +54,7 @@ pub struct Args {
     /// Adapter of --engine gpu, by number or name (see `devices`)
     #[arg(long)]
     adapter: Option<String>,
-    /// Also evaluate the network as its training runs it, and the selected gates softly, on a GPU; the method is that of the
+    /// Also evaluate the network as its training runs it, and the selected gates softly, where it would be trained; the method is that of the
     /// run folder that the model lies in
     #[arg(long)]
     gaps: bool,
@@ -74,6 +79,8 @@ pub fn run(args: Args) -> Result<()> {
     let told = if args.json { super::path_for_json(&args.model)? } else { "" };
     let options = Options {
         header: args.header,
+        separator: args.separator.clone(),
+        decimal: args.decimal,
         test_fraction: args.test_fraction,
         split_seed: args.split_seed,
         ..Options::default()
@@ -155,12 +162,12 @@ impl Gaps {
             )));
         }
         let settings = Overrides::default().resolve(Some(&config))?;
-        let gpu = Gpu::open(args.adapter.as_deref())?;
         // Nothing is trained, so that no image is moved and a small batch does.
         let still = Settings { shift: 0, flip: false, rotate: 0.0, resized_crop: 1.0, batch: 32, ..settings.clone() };
-        let mut trainer = Trainer::with_model(&gpu, &still, model, split, Tuning::for_adapter(&gpu.adapter))?;
-        let evaluator = Evaluator::new(&trainer, split)?;
-        let modes = Modes::of(&mut trainer, &evaluator)?;
+        let device = super::open_device(&Where { adapter: args.adapter.clone(), threads: None }, &still)?;
+        let mut learner = Learner::with_model(&device, &still, model, split)?;
+        let judge = Judge::new(&learner, split)?;
+        let modes = Modes::of(&mut learner, &judge)?;
         Ok(Gaps { settings, modes })
     }
 

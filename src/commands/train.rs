@@ -7,8 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Result;
 use crate::data::{Task, number_text};
-use crate::gpu::Gpu;
-use crate::run::{Beginning, Cadence, Metrics, Options, Place, Reporter, Summary, config_of};
+use crate::run::{Beginning, Cadence, Metrics, Options, Place, Reporter, Summary, Where, config_of};
 use crate::settings::Chosen;
 
 /// Train a logic gate network and save it as a Boolean circuit
@@ -36,9 +35,8 @@ pub struct Args {
     /// Time one step in a hundred, kernel by kernel; leaves profile.json and trace.json in the run folder
     #[arg(long)]
     profile: bool,
-    /// Adapter, by number or name (see `devices`)
-    #[arg(long)]
-    adapter: Option<String>,
+    #[command(flatten)]
+    place: Where,
     /// Print the summary as JSON on stdout, all else on stderr
     #[arg(long)]
     json: bool,
@@ -55,6 +53,9 @@ pub fn run(args: Args) -> Result<()> {
         return show(&chosen);
     }
     let (settings, data) = chosen.open()?;
+    for note in data.notes.iter().filter(|note| note.is_warning) {
+        eprintln!("warning: {}", note.text);
+    }
     let settings = super::from_root(settings);
     let unit = if data.table.is_some() { "rows" } else { "images" };
     let options = Options {
@@ -72,7 +73,7 @@ pub fn run(args: Args) -> Result<()> {
         watched: "",
         since: (0, 0.0),
     };
-    let open = || Gpu::open(args.adapter.as_deref());
+    let open = || super::open_device(&args.place, &settings);
     let trained = crate::run::run(&open, &settings, data, &options, &mut console);
     console.bar.finish_and_clear();
     let summary = trained?;
@@ -144,12 +145,20 @@ impl Reporter for Console {
         eprintln!("{}: {train} training, {validation} validation, {test} test samples", run.data);
         let gates: usize = run.layers.iter().sum();
         eprintln!(
-            "{gates} gates in {} layers on {} input bits, {} parameters, {:.0} MiB of GPU buffers",
+            "{gates} gates in {} layers on {} input bits, {} parameters, {:.0} MiB to train in",
             run.layers.len(),
             run.features,
             run.parameters,
             run.gpu_bytes as f64 / 1048576.0
         );
+        if let Some((bits, example)) = &run.left_out {
+            eprintln!(
+                "{bits} more input bits are left out, such as `{example}`: set or unset in less than {} % of the samples, \
+                 and telling {} no better (--rare 0 keeps them)",
+                number_text(run.rare * 100.0),
+                if run.task == Task::Classes { "classes" } else { "targets" }
+            );
+        }
         eprintln!("run folder {}", run.folder.display());
         if run.done > 0 {
             eprintln!("going on after step {}", run.done);

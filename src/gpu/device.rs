@@ -1,11 +1,10 @@
 //! The open device, and what can go wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Pass;
 use super::adapters::{self, AdapterSummary};
 use crate::{Error, Result};
 
@@ -17,12 +16,22 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
     /// The adapter it was opened on.
     pub adapter: AdapterSummary,
-    /// By label: buffers made and not released, and their bytes together.
-    allocated: Mutex<BTreeMap<String, (u64, u64)>>,
+    allocated: Mutex<Allocated>,
+    /// By source: what was compiled.
+    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     trouble: Trouble,
     checked: bool,
     /// Whether kernels are compiled and none is run.
     pub(super) compiles_only: bool,
+}
+
+/// Memory in use.
+#[derive(Default)]
+struct Allocated {
+    /// By label: buffers made and not forgotten, and their bytes together.
+    by_label: BTreeMap<String, (u64, u64)>,
+    /// Most bytes at once so far.
+    peak: u64,
 }
 
 /// The first error that the driver reported by a callback and nobody has been told of yet.
@@ -84,8 +93,8 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::Gpu`] if there is none, it cannot be opened or does nothing, [`Error::Usage`] if none is named so.
-    pub fn open(choice: Option<&str>) -> Result<Self> {
-        let gpu = Self::open_with(choice, false)?;
+    pub fn open(choice: Option<&str>) -> Result<Arc<Self>> {
+        let gpu = Self::open_with(choice, false, false)?;
         gpu.check_works()?;
         Ok(gpu)
     }
@@ -95,17 +104,17 @@ impl Gpu {
     ///
     /// # Errors
     /// As for [`Gpu::open`].
-    pub fn open_to_compile(choice: Option<&str>) -> Result<Self> {
-        Ok(Gpu { compiles_only: true, ..Self::open_with(choice, false)? })
+    pub fn open_to_compile(choice: Option<&str>) -> Result<Arc<Self>> {
+        Self::open_with(choice, false, true)
     }
 
     /// Open the best adapter under wgpu's default limits, with no optional feature and every shader access checked:
     /// what the least capable device offers. For tests.
-    pub fn open_plain() -> Result<Self> {
-        Self::open_with(None, true)
+    pub fn open_plain() -> Result<Arc<Self>> {
+        Self::open_with(None, true, false)
     }
 
-    fn open_with(choice: Option<&str>, plain: bool) -> Result<Self> {
+    fn open_with(choice: Option<&str>, plain: bool, compiles_only: bool) -> Result<Arc<Self>> {
         let adapter = &adapters::choose(choice)?;
         let required_limits = if plain { wgpu::Limits::default() } else { adapters::required(adapter)? };
         let useful =
@@ -135,7 +144,16 @@ impl Gpu {
         let losses = trouble.clone();
         device.set_device_lost_callback(move |_, message| losses.note_loss(loss(&message)));
         let adapter = AdapterSummary::of(adapter);
-        Ok(Gpu { device, queue, adapter, allocated: Default::default(), trouble, checked: plain, compiles_only: false })
+        Ok(Arc::new(Gpu {
+            device,
+            queue,
+            adapter,
+            allocated: Default::default(),
+            pipelines: Default::default(),
+            trouble,
+            checked: plain,
+            compiles_only,
+        }))
     }
 
     /// Have a few bytes copied, and look whether they were: a driver that takes work and does not do it would have training go
@@ -146,7 +164,7 @@ impl Gpu {
         let buffer = self.buffer(label, size_of_val(&told) as u64, wgpu::BufferUsages::STORAGE);
         self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&told));
         let found: Vec<u32> = self.read_within(&buffer, told.len(), FIRST_PATIENCE)?;
-        self.release(label, &buffer);
+        self.forget(label, buffer.size());
         if found == told {
             return Ok(());
         }
@@ -163,17 +181,37 @@ impl Gpu {
         self.trouble.take().map_or(Ok(()), Err)
     }
 
-    /// Compile a module; checked accesses only where asked for.
-    pub(super) fn shader_module(&self, descriptor: wgpu::ShaderModuleDescriptor) -> wgpu::ShaderModule {
+    /// Compile a source, unless it was compiled before. What goes wrong is told by [`Gpu::check`].
+    pub(super) fn pipeline(&self, name: &str, source: &str) -> wgpu::ComputePipeline {
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = pipelines.get(source) {
+            return pipeline.clone();
+        }
         if self.compiles_only {
-            eprintln!("kernel {}", descriptor.label.unwrap_or_default());
+            eprintln!("kernel {name}");
         }
-        if self.checked {
-            return self.device.create_shader_module(descriptor);
-        }
-        // SAFETY: the kernels are this crate's own; wiring and sample numbers are validated on the host before upload,
-        // loops have fixed bounds, and divisors are sizes that are never 0. The same kernels run checked in tests.
-        unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+        let wgsl = wgpu::ShaderSource::Wgsl(source.into());
+        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgsl };
+        let module = if self.checked {
+            self.device.create_shader_module(descriptor)
+        } else {
+            // SAFETY: the pages are this crate's own; wiring and sample numbers are validated on the host before upload,
+            // loops have fixed bounds, and divisors are sizes that are never 0. The same pages run checked in tests.
+            unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+        };
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(name),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &[],
+                zero_initialize_workgroup_memory: false, // every page writes what it reads
+            },
+            cache: None,
+        });
+        pipelines.insert(source.to_string(), pipeline.clone());
+        pipeline
     }
 
     /// Make a buffer; where there is no memory for it, [`Gpu::check`] tells.
@@ -193,7 +231,7 @@ impl Gpu {
     }
 
     /// A buffer of `bytes`, zeroed. What goes wrong is told by [`Gpu::check`].
-    pub fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    pub(super) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         let size = bytes.next_multiple_of(16).max(16);
         let buffer = self.make(&wgpu::BufferDescriptor {
             label: Some(label),
@@ -202,67 +240,53 @@ impl Gpu {
             mapped_at_creation: false,
         });
         let mut allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, total) = allocated.entry(label.to_string()).or_insert((0, 0));
+        let (count, total) = allocated.by_label.entry(label.to_string()).or_insert((0, 0));
         *count += 1;
         *total += size;
+        let bytes = allocated.by_label.values().map(|(_, bytes)| bytes).sum();
+        allocated.peak = allocated.peak.max(bytes);
         buffer
     }
 
-    /// A storage buffer of `bytes`, zeroed.
-    pub fn storage(&self, label: &str, bytes: u64) -> wgpu::Buffer {
-        self.buffer(label, bytes, wgpu::BufferUsages::STORAGE)
-    }
-
-    /// A storage buffer that holds `data`.
-    pub fn storage_of<T: bytemuck::Pod>(&self, label: &str, data: &[T]) -> wgpu::Buffer {
-        let buffer = self.storage(label, std::mem::size_of_val(data) as u64);
-        self.write(&buffer, data);
-        buffer
-    }
-
-    /// A uniform buffer that holds one structure.
-    pub fn uniform<T: bytemuck::Pod>(&self, label: &str, value: &T) -> wgpu::Buffer {
-        let buffer = self.buffer(label, size_of::<T>() as u64, wgpu::BufferUsages::UNIFORM);
-        self.write(&buffer, std::slice::from_ref(value));
-        buffer
-    }
-
-    /// Write `data` to the start of `buffer` before anything submitted later. Sizes that are no multiple of 4 bytes
-    /// are padded with zeros.
-    pub fn write<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, data: &[T]) {
-        let bytes: &[u8] = bytemuck::cast_slice(data);
+    /// Write `bytes` to byte `at` of `buffer` before anything submitted later. Sizes that are no multiple of 4 bytes are
+    /// padded with zeros.
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, at: u64, bytes: &[u8]) {
         if bytes.len().is_multiple_of(4) {
-            self.queue.write_buffer(buffer, 0, bytes);
+            self.queue.write_buffer(buffer, at, bytes);
         } else {
             let mut padded = bytes.to_vec();
             padded.resize(bytes.len().next_multiple_of(4), 0);
-            self.queue.write_buffer(buffer, 0, &padded);
+            self.queue.write_buffer(buffer, at, &padded);
         }
     }
 
-    /// Bytes of all buffers made on this device and not released.
+    /// Bytes of all buffers in use on this device.
     pub fn allocated_bytes(&self) -> u64 {
         self.allocations().values().map(|(_, bytes)| bytes).sum()
     }
 
-    /// The same by label: buffers, and their bytes together.
-    pub fn allocations(&self) -> BTreeMap<String, (u64, u64)> {
-        self.allocated.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The most that these have been.
+    pub fn peak_bytes(&self) -> u64 {
+        self.allocated.lock().unwrap_or_else(PoisonError::into_inner).peak
     }
 
-    /// Give the memory of a buffer made under this label back; it may not be used any more.
-    pub fn release(&self, label: &str, buffer: &wgpu::Buffer) {
-        buffer.destroy();
+    /// Buffers in use by label, and their bytes together.
+    pub fn allocations(&self) -> BTreeMap<String, (u64, u64)> {
+        self.allocated.lock().unwrap_or_else(PoisonError::into_inner).by_label.clone()
+    }
+
+    /// Count a buffer of `bytes` made under this label no more; its memory goes with the last handle to it.
+    pub(super) fn forget(&self, label: &str, bytes: u64) {
         let mut allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((count, total)) = allocated.get_mut(label) {
+        if let Some((count, total)) = allocated.by_label.get_mut(label) {
             *count -= 1;
-            *total -= buffer.size();
+            *total -= bytes;
         }
-        allocated.retain(|_, (count, _)| *count > 0);
+        allocated.by_label.retain(|_, (count, _)| *count > 0);
     }
 
     /// Wait for everything submitted, then bring the first `count` elements of `buffer` back.
-    pub fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Result<Vec<T>> {
+    pub(super) fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Result<Vec<T>> {
         self.read_within(buffer, count, PATIENCE)
     }
 
@@ -290,21 +314,11 @@ impl Gpu {
         Ok(bytemuck::pod_collect_to_vec(bytes))
     }
 
-    /// Submit `passes`, in order, as one command buffer.
-    pub fn submit<'p>(&self, passes: impl IntoIterator<Item = &'p Pass>) -> wgpu::SubmissionIndex {
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            passes.into_iter().for_each(|p| p.record(&mut pass));
-        }
-        self.queue.submit([encoder.finish()])
-    }
-
     /// Wait for a submission, or for all.
     ///
     /// # Errors
     /// The first error that the driver has reported; [`Error::DeviceLost`] if it does not answer.
-    pub fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+    pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
         self.wait_within(submission, PATIENCE)
     }
 

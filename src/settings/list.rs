@@ -10,8 +10,8 @@ use super::overrides::flag_help;
 use super::presets::Preset;
 use super::range::Range::{self, Above, Any, Below, Finite, Least, Multiple, Within};
 use crate::data;
-use crate::gpu::shader::{CageScope, GradientFormat};
 use crate::network::{Initialization, Parametrization, Start, Wiring};
+use crate::plan::{CageScope, GradientFormat};
 use crate::{Error, Result};
 
 /// What a setting has a bearing on, and so whether it may change when a run is resumed.
@@ -109,15 +109,15 @@ macro_rules! settings {
             /// Ready settings to start from [default: quick, and table for tables]
             #[arg(long, help_heading = "Where settings come from")]
             pub preset: Option<Preset>,
-            /// Keep the backward temperature at --temperature: short for --cage=false
-            #[arg(long, conflicts_with = "cage", help_heading = "Method")]
-            #[serde(skip)]
-            pub no_cage: bool,
             $($(
                 #[doc = $help]
                 #[arg(long, help = flag_help(stringify!($name)), help_heading = $group, $($($arg)+)?)]
                 pub $name: Option<$type>,
             )+)+
+            /// Keep the backward temperature at --temperature: short for --cage=false
+            #[arg(long, conflicts_with = "cage", help_heading = "Method")]
+            #[serde(skip)]
+            pub no_cage: bool,
             /// How the data set is to be read
             #[command(flatten, next_help_heading = "Reading the data (keys of [input] in a file)")]
             #[serde(default)]
@@ -136,7 +136,7 @@ macro_rules! settings {
 
         impl Settings {
             /// Everything, where it applies or not.
-            fn all_said(&self) -> Overrides {
+            pub(super) fn all_said(&self) -> Overrides {
                 Overrides {
                     preset: None,
                     no_cage: false,
