@@ -170,6 +170,8 @@ fn open_for(
     let is_same = run.is_some_and(|run| data::from_root(&run.settings.data) == data::from_root(name));
     let options = Options {
         header: said.header.or(of_run.header.filter(|_| is_same)),
+        separator: said.separator.clone().or_else(|| of_run.separator.clone().filter(|_| is_same)),
+        decimal: said.decimal.or(of_run.decimal.filter(|_| is_same)),
         coarse: of_run.coarse.filter(|_| is_same || name == "cifar-100"),
         task: Some(model.head.task()),
         whole: true,
