@@ -5,8 +5,17 @@
  *   submit   vkQueueSubmit             device lost, and with it every later wait
  *   wait     vkWaitSemaphores, fences  device lost
  *   hang     vkWaitSemaphores, fences  never done: timed out at once; waits that have no limit do not return
+ *   idle     vkCmdCopyBuffer           left out: the device is given work and does nothing
+ *
+ * GATEWRIGHT_DRIVER=KIND makes it another driver than it is:
+ *   small    images of 2048 and 2 color attachments, as of a small GPU
+ *   weak     workgroups of 128 lanes
+ *   narrow   subgroups of 2 lanes at least
+ *   old      conforms to version 0.0 of the standard
+ *   slow     every wait takes 0.6 s; how many submissions there were is told on stderr in the end
  */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,7 +33,19 @@ static PFN_vkQueueSubmit next_submit;
 static PFN_vkQueueWaitIdle next_idle;
 static PFN_vkWaitForFences next_fences;
 static PFN_vkWaitSemaphores next_semaphores;
-static atomic_int calls, is_failing, is_spent;
+static PFN_vkCmdCopyBuffer next_copy;
+static PFN_vkGetPhysicalDeviceProperties next_properties;
+static PFN_vkGetPhysicalDeviceProperties2 next_properties_2;
+static atomic_int calls, is_failing, is_spent, submissions;
+
+static int is_driver(const char *kind) {
+    const char *driver = getenv("GATEWRIGHT_DRIVER");
+    return driver && !strcmp(driver, kind);
+}
+
+static __attribute__((destructor)) void tell(void) {
+    if (is_driver("slow")) fprintf(stderr, "submissions %d\n", submissions);
+}
 
 /* Whether this call, if the fault is of this kind, is one to fail. */
 static int fails(const char *kind) {
@@ -41,6 +62,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice device, const VkMemoryAl
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence) {
+    atomic_fetch_add(&submissions, 1);
     return fails("submit") ? VK_ERROR_DEVICE_LOST : next_submit(queue, count, infos, fence);
 }
 
@@ -55,6 +77,7 @@ static VkResult failed_wait(void) {
 static VKAPI_ATTR VkResult VKAPI_CALL semaphores(VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t limit) {
     VkResult failed = failed_wait();
     if (failed == VK_TIMEOUT) return failed;
+    if (is_driver("slow")) usleep(600000);
     /* What is lost is at rest, or the sound driver would work on in memory that is given back. */
     VkResult result = next_semaphores(device, info, failed ? UINT64_MAX : limit);
     return failed ? failed : result;
@@ -64,6 +87,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL fences(VkDevice device, uint32_t count, co
                                              uint64_t limit) {
     VkResult failed = failed_wait();
     if (failed == VK_TIMEOUT) return failed;
+    if (is_driver("slow")) usleep(600000);
     VkResult result = next_fences(device, count, fences, all, failed ? UINT64_MAX : limit);
     return failed ? failed : result;
 }
@@ -75,6 +99,35 @@ static VKAPI_ATTR VkResult VKAPI_CALL idle(VkQueue queue) {
     }
     VkResult result = next_idle(queue);
     return is_failing && fault && strncmp(fault, "memory:", 7) ? VK_ERROR_DEVICE_LOST : result;
+}
+
+static VKAPI_ATTR void VKAPI_CALL copy(VkCommandBuffer commands, VkBuffer from, VkBuffer to, uint32_t count,
+                                       const VkBufferCopy *regions) {
+    if (!fails("idle")) next_copy(commands, from, to, count, regions);
+}
+
+static void change_limits(VkPhysicalDeviceLimits *limits) {
+    if (is_driver("small")) {
+        limits->maxImageDimension1D = limits->maxImageDimension2D = 2048;
+        limits->maxColorAttachments = limits->maxFragmentOutputAttachments = 2;
+    }
+    if (is_driver("weak")) limits->maxComputeWorkGroupInvocations = limits->maxComputeWorkGroupSize[0] = 128;
+}
+
+static VKAPI_ATTR void VKAPI_CALL properties(VkPhysicalDevice physical, VkPhysicalDeviceProperties *told) {
+    next_properties(physical, told);
+    change_limits(&told->limits);
+}
+
+static VKAPI_ATTR void VKAPI_CALL properties_2(VkPhysicalDevice physical, VkPhysicalDeviceProperties2 *told) {
+    next_properties_2(physical, told);
+    change_limits(&told->properties.limits);
+    for (VkBaseOutStructure *more = told->pNext; more; more = more->pNext) {
+        if (more->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES && is_driver("old"))
+            memset(&((VkPhysicalDeviceDriverProperties *)more)->conformanceVersion, 0, sizeof(VkConformanceVersion));
+        if (more->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES && is_driver("narrow"))
+            ((VkPhysicalDeviceSubgroupSizeControlProperties *)more)->minSubgroupSize = 2;
+    }
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
@@ -95,6 +148,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, c
     next_submit = NEXT(QueueSubmit);
     next_idle = NEXT(QueueWaitIdle);
     next_fences = NEXT(WaitForFences);
+    next_copy = NEXT(CmdCopyBuffer);
     next_semaphores = NEXT(WaitSemaphores);
     if (!next_semaphores) next_semaphores = (PFN_vkWaitSemaphores)next_device_proc(*device, "vkWaitSemaphoresKHR");
     return VK_SUCCESS;
@@ -108,7 +162,13 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo
     next_instance_proc = link->u.pLayerInfo->pfnNextGetInstanceProcAddr;
     link->u.pLayerInfo = link->u.pLayerInfo->pNext;
     PFN_vkCreateInstance create = (PFN_vkCreateInstance)next_instance_proc(VK_NULL_HANDLE, "vkCreateInstance");
-    return create(info, with, instance);
+    VkResult result = create(info, with, instance);
+    if (result) return result;
+    /* Asked for later, the loader would give our own. */
+#define NEXT_OF_INSTANCE(name) (PFN_vk##name) next_instance_proc(*instance, "vk" #name)
+    next_properties = NEXT_OF_INSTANCE(GetPhysicalDeviceProperties);
+    next_properties_2 = NEXT_OF_INSTANCE(GetPhysicalDeviceProperties2);
+    return VK_SUCCESS;
 }
 
 static PFN_vkVoidFunction ours(const char *name) {
@@ -120,6 +180,9 @@ static PFN_vkVoidFunction ours(const char *name) {
         {"vkAllocateMemory", allocate},        {"vkQueueSubmit", submit},
         {"vkQueueWaitIdle", idle},             {"vkWaitForFences", fences},
         {"vkWaitSemaphores", semaphores},      {"vkWaitSemaphoresKHR", semaphores},
+        {"vkCmdCopyBuffer", copy},             {"vkGetPhysicalDeviceProperties", properties},
+        {"vkGetPhysicalDeviceProperties2", properties_2},
+        {"vkGetPhysicalDeviceProperties2KHR", properties_2},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(name, all[i].name)) return (PFN_vkVoidFunction)all[i].function;

@@ -6,8 +6,8 @@ use device::{SINE_ERROR, ULP, devices};
 use gatewright::data::Encoder;
 use gatewright::data::{self, Dataset, Head, ImageShape, Split, Target, Task, Values};
 use gatewright::gpu::Gpu;
-use gatewright::gpu::shader::{CageScope, GradientFormat};
 use gatewright::network::{Initialization, Model, Parametrization, Wiring};
+use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
 use gatewright::reference::{self, Run, parametrization as twin};
 use gatewright::train::{
@@ -31,6 +31,7 @@ fn dataset(image: ImageShape, classes: usize, train: Split) -> Dataset {
         table: None,
         head: Head::Classes,
         ranges: Vec::new(),
+        notes: Vec::new(),
         train,
         test,
     }

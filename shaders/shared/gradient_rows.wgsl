@@ -1,6 +1,8 @@
 // Rows of gradients in `source`, of words as `layer` says: chunk `chunk` of row `row`.
 #import shared/gradient.wgsl
 
+var<storage, read> source: array<vec4<u32>>; // gradient rows of consumers, or of outputs
+
 fn load_chunk(row: u32, chunk: u32) -> Chunk {
     let i = row * layer.words * 4u + chunk;
 #if GRADIENT_HALVES

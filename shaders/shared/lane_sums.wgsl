@@ -1,6 +1,7 @@
 // Sums over the LANES lanes, a power of two and neighbours in a workgroup, that share a gate. All lanes must call it.
 // LANES_SHARE: in workgroup memory, the first lane of each LANES getting the sums; or (SUBGROUPS) by exchange within a
 // subgroup, which takes no barrier, all lanes getting them.
+#needs LANES
 
 #if LANES_SHARE
 #if SUBGROUPS

@@ -1,7 +1,8 @@
 // Look-up gates on packed bits: every bit of a word is a sample. A table's bit c is the output for code c, and the
-// first pin is the code's highest bit. `Bits` is u32 or vec4<u32>, as the kernel says.
+// first pin is the code's highest bit. `Bits` is u32 or vec4<u32>, and LUT_ARITY the
+// gate's inputs, as the page says.
 
-alias Pins = array<Bits, 6>;
+#import shared/pins.wgsl
 
 // All ones where `bit` is 1.
 fn spread(bit: u32) -> Bits {

@@ -2,6 +2,7 @@
 // adjoint. A node of the tree below is the part of the table that starts at code `first` and the last n pins: its halves
 // are the nodes of one pin less, and it lies between them at that pin's activation. Straight calls, no loops, so that every
 // index is a constant once they are inlined.
+#import shared/codes.wgsl
 
 var<private> table: array<f32, CODES>;
 var<private> x: array<vec4<f32>, 6>; // activations of the pins, from the last pin to the first

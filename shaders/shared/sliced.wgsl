@@ -1,5 +1,6 @@
 // Bit-sliced integers: plane p of a word holds bit p of 32 samples' numbers, two's complement, SLICES planes.
 // Sums of gradients are then a few bitwise operations for 32 samples at once, exact, and the same on every device.
+#needs SLICES
 
 const QUADS: u32 = SLICES / 4u;
 

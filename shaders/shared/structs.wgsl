@@ -1,11 +1,11 @@
-// Structures shared with the host; their twins are in src/gpu/structs.rs, compared field by field in a test.
+// Structures shared with the host; their twins are in src/plan/uniforms.rs, compared field by field in a test.
 
 // One layer at one batch size.
 struct Layer {
     gates: u32,        // gates of this layer
     inputs: u32,       // features of the layer before
     words: u32,        // 32-sample words a feature: ceil(batch / 32)
-    group: u32,        // last layer: gates a class; the layer before it: the same; else 1
+    group: u32,        // gates of the last layer an output: a class, a label, or a bit of a value
     first_partial: u32, // where this layer's confidence partial sums begin
     first_gate: u32,   // gates of the layers before
     index: u32,        // of this layer, the first being 0
@@ -19,7 +19,6 @@ struct Batch {
     words: u32,        // 32-sample words: ceil(size / 32)
     first: u32,        // evaluation: first sample of the batch
     row_words: u32,    // u32 words of bytes a sample: ceil(pixels / 4)
-    features: u32,     // input bits of the network
     key0: u32,         // seed of the permutations
     key1: u32,
     classes: u32,
@@ -31,9 +30,6 @@ struct Batch {
     least_side: u32,   // augmentation: least side of the part that is shown, in 2^-14 of the image's
     ring: u32,         // steps whose samples are on the device at once, in order; 0: all samples are
     offset: u32,       // micro-batch: place of its first sample in the step's batch, a multiple of 32
-    pad0: u32,
-    pad1: u32,
-    pad2: u32,
 }
 
 // What does not change during a run.
@@ -61,7 +57,7 @@ struct Training {
     key0: u32,            // seed of selection noise
     key1: u32,
     layers: u32,
-    group: u32,           // gates an output: a class, a label, or a bit of a value
+    group: u32,           // as in Layer
 }
 
 // CAGE for one layer or one gate.

@@ -5,7 +5,6 @@ mod census;
 pub mod draw;
 mod engine;
 pub mod export;
-mod gpu_engine;
 mod netlist;
 pub mod reference;
 mod simplify;
@@ -13,6 +12,5 @@ pub mod verify;
 
 pub use census::{Census, FUNCTION_NAMES, LayerCensus, function_number, pixel_use};
 pub use engine::{Engine, Packed, Simd};
-pub use gpu_engine::GpuEngine;
 pub use netlist::{Lut, MAX_ARITY, Netlist, Signal, Vote, table_mask};
 pub use simplify::{Simplification, simplify};

@@ -5,10 +5,10 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::EngineKind;
-use crate::circuit::{Engine, GpuEngine, Netlist, Simd};
+use crate::circuit::{Engine, Netlist, Simd};
 use crate::data::Encoder;
 use crate::data::{Head, ImageShape};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, GpuEngine};
 use crate::network::{Draw, Initialization, Layer, Model, Parametrization, Wiring};
 use crate::random::Philox;
 use crate::settings::Layers;

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::gpu::{Clock, Gpu};
-use crate::settings::Chosen;
-use crate::train::{Bandwidth, DataShape, Extents, MemoryPlan, Pace, Profile, Trainer};
+use crate::data::Dataset;
+use crate::gpu::Gpu;
+use crate::run::{Learner, Where};
+use crate::settings::{Chosen, Settings};
+use crate::train::{Evaluator, Pace, Trainer};
 use crate::{Result, files};
 
 /// Time every kernel of real training steps, layer by layer, beside what the adapter can do
@@ -18,12 +20,14 @@ pub struct Args {
     /// Steps timed; between any two of them others run untimed
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Compile every kernel of the configuration and end without running any, as a driver without its GPU can
+    #[arg(long, conflicts_with_all = ["rounds", "trace", "json"])]
+    compile_only: bool,
     /// Write a trace in Chrome's format
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Adapter, by number or name (see `devices`)
-    #[arg(long)]
-    adapter: Option<String>,
+    #[command(flatten)]
+    place: Where,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -41,22 +45,48 @@ struct Memory {
 /// Steps in a submission of untimed ones; training puts about as many into one.
 const UNTIMED: u32 = 16;
 
+/// Compile what training and evaluating by these settings takes, and tell of it.
+fn compile(settings: &Settings, data: &Dataset, adapter: Option<&str>) -> Result<()> {
+    let gpu = Gpu::open_to_compile(adapter)?;
+    let began = Instant::now();
+    let trainer = Trainer::new(&gpu, settings, data)?;
+    Evaluator::new(&trainer, &data.test)?;
+    gpu.check()?;
+    println!(
+        "{} ({}): every kernel was compiled in {:.2} s, {} passes a step",
+        gpu.adapter.name,
+        gpu.adapter.backend,
+        began.elapsed().as_secs_f64(),
+        trainer.passes().len()
+    );
+    Ok(())
+}
+
+/// What is planned and allocated on a GPU, by label.
+fn memory_of(learner: &Learner) -> Vec<Memory> {
+    let Learner::Gpu(trainer) = learner else { return Vec::new() };
+    let allocated = trainer.gpu().allocations();
+    let memory = trainer.plan().by_name().into_iter().map(|(label, planned)| {
+        let made = allocated.get(&label).copied().unwrap_or_default();
+        Memory { label, buffers: planned.0, planned: planned.1, allocated: made.1 }
+    });
+    memory.collect()
+}
+
 /// Print the profile, and write the trace where asked for.
 pub fn run(args: Args) -> Result<()> {
     let (settings, data) = args.chosen.open()?;
     let (data, _) = data.hold_out(settings.validation, settings.seed)?;
-    let gpu = Gpu::open(args.adapter.as_deref())?;
-    let mut trainer = Trainer::new(&gpu, &settings, &data)?;
-    let (buffers, allocated) = (gpu.allocated_bytes(), gpu.allocations());
-    let plan = MemoryPlan::check(&settings, &Extents::of(&gpu, &trainer.model().encoder, DataShape::of(&data)))?;
-    let memory = plan.by_label().into_iter().map(|(label, planned)| {
-        let made = allocated.get(&label).copied().unwrap_or_default();
-        Memory { label, buffers: planned.0, planned: planned.1, allocated: made.1 }
-    });
-    let memory: Vec<Memory> = memory.collect();
-    let clock = Clock::best(&gpu);
-    let mut profile = Profile::new(&trainer, clock);
-    profile.set_bandwidth(Bandwidth::measure(&gpu, clock)?);
+    if args.compile_only {
+        return compile(&settings, &data, args.place.adapter.as_deref());
+    }
+    let device = super::open_device(&args.place, &settings)?;
+    let mut trainer = Learner::new(&device, &settings, &data)?;
+    let buffers = trainer.bytes();
+    let memory = memory_of(&trainer);
+    let planned: u64 = memory.iter().map(|m| m.planned).sum();
+    let mut profile = trainer.profile();
+    profile.set_bandwidth(trainer.bandwidth()?);
     trainer.submit(UNTIMED)?;
     trainer.finish()?;
     let mut pace = Pace { step: f64::INFINITY, host: f64::INFINITY };
@@ -66,38 +96,44 @@ pub fn run(args: Args) -> Result<()> {
         pace.host = pace.host.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
         trainer.finish()?;
         pace.step = pace.step.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
-        profile.time_step(&mut trainer)?;
+        trainer.time_step(&mut profile)?;
     }
     profile.set_pace(pace);
     if let Some(path) = &args.trace {
-        files::write_whole(path, profile.trace(&gpu.adapter.name).to_string().as_bytes())?;
+        files::write_whole(path, profile.trace(device.name()).to_string().as_bytes())?;
     }
     if args.json {
         let mut report = profile.json();
-        report["adapter"] = gpu.adapter.name.clone().into();
-        report["backend"] = gpu.adapter.backend.clone().into();
+        report["adapter"] = device.name().into();
+        report["backend"] = device.backend().into();
+        report["driver"] = device.driver().into();
         report["layers"] = settings.layers.clone().into();
         report["features"] = trainer.model().encoder.features().into();
         report["batch"] = settings.batch.into();
-        report["memory"] = serde_json::json!({ "planned": plan.total(), "allocated": buffers, "buffers": memory });
+        report["memory"] = serde_json::json!({ "planned": planned, "allocated": buffers, "buffers": memory });
         println!("{report:#}");
         return Ok(());
     }
-    println!("{} ({})", gpu.adapter.name, gpu.adapter.backend);
+    println!("{} ({}; {})", device.name(), device.backend(), device.driver());
     let gates: usize = settings.layers.iter().sum();
     println!(
-        "{gates} gates in {} layers on {} input bits, batch {}, {:.1} MiB of GPU buffers",
+        "{gates} gates in {} layers on {} input bits, batch {}, {:.1} MiB to train in",
         settings.layers.len(),
         trainer.model().encoder.features(),
         settings.batch,
         buffers as f64 / 1048576.0
     );
     print!("{}", profile.table());
-    println!("\n{:<24}{:>8}{:>16}{:>16}", "memory", "buffers", "planned bytes", "allocated");
+    if !memory.is_empty() {
+        println!("\n{:<24}{:>8}{:>16}{:>16}", "memory", "buffers", "planned bytes", "allocated");
+    }
     for m in memory.iter().filter(|m| m.planned.max(m.allocated) >= buffers / 1000) {
         println!("{:<24}{:>8}{:>16}{:>16}", m.label, m.buffers, m.planned, m.allocated);
     }
-    println!("{:<24}{:>8}{:>16}{:>16}", "all", plan.items.len(), plan.total(), buffers);
+    if !memory.is_empty() {
+        let count: u64 = memory.iter().map(|m| m.buffers).sum();
+        println!("{:<24}{count:>8}{planned:>16}{buffers:>16}", "all");
+    }
     if let Some(path) = &args.trace {
         println!("trace: {}", path.display());
     }

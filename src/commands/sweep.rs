@@ -1,12 +1,13 @@
 //! `sweep`: a grid of runs, one after the other.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use crate::gpu::Gpu;
 use crate::record::{Finished, RunRecord, csv, curves, markdown, picture};
-use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, Summary, Sweep};
+use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, Summary, Sweep, Where};
 use crate::{Error, Result, files};
 
 /// Train every combination of some settings; finished runs are kept, so that a sweep can be stopped and gone on with
@@ -17,9 +18,8 @@ pub struct Args {
     /// Folder of the runs, the tables and the pictures
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Adapter, by number or name (see `devices`)
-    #[arg(long)]
-    adapter: Option<String>,
+    #[command(flatten)]
+    place: Where,
     /// Print the results as JSON on stdout, all else on stderr
     #[arg(long)]
     json: bool,
@@ -32,10 +32,21 @@ pub fn run(args: Args) -> Result<()> {
     if cells.is_empty() {
         return Err(Error::input(&args.file, "it has no cells; add a [[grid]]"));
     }
+    let stop = super::stop_on_signal()?;
     let mut finished = Vec::new();
     for (i, cell) in cells.iter().enumerate() {
         eprintln!("{}/{}: {}", i + 1, cells.len(), cell.name());
-        let summary = train(&args, cell).map_err(|e| e.with_advice(&format!("the cell is {}", cell.name())))?;
+        let summary = train(&args, cell, &stop).map_err(|e| match e {
+            Error::Stopped(_) => Error::Stopped(format!(
+                "stopped in cell {} of {}, {}, with a checkpoint; go on by: gatewright sweep {} --out {}",
+                i + 1,
+                cells.len(),
+                cell.name(),
+                args.file.display(),
+                args.out.display()
+            )),
+            e => e.with_advice(&format!("the cell is {}", cell.name())),
+        })?;
         let [hard, gap] = [summary.test_accuracy, summary.selection_gap].map(|fraction| fraction * 100.0);
         eprintln!("    hard {hard:.2} %, selection gap {gap:.2} points");
         let metrics = RunRecord::load(&args.out.join(cell.name()))?.metrics;
@@ -61,12 +72,16 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// Train one cell, or go on with it, or take what it came to.
-fn train(args: &Args, cell: &Cell) -> Result<Summary> {
+fn train(args: &Args, cell: &Cell, stop: &Arc<AtomicBool>) -> Result<Summary> {
     let folder = args.out.join(cell.name());
     let place = if folder.join("config.toml").exists() { Place::Resume(folder) } else { Place::New(Some(folder)) };
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Stopped("stopped between cells".into()));
+    }
     let (settings, data) = cell.chosen.open()?;
-    let options = Options { place, ..Options::default() };
-    crate::run::run(&|| Gpu::open(args.adapter.as_deref()), &settings, data, &options, &mut Quiet)
+    let settings = super::from_root(settings);
+    let options = Options { place, stop: stop.clone(), ..Options::default() };
+    crate::run::run(&|| super::open_device(&args.place, &settings), &settings, data, &options, &mut Quiet)
 }
 
 /// Tells of warnings only.

@@ -1,104 +1,12 @@
-//! Adapters, the chosen device, and what can go wrong with it.
+//! The open device, and what can go wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::Pass;
+use super::adapters::{self, AdapterSummary};
 use crate::{Error, Result};
-
-/// What the `devices` command and run summaries say of an adapter.
-#[derive(Debug, Clone, Serialize)]
-pub struct AdapterSummary {
-    /// The driver's name for it.
-    pub name: String,
-    /// vulkan, metal or dx12.
-    pub backend: String,
-    /// discrete, integrated, virtual or software.
-    pub kind: String,
-    /// Driver and its version.
-    pub driver: String,
-    /// Optional features that make gatewright faster, as far as the adapter has them.
-    pub features: Vec<String>,
-    /// Largest buffer binding, bytes.
-    pub max_binding_bytes: u64,
-    /// Largest buffer, bytes.
-    pub max_buffer_bytes: u64,
-    /// Largest workgroup, lanes.
-    pub max_workgroup_lanes: u32,
-    /// Workgroup memory, bytes.
-    pub workgroup_memory_bytes: u32,
-}
-
-impl AdapterSummary {
-    fn of(adapter: &wgpu::Adapter) -> Self {
-        let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
-        let wanted = [
-            ("subgroups", wgpu::Features::SUBGROUP),
-            ("f16", wgpu::Features::SHADER_F16),
-            ("timestamps", wgpu::Features::TIMESTAMP_QUERY),
-            ("timestamps inside passes", wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
-        ];
-        AdapterSummary {
-            name: info.name.clone(),
-            backend: info.backend.to_string(),
-            kind: match info.device_type {
-                wgpu::DeviceType::DiscreteGpu => "discrete",
-                wgpu::DeviceType::IntegratedGpu => "integrated",
-                wgpu::DeviceType::VirtualGpu => "virtual",
-                wgpu::DeviceType::Cpu => "software",
-                wgpu::DeviceType::Other => "other",
-            }
-            .into(),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
-            features: wanted.iter().filter(|(_, f)| features.contains(*f)).map(|(n, _)| n.to_string()).collect(),
-            max_binding_bytes: limits.max_storage_buffer_binding_size,
-            max_buffer_bytes: limits.max_buffer_size,
-            max_workgroup_lanes: limits.max_compute_invocations_per_workgroup,
-            workgroup_memory_bytes: limits.max_compute_workgroup_storage_size,
-        }
-    }
-
-    /// Whether the CPU plays the GPU.
-    pub fn is_software(&self) -> bool {
-        self.kind == "software"
-    }
-}
-
-/// Every adapter, best first: discrete, integrated, virtual, other, software.
-pub fn adapters() -> Vec<AdapterSummary> {
-    found().iter().map(AdapterSummary::of).collect()
-}
-
-fn found() -> Vec<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends: wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12,
-        flags: wgpu::InstanceFlags::empty(),
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    adapters.sort_by_key(|a| match a.get_info().device_type {
-        wgpu::DeviceType::DiscreteGpu => 0,
-        wgpu::DeviceType::IntegratedGpu => 1,
-        wgpu::DeviceType::VirtualGpu => 2,
-        wgpu::DeviceType::Other => 3,
-        wgpu::DeviceType::Cpu => 4,
-    });
-    adapters
-}
-
-/// The sentence for a machine without any driver.
-pub fn no_adapter() -> Error {
-    Error::Gpu(
-        "no Vulkan, Metal or DX12 adapter was found; install your GPU's driver, or a software one: \
-         on Debian and Ubuntu `apt-get install mesa-vulkan-drivers`, on Fedora `dnf install mesa-vulkan-drivers`, \
-         on Arch `pacman -S vulkan-swrast`; macOS and Windows bring theirs with the system"
-            .into(),
-    )
-}
 
 /// An open device and its queue.
 pub struct Gpu {
@@ -108,10 +16,22 @@ pub struct Gpu {
     pub queue: wgpu::Queue,
     /// The adapter it was opened on.
     pub adapter: AdapterSummary,
-    /// By label: buffers made and not released, and their bytes together.
-    allocated: Mutex<BTreeMap<String, (u64, u64)>>,
+    allocated: Mutex<Allocated>,
+    /// By source: what was compiled.
+    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     trouble: Trouble,
     checked: bool,
+    /// Whether kernels are compiled and none is run.
+    pub(super) compiles_only: bool,
+}
+
+/// Memory in use.
+#[derive(Default)]
+struct Allocated {
+    /// By label: buffers made and not forgotten, and their bytes together.
+    by_label: BTreeMap<String, (u64, u64)>,
+    /// Most bytes at once so far.
+    peak: u64,
 }
 
 /// The first error that the driver reported by a callback and nobody has been told of yet.
@@ -164,49 +84,39 @@ fn refused(tree: &str) -> Error {
 /// How long the host waits for a submission before it holds the device for lost. Submissions are made to last 50 ms.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// How long it waits for the first, a copy of a few bytes. A GPU that others use may have to be waited for.
+const FIRST_PATIENCE: Duration = Duration::from_secs(60);
+
 impl Gpu {
-    /// Open the adapter numbered or named `choice` (a part of its name, any case), or the best.
+    /// Open the adapter numbered or named `choice` (a part of its name, any case), or that which `WGPU_ADAPTER_NAME` names, or
+    /// the best, and see that it does what it is given.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if there is none or it cannot be opened, [`Error::Usage`] if none is named so.
-    pub fn open(choice: Option<&str>) -> Result<Self> {
-        Self::open_with(choice, false)
+    /// [`Error::Gpu`] if there is none, it cannot be opened or does nothing, [`Error::Usage`] if none is named so.
+    pub fn open(choice: Option<&str>) -> Result<Arc<Self>> {
+        let gpu = Self::open_with(choice, false, false)?;
+        gpu.check_works()?;
+        Ok(gpu)
+    }
+
+    /// The same for compiling only, where a driver may be without its GPU. Every kernel is named on stderr before it is compiled,
+    /// so that what drivers say of it there can be told apart. Nothing may be waited for.
+    ///
+    /// # Errors
+    /// As for [`Gpu::open`].
+    pub fn open_to_compile(choice: Option<&str>) -> Result<Arc<Self>> {
+        Self::open_with(choice, false, true)
     }
 
     /// Open the best adapter under wgpu's default limits, with no optional feature and every shader access checked:
     /// what the least capable device offers. For tests.
-    pub fn open_plain() -> Result<Self> {
-        Self::open_with(None, true)
+    pub fn open_plain() -> Result<Arc<Self>> {
+        Self::open_with(None, true, false)
     }
 
-    fn open_with(choice: Option<&str>, plain: bool) -> Result<Self> {
-        let adapters = found();
-        if adapters.is_empty() {
-            return Err(no_adapter());
-        }
-        let adapter = match choice {
-            None => &adapters[0],
-            Some(choice) => {
-                let by_number = choice.parse::<usize>().ok().and_then(|n| adapters.get(n));
-                let by_name =
-                    || adapters.iter().find(|a| a.get_info().name.to_lowercase().contains(&choice.to_lowercase()));
-                by_number.or_else(by_name).ok_or_else(|| {
-                    let names: Vec<_> =
-                        adapters.iter().enumerate().map(|(i, a)| format!("{i} {}", a.get_info().name)).collect();
-                    Error::usage(format!("no adapter is numbered or named `{choice}`; there are: {}", names.join(", ")))
-                })?
-            }
-        };
-        let offered = adapter.limits();
-        let required_limits = if plain {
-            wgpu::Limits::default()
-        } else {
-            wgpu::Limits {
-                max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
-                max_buffer_size: offered.max_buffer_size,
-                ..wgpu::Limits::default()
-            }
-        };
+    fn open_with(choice: Option<&str>, plain: bool, compiles_only: bool) -> Result<Arc<Self>> {
+        let adapter = &adapters::choose(choice)?;
+        let required_limits = if plain { wgpu::Limits::default() } else { adapters::required(adapter)? };
         let useful =
             wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES | wgpu::Features::SUBGROUP;
         let descriptor = wgpu::DeviceDescriptor {
@@ -234,7 +144,36 @@ impl Gpu {
         let losses = trouble.clone();
         device.set_device_lost_callback(move |_, message| losses.note_loss(loss(&message)));
         let adapter = AdapterSummary::of(adapter);
-        Ok(Gpu { device, queue, adapter, allocated: Default::default(), trouble, checked: plain })
+        Ok(Arc::new(Gpu {
+            device,
+            queue,
+            adapter,
+            allocated: Default::default(),
+            pipelines: Default::default(),
+            trouble,
+            checked: plain,
+            compiles_only,
+        }))
+    }
+
+    /// Have a few bytes copied, and look whether they were: a driver that takes work and does not do it would have training go
+    /// on for ever, or on nothing.
+    fn check_works(&self) -> Result<()> {
+        let told: [u32; 4] = [0x6761_7465, 0x7772_6967, 0x6874_2e2e, 0x0a0a_0a0a];
+        let label = "first copy";
+        let buffer = self.buffer(label, size_of_val(&told) as u64, wgpu::BufferUsages::STORAGE);
+        self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&told));
+        let found: Vec<u32> = self.read_within(&buffer, told.len(), FIRST_PATIENCE)?;
+        self.forget(label, buffer.size());
+        if found == told {
+            return Ok(());
+        }
+        Err(Error::Gpu(format!(
+            "{} takes work and does not do it: a copy of {} bytes brought others back; check its driver, or choose another \
+             by --adapter",
+            self.adapter.name,
+            size_of_val(&told)
+        )))
     }
 
     /// The first error that the driver has reported, if any.
@@ -242,14 +181,37 @@ impl Gpu {
         self.trouble.take().map_or(Ok(()), Err)
     }
 
-    /// Compile a module; checked accesses only where asked for.
-    pub(super) fn shader_module(&self, descriptor: wgpu::ShaderModuleDescriptor) -> wgpu::ShaderModule {
-        if self.checked {
-            return self.device.create_shader_module(descriptor);
+    /// Compile a source, unless it was compiled before. What goes wrong is told by [`Gpu::check`].
+    pub(super) fn pipeline(&self, name: &str, source: &str) -> wgpu::ComputePipeline {
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = pipelines.get(source) {
+            return pipeline.clone();
         }
-        // SAFETY: the kernels are this crate's own; wiring and sample numbers are validated on the host before upload,
-        // loops have fixed bounds, and divisors are sizes that are never 0. The same kernels run checked in tests.
-        unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+        if self.compiles_only {
+            eprintln!("kernel {name}");
+        }
+        let wgsl = wgpu::ShaderSource::Wgsl(source.into());
+        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgsl };
+        let module = if self.checked {
+            self.device.create_shader_module(descriptor)
+        } else {
+            // SAFETY: the pages are this crate's own; wiring and sample numbers are validated on the host before upload,
+            // loops have fixed bounds, and divisors are sizes that are never 0. The same pages run checked in tests.
+            unsafe { self.device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+        };
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(name),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &[],
+                zero_initialize_workgroup_memory: false, // every page writes what it reads
+            },
+            cache: None,
+        });
+        pipelines.insert(source.to_string(), pipeline.clone());
+        pipeline
     }
 
     /// Make a buffer; where there is no memory for it, [`Gpu::check`] tells.
@@ -269,7 +231,7 @@ impl Gpu {
     }
 
     /// A buffer of `bytes`, zeroed. What goes wrong is told by [`Gpu::check`].
-    pub fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    pub(super) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         let size = bytes.next_multiple_of(16).max(16);
         let buffer = self.make(&wgpu::BufferDescriptor {
             label: Some(label),
@@ -278,67 +240,57 @@ impl Gpu {
             mapped_at_creation: false,
         });
         let mut allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, total) = allocated.entry(label.to_string()).or_insert((0, 0));
+        let (count, total) = allocated.by_label.entry(label.to_string()).or_insert((0, 0));
         *count += 1;
         *total += size;
+        let bytes = allocated.by_label.values().map(|(_, bytes)| bytes).sum();
+        allocated.peak = allocated.peak.max(bytes);
         buffer
     }
 
-    /// A storage buffer of `bytes`, zeroed.
-    pub fn storage(&self, label: &str, bytes: u64) -> wgpu::Buffer {
-        self.buffer(label, bytes, wgpu::BufferUsages::STORAGE)
-    }
-
-    /// A storage buffer that holds `data`.
-    pub fn storage_of<T: bytemuck::Pod>(&self, label: &str, data: &[T]) -> wgpu::Buffer {
-        let buffer = self.storage(label, std::mem::size_of_val(data) as u64);
-        self.write(&buffer, data);
-        buffer
-    }
-
-    /// A uniform buffer that holds one structure.
-    pub fn uniform<T: bytemuck::Pod>(&self, label: &str, value: &T) -> wgpu::Buffer {
-        let buffer = self.buffer(label, size_of::<T>() as u64, wgpu::BufferUsages::UNIFORM);
-        self.write(&buffer, std::slice::from_ref(value));
-        buffer
-    }
-
-    /// Write `data` to the start of `buffer` before anything submitted later. Sizes that are no multiple of 4 bytes
-    /// are padded with zeros.
-    pub fn write<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, data: &[T]) {
-        let bytes: &[u8] = bytemuck::cast_slice(data);
+    /// Write `bytes` to byte `at` of `buffer` before anything submitted later. Sizes that are no multiple of 4 bytes are
+    /// padded with zeros.
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, at: u64, bytes: &[u8]) {
         if bytes.len().is_multiple_of(4) {
-            self.queue.write_buffer(buffer, 0, bytes);
+            self.queue.write_buffer(buffer, at, bytes);
         } else {
             let mut padded = bytes.to_vec();
             padded.resize(bytes.len().next_multiple_of(4), 0);
-            self.queue.write_buffer(buffer, 0, &padded);
+            self.queue.write_buffer(buffer, at, &padded);
         }
     }
 
-    /// Bytes of all buffers made on this device and not released.
+    /// Bytes of all buffers in use on this device.
     pub fn allocated_bytes(&self) -> u64 {
         self.allocations().values().map(|(_, bytes)| bytes).sum()
     }
 
-    /// The same by label: buffers, and their bytes together.
-    pub fn allocations(&self) -> BTreeMap<String, (u64, u64)> {
-        self.allocated.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The most that these have been.
+    pub fn peak_bytes(&self) -> u64 {
+        self.allocated.lock().unwrap_or_else(PoisonError::into_inner).peak
     }
 
-    /// Give the memory of a buffer made under this label back; it may not be used any more.
-    pub fn release(&self, label: &str, buffer: &wgpu::Buffer) {
-        buffer.destroy();
+    /// Buffers in use by label, and their bytes together.
+    pub fn allocations(&self) -> BTreeMap<String, (u64, u64)> {
+        self.allocated.lock().unwrap_or_else(PoisonError::into_inner).by_label.clone()
+    }
+
+    /// Count a buffer of `bytes` made under this label no more; its memory goes with the last handle to it.
+    pub(super) fn forget(&self, label: &str, bytes: u64) {
         let mut allocated = self.allocated.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((count, total)) = allocated.get_mut(label) {
+        if let Some((count, total)) = allocated.by_label.get_mut(label) {
             *count -= 1;
-            *total -= buffer.size();
+            *total -= bytes;
         }
-        allocated.retain(|_, (count, _)| *count > 0);
+        allocated.by_label.retain(|_, (count, _)| *count > 0);
     }
 
     /// Wait for everything submitted, then bring the first `count` elements of `buffer` back.
-    pub fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Result<Vec<T>> {
+    pub(super) fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Result<Vec<T>> {
+        self.read_within(buffer, count, PATIENCE)
+    }
+
+    fn read_within<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize, patience: Duration) -> Result<Vec<T>> {
         let bytes = ((count * size_of::<T>()) as u64).next_multiple_of(4);
         if bytes == 0 {
             return Ok(Vec::new());
@@ -353,7 +305,7 @@ impl Gpu {
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
         self.queue.submit([encoder.finish()]);
         staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
-        self.wait(None)?;
+        self.wait_within(None, patience)?;
         let view = staging
             .slice(..)
             .get_mapped_range()
@@ -362,22 +314,16 @@ impl Gpu {
         Ok(bytemuck::pod_collect_to_vec(bytes))
     }
 
-    /// Submit `passes`, in order, as one command buffer.
-    pub fn submit<'p>(&self, passes: impl IntoIterator<Item = &'p Pass>) -> wgpu::SubmissionIndex {
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            passes.into_iter().for_each(|p| p.record(&mut pass));
-        }
-        self.queue.submit([encoder.finish()])
-    }
-
     /// Wait for a submission, or for all.
     ///
     /// # Errors
     /// The first error that the driver has reported; [`Error::DeviceLost`] if it does not answer.
-    pub fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let until = wgpu::PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) };
+    pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        self.wait_within(submission, PATIENCE)
+    }
+
+    fn wait_within(&self, submission: Option<wgpu::SubmissionIndex>, patience: Duration) -> Result<()> {
+        let until = wgpu::PollType::Wait { submission_index: submission, timeout: Some(patience) };
         // Where a device is lost while it is waited for, wgpu panics, after it has called back.
         let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(until)));
         self.check()?;
@@ -387,8 +333,8 @@ impl Gpu {
                 // Closing the queue would wait once more, and without end.
                 std::mem::forget(self.queue.clone());
                 Err(Error::DeviceLost(format!(
-                    "the GPU has not answered for {} minutes; check its driver and start again",
-                    PATIENCE.as_secs() / 60
+                    "the GPU has not answered for {} seconds; check its driver and start again",
+                    patience.as_secs()
                 )))
             }
             Ok(Err(e)) => Err(Error::Gpu(format!("waiting for the GPU failed: {e}"))),

@@ -1,12 +1,15 @@
-//! All of wgpu is behind this wall: devices, kernels, buffers, dispatch.
+//! All of wgpu is behind this wall: devices, and sessions that carry plans out on them.
 
+mod adapters;
 mod device;
-mod kernel;
-pub mod shader;
-pub mod structs;
+mod engine;
+mod ready;
+mod session;
 mod subgroups;
 mod timing;
 
-pub use device::{AdapterSummary, Gpu, adapters, no_adapter};
-pub use kernel::{Kernel, Pass};
-pub use timing::{Clock, Span, time_passes};
+pub use adapters::{AdapterSummary, adapters, advice, chosen, no_adapter, unused_card};
+pub use device::Gpu;
+pub use engine::GpuEngine;
+pub use session::Session;
+pub use timing::{Clock, Span};

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Gpu, Pass};
+use super::device::Gpu;
+use super::ready::Ready;
 use crate::{Error, Result};
 
 /// Most queries that every device has in one set.
@@ -58,7 +59,7 @@ pub struct Span {
 ///
 /// # Errors
 /// [`Error::Gpu`] if there are more passes than a query set can hold.
-pub fn time_passes(gpu: &Gpu, passes: &[Pass], clock: Clock) -> Result<Vec<Span>> {
+pub(super) fn time_passes(gpu: &Gpu, passes: &[Ready], clock: Clock) -> Result<Vec<Span>> {
     let queries = match clock {
         Clock::Host => return time_on_host(gpu, passes),
         Clock::InsidePasses => passes.len() + 1,
@@ -97,7 +98,7 @@ pub fn time_passes(gpu: &Gpu, passes: &[Pass], clock: Clock) -> Result<Vec<Span>
     encoder.resolve_query_set(&set, 0..queries as u32, &resolved, 0);
     gpu.queue.submit([encoder.finish()]);
     let ticks: Vec<u64> = gpu.read(&resolved, queries)?;
-    gpu.release(RESOLVED, &resolved);
+    gpu.forget(RESOLVED, resolved.size());
     let tick = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
     let since = |from: u64, to: u64| to.saturating_sub(from) as f64 * tick;
     let span = |ends: &[u64]| Span { start: since(ticks[0], ends[0]), seconds: since(ends[0], ends[1]) };
@@ -107,10 +108,10 @@ pub fn time_passes(gpu: &Gpu, passes: &[Pass], clock: Clock) -> Result<Vec<Span>
     })
 }
 
-fn time_on_host(gpu: &Gpu, passes: &[Pass]) -> Result<Vec<Span>> {
+fn time_on_host(gpu: &Gpu, passes: &[Ready]) -> Result<Vec<Span>> {
     gpu.wait(None)?;
     let began = Instant::now();
-    let time = |pass: &Pass| {
+    let time = |pass: &Ready| {
         let start = began.elapsed().as_secs_f64();
         let mut encoder = gpu.device.create_command_encoder(&Default::default());
         pass.record(&mut encoder.begin_compute_pass(&Default::default()));

@@ -14,10 +14,10 @@ impl Model {
         let mut luts = Vec::with_capacity(self.gates());
         let (mut first_input, mut first_output) = (0, features);
         for (l, layer) in self.layers.iter().enumerate() {
-            for (wires, &table) in layer.wiring.chunks_exact(layer.arity).zip(&layer.tables) {
+            for (table, wires) in layer.luts() {
                 let mut pins = [0; MAX_ARITY];
                 pins.iter_mut().zip(wires).for_each(|(pin, wire)| *pin = first_input + wire);
-                luts.push(Lut::new(table, &pins[..layer.arity], l as u32));
+                luts.push(Lut::new(table, &pins[..wires.len()], l as u32));
             }
             first_input = first_output;
             first_output += layer.gates() as Signal;

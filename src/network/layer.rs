@@ -1,11 +1,30 @@
-//! One dense layer of look-up gates.
+//! One layer of look-up gates.
+
+use serde::{Deserialize, Serialize};
 
 use super::{Parametrization, Start, Wiring};
-use crate::random::Philox;
 
-/// A dense layer: every gate reads `arity` outputs of the layer before through a table of 2^arity entries.
+/// What a layer makes of its tables. Whatever its form, it is three arrays: wiring, tables and logits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// Every table is one gate, which reads rows of its own.
+    #[default]
+    Dense,
+}
+
+impl Form {
+    /// Whether it is the form that files need not name.
+    pub fn is_dense(&self) -> bool {
+        *self == Form::Dense
+    }
+}
+
+/// A layer: tables of 2^arity entries, and what its form makes of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
+    /// What it makes of its tables.
+    pub form: Form,
     /// Features of the layer before.
     pub inputs: usize,
     /// Inputs a gate, 1 to 6.
@@ -34,17 +53,6 @@ pub struct Draw {
 }
 
 impl Layer {
-    /// Draw layer number `index` of a network: stream `2·index` of the seed wires it, stream `2·index + 1` fills it.
-    pub fn draw(index: usize, inputs: usize, gates: usize, arity: usize, draw: Draw) -> Self {
-        let stream = |n: usize| Philox::new(draw.seed, (2 * index + n) as u32);
-        let wiring = draw.wiring.draw(inputs, gates, arity, &mut stream(0));
-        let logits = draw.start.draw(draw.parametrization, gates, arity, &mut stream(1));
-        let parametrization = draw.parametrization;
-        let tables =
-            logits.chunks_exact(parametrization.logits(arity)).map(|l| parametrization.hard_table(l)).collect();
-        Layer { inputs, arity, wiring, tables, parametrization, logits }
-    }
-
     /// Number of gates.
     pub fn gates(&self) -> usize {
         self.tables.len()

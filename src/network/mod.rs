@@ -3,6 +3,8 @@
 mod answer;
 mod axis;
 mod circuit;
+mod dense;
+mod form;
 mod initialize;
 mod layer;
 mod model_file;
@@ -12,7 +14,7 @@ mod wiring;
 pub use answer::Answer;
 pub use axis::axis_neighbours;
 pub use initialize::{Initialization, Start};
-pub use layer::{Draw, Layer};
+pub use layer::{Draw, Form, Layer};
 pub use model_file::{FORMAT_VERSION, Model};
 pub use parametrization::{Parametrization, function_table, pass_through, walsh_hadamard};
-pub use wiring::{Consumers, Wiring};
+pub use wiring::{Consumers, Wiring, most_readers};

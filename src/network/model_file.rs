@@ -6,7 +6,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, Parametrization};
+use super::{Form, Layer, Parametrization};
 use crate::data::Encoder;
 use crate::data::{Head, ImageShape, Table};
 use crate::{Error, Result};
@@ -58,6 +58,8 @@ struct Header {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LayerHeader {
+    #[serde(default, skip_serializing_if = "Form::is_dense")]
+    form: Form,
     inputs: usize,
     gates: usize,
     arity: usize,
@@ -109,6 +111,7 @@ impl Model {
                 .layers
                 .iter()
                 .map(|l| LayerHeader {
+                    form: l.form,
                     inputs: l.inputs,
                     gates: l.gates(),
                     arity: l.arity,
@@ -206,27 +209,10 @@ impl Model {
         }
         let mut features = self.encoder.features();
         for (i, layer) in self.layers.iter().enumerate() {
-            if !(1..=6).contains(&layer.arity) {
-                return Err(format!("layer {i} has gates of {} inputs; 1 to 6 are possible", layer.arity));
-            }
             if layer.inputs != features {
                 return Err(format!("layer {i} expects {} inputs but is given {features}", layer.inputs));
             }
-            if layer.wiring.len() != layer.gates() * layer.arity {
-                return Err(format!(
-                    "layer {i} has {} wires for {} gates of {} inputs",
-                    layer.wiring.len(),
-                    layer.gates(),
-                    layer.arity
-                ));
-            }
-            if let Some(at) = layer.wiring.iter().position(|&w| w as usize >= features) {
-                let (gate, wire) = (at / layer.arity, layer.wiring[at]);
-                return Err(format!("gate {gate} of layer {i} reads input {wire}, but there are only {features}"));
-            }
-            if layer.arity < 6 && layer.tables.iter().any(|t| t >> (1 << layer.arity) != 0) {
-                return Err(format!("layer {i} has table bits beyond its {} codes", 1 << layer.arity));
-            }
+            layer.check().map_err(|problem| format!("layer {i} {problem}"))?;
             features = layer.gates();
         }
         let classes = self.classes.len();
@@ -251,7 +237,7 @@ fn read_encoder(tensors: &SafeTensors) -> std::result::Result<Encoder, String> {
 }
 
 fn read_layer(tensors: &SafeTensors, i: usize, header: &LayerHeader) -> std::result::Result<Layer, String> {
-    let LayerHeader { inputs, gates, arity, parametrization } = *header;
+    let LayerHeader { form, inputs, gates, arity, parametrization } = *header;
     if !parametrization.can_have(arity) {
         return Err(format!("layer {i} has {} gates of {arity} inputs, which is not possible", parametrization.name()));
     }
@@ -270,7 +256,7 @@ fn read_layer(tensors: &SafeTensors, i: usize, header: &LayerHeader) -> std::res
         .data()
         .chunks_exact(width)
         .map(|bytes| bytes.iter().rev().fold(0u64, |table, &b| (table << 8) | u64::from(b)));
-    Ok(Layer { inputs, arity, wiring: u32s(wiring.data()), tables: tables.collect(), parametrization, logits })
+    Ok(Layer { form, inputs, arity, wiring: u32s(wiring.data()), tables: tables.collect(), parametrization, logits })
 }
 
 /// A tensor that must be there, of this dtype and shape (`None`: of one dimension).
@@ -357,7 +343,7 @@ mod tests {
             change(&mut model);
             Model::from_bytes(&model.to_bytes().unwrap()).unwrap_err()
         };
-        assert!(told(&|m| m.layers[1].wiring[5] = 33).contains("gate 2 of layer 1 reads input 33"));
+        assert!(told(&|m| m.layers[1].wiring[5] = 33).contains("layer 1 has gate 2, which reads input 33"));
         assert!(told(&|m| m.encoder.pixel[3] = 15).contains("pixel 15"));
         assert!(told(&|m| m.tau = -1.0).contains("τ"));
         assert!(told(&|m| m.classes.truncate(0)).contains("classes"));

@@ -83,6 +83,13 @@ fn separate_pins(wires: &mut [u32], inputs: usize, arity: usize, rng: &mut Philo
     }
 }
 
+/// Most pins of `wires`, each below `inputs`, that read one input.
+pub fn most_readers(wires: &[u32], inputs: usize) -> u32 {
+    let mut readers = vec![0u32; inputs];
+    wires.iter().for_each(|&wire| readers[wire as usize] += 1);
+    readers.into_iter().max().unwrap_or(0)
+}
+
 /// The wiring turned around: for every input, the pins that read it, in compressed sparse rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consumers {

@@ -9,8 +9,8 @@ use super::{
     loss_of, select_batch, selection_noise, tables_of_bits, tabulate, tabulate_soft, update,
 };
 use crate::data::Split;
-use crate::gpu::shader::CageScope;
 use crate::network::Model;
+use crate::plan::CageScope;
 use crate::settings::{InputKind, Method, Settings};
 
 /// A run: a network, its optimizer and its training samples.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::gpu::shader::CageScope;
+use crate::plan::CageScope;
 
 /// How gates are selected forward and differentiated backward (Align Forward, Adapt Backward). With g the selection noise,
 /// drawn once a gate and step, the table weights of the forward pass, and those whose derivative the logits get:

@@ -34,8 +34,11 @@ pub fn essential_differences(first: &Settings, second: &Settings) -> Vec<Differe
     differences(first, second).into_iter().filter(|d| bearing(&d.name) == Bearing::Step).collect()
 }
 
-/// What the setting of this name decides; how data are read decides every step.
+/// What the setting of this name decides; how data are read decides every step, but not which samples are judged at the end.
 pub fn bearing(name: &str) -> Bearing {
+    if name == "test" {
+        return Bearing::Length;
+    }
     ENTRIES.iter().find(|entry| entry.name() == name).map_or(Bearing::Step, |entry| entry.bearing)
 }
 

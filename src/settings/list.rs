@@ -9,8 +9,8 @@ use super::layers::Layers;
 use super::presets::Preset;
 use super::range::Range::{self, Above, Any, Below, Finite, Least, Multiple, Within};
 use crate::data;
-use crate::gpu::shader::{CageScope, GradientFormat};
 use crate::network::{Initialization, Parametrization, Start, Wiring};
+use crate::plan::{CageScope, GradientFormat};
 use crate::{Error, Result};
 
 /// What a setting has a bearing on, and so whether it may change when a run is resumed.
@@ -18,7 +18,8 @@ use crate::{Error, Result};
 pub enum Bearing {
     /// What every step does: all sittings of a run have the same.
     Step,
-    /// How far the run goes, when it is looked at and which of its networks is kept: may change.
+    /// How far the run goes, when it is looked at, which of its networks is kept, and where its samples come from, whose
+    /// bytes are compared by themselves: may change.
     Length,
     /// Where things lie, which decides nothing: may change, and is no difference between runs.
     Place,
@@ -187,7 +188,7 @@ macro_rules! settings {
 settings! {
     "Data" {
         "Data set: mnist (built in), another known by name, or a file or folder: a table (.csv, .tsv, .libsvm), arrays (.npz, .npy), a folder of pictures a class, of IDX or of CIFAR files"
-        data: String = "mnist".into(), Any, Step;
+        data: String = "mnist".into(), Any, Length;
 
         "Folder in which named data sets lie (or the environment variable GATEWRIGHT_DATA)"
         data_dir: PathBuf | None, Any, Place [value_name = "DIR"];

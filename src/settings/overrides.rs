@@ -52,8 +52,8 @@ mod tests {
     use super::super::{Cage, InputKind, Method, Select};
     use super::*;
     use crate::data;
-    use crate::gpu::shader::{CageScope, GradientFormat};
     use crate::network::{Initialization, Start};
+    use crate::plan::{CageScope, GradientFormat};
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_the_preset() {

@@ -2,7 +2,7 @@
 
 use super::choices::{InputKind, Method, Select};
 use super::list::{Overrides, Settings};
-use crate::gpu::shader::GradientFormat;
+use crate::plan::GradientFormat;
 use crate::{Error, Result};
 
 impl Overrides {
@@ -112,8 +112,8 @@ impl Settings {
 mod tests {
     use super::super::Preset;
     use super::*;
-    use crate::gpu::shader::CageScope;
     use crate::network::Parametrization;
+    use crate::plan::CageScope;
 
     #[test]
     fn impossible_settings_are_refused_with_what_is_possible() {

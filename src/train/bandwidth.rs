@@ -1,16 +1,13 @@
 //! What an adapter can do at best: copy memory, and begin a dispatch.
 
-use super::step::PassMaker;
-use super::tuning::Tuning;
+use std::sync::Arc;
+
 use crate::Result;
-use crate::gpu::shader::Variant;
-use crate::gpu::{Clock, Gpu, Pass, time_passes};
+use crate::gpu::{Clock, Gpu, Session};
+use crate::plan::{Buffer, Page, Pass, Plan, Tuning};
 
 /// Bytes of the buffer that is copied: more than caches hold, half of what every device binds.
 const COPIED: u64 = 64 << 20;
-
-/// Label of the buffers.
-const LABEL: &str = "copied";
 
 /// Times that each thing is measured; the least counts.
 const ROUNDS: usize = 8;
@@ -26,28 +23,29 @@ pub struct Bandwidth {
 
 impl Bandwidth {
     /// Measure a device; takes 128 MiB of its memory meanwhile.
-    pub fn measure(gpu: &Gpu, clock: Clock) -> Result<Self> {
-        let mut make = PassMaker::new(gpu, Tuning::for_adapter(&gpu.adapter));
-        let made = |bytes| [gpu.storage(LABEL, bytes), gpu.storage(LABEL, bytes)];
-        let [source, copied] = made(COPIED);
-        let variant = Variant { workgroup: 256, ..Variant::of("copy") };
-        let groups = make.groups((COPIED / 16) as u32, variant.workgroup, 1);
-        let copy = make.pass(variant, "copy".into(), &[(0, &source), (1, &copied)], groups);
-        let [little, other] = made(16);
-        let idle: Vec<Pass> =
-            (0..32).map(|_| make.pass(variant, "idle".into(), &[(0, &little), (1, &other)], [1, 1])).collect();
-        let least = |passes: &[Pass]| -> Result<f64> {
+    ///
+    /// # Errors
+    /// [`Error::Gpu`](crate::Error::Gpu) if there is not so much memory, or the device fails.
+    pub fn measure(gpu: &Arc<Gpu>, clock: Clock) -> Result<Self> {
+        let mut plan = Plan::default();
+        let mut copy = |bytes| {
+            let [source, copied] = [(); 2].map(|()| plan.add(Buffer::scratch("copied", bytes)));
+            Pass::of(Page::of("device/copy").number("WORKGROUP", 256)).bind("source", source).bind("copied", copied)
+        };
+        let tuning = Tuning::for_adapter(&gpu.adapter);
+        let (large, idle) = (copy(COPIED).groups(&tuning, (COPIED / 16) as u32, 256, 1), copy(16));
+        let (large, idle) = (plan.list(vec![large]), plan.list(vec![idle; 32]));
+        let dispatches = plan.passes_of(&idle).len() as f64;
+        let session = Session::open(gpu, plan, &[])?;
+        let least = |list| -> Result<f64> {
             let mut least = f64::INFINITY;
             for _ in 0..ROUNDS {
-                let spans = time_passes(gpu, passes, clock)?;
-                least = least.min(spans.iter().map(|s| s.seconds).sum());
+                least = least.min(session.time(list, clock)?.iter().map(|span| span.seconds).sum());
             }
             Ok(least)
         };
         // A clock that is too coarse for what it timed gives nothing to divide by.
-        let seconds = least(&[copy])?.max(1e-9);
-        let dispatch = least(&idle)? / idle.len() as f64;
-        [source, copied, little, other].iter().for_each(|buffer| gpu.release(LABEL, buffer));
-        Ok(Bandwidth { copy: 2.0 * COPIED as f64 / seconds, dispatch })
+        let seconds = least(&large)?.max(1e-9);
+        Ok(Bandwidth { copy: 2.0 * COPIED as f64 / seconds, dispatch: least(&idle)? / dispatches })
     }
 }

@@ -1,5 +1,7 @@
 //! How signals and gradients come through the layers of a fresh network: whether depth makes them vanish.
 
+use std::sync::Arc;
+
 use super::trainer::Trainer;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
@@ -24,7 +26,7 @@ pub struct Passage {
 ///
 /// # Errors
 /// As [`Trainer::new`], and [`Error::Usage`] for micro-batches, whose outputs do not lie side by side.
-pub fn passages(gpu: &Gpu, settings: &Settings, data: &Dataset) -> Result<Vec<Passage>> {
+pub fn passages(gpu: &Arc<Gpu>, settings: &Settings, data: &Dataset) -> Result<Vec<Passage>> {
     let mut trainer = Trainer::new(gpu, settings, data)?;
     trainer.submit(1)?;
     let outputs = trainer.outputs()?;
@@ -52,24 +54,23 @@ fn balance_and_signal(rows: &[Vec<f64>]) -> (f64, f64) {
     (balance / rows.len() as f64, signal / rows.len() as f64)
 }
 
-impl Trainer<'_> {
+impl Trainer {
     /// `[layers][gates][samples]` outputs at the last step, bits as zeros and ones.
     ///
     /// # Errors
     /// [`Error::Usage`] if the batch was cut into micro-batches.
     fn outputs(&mut self) -> Result<Vec<Vec<Vec<f64>>>> {
         self.finish()?;
-        let batch = self.settings().batch as usize;
-        let words = batch.div_ceil(32);
-        if self.outputs.words as usize != words {
+        let (batch, rows) = (self.settings().batch as usize, &self.step.activations);
+        if rows.words as usize != batch.div_ceil(32) {
             return Err(Error::usage("the batch does not fit at once; choose a smaller --batch or fewer gates"));
         }
         let mut layers = Vec::new();
-        for (buffer, layer) in self.outputs.layers.iter().zip(&self.model().layers) {
-            let per_row = if self.outputs.are_real { words * 16 } else { words };
-            let stored: Vec<u32> = self.gpu().read(buffer, layer.gates() * per_row)?;
+        for (&outputs, layer) in rows.outputs.iter().zip(&self.model().layers) {
+            let per_row = rows.row_bytes() as usize / 4;
+            let stored: Vec<u32> = self.session.read(outputs, layer.gates() * per_row)?;
             let row = |row: &[u32]| -> Vec<f64> {
-                (0..batch).map(|s| if self.outputs.are_real { fraction(row, s) } else { bit(row, s) }).collect()
+                (0..batch).map(|s| if rows.are_real { fraction(row, s) } else { bit(row, s) }).collect()
             };
             layers.push(stored.chunks_exact(per_row).map(row).collect());
         }

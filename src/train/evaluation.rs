@@ -1,13 +1,19 @@
 //! How well the network does on a split, read three ways.
 
-use super::memory_plan::{DataShape, Extents, MemoryPlan};
-use super::samples::Samples;
-use super::step::{PassMaker, SoftTables, Source};
+use super::batch::{Batch, BatchSize, Share};
+use super::context::Context;
+use super::outline::Outline;
+use super::samples::{Residence, Samples};
+use super::sender::{Activations, row_bytes};
+use super::step::Network;
+use super::tables::SoftTables;
 use super::trainer::Trainer;
-use super::workspace::{BatchSize, SoftBuffers, Workspace};
-use crate::Result;
+use super::votes::{self, Truth};
 use crate::data::{Quality, Split};
-use crate::gpu::Pass;
+use crate::gpu::Session;
+use crate::plan::{Buffer, Id, Limits, List, Pass, Plan, Tuning, uniforms};
+use crate::settings::Settings;
+use crate::{Error, Result};
 
 /// Which network is evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,130 +44,193 @@ pub struct Evaluation {
 
 /// A split on the device, ready to be evaluated at any time in training.
 pub struct Evaluator {
-    samples: Samples,
+    session: Session,
+    evaluation: EvaluationPlan,
     /// What is right, without pixels.
     truth: Split,
-    workspace: Workspace,
-    judged: wgpu::Buffer,
+}
+
+/// An evaluation's buffers and passes, beside those of training.
+pub struct EvaluationPlan {
+    /// All of them.
+    pub plan: Plan,
+    /// A chunk's extent; its buffer is written for every chunk.
+    chunk: uniforms::Batch,
+    batch: Id,
+    samples: Samples,
+    votes: Id,
+    /// `[samples]` (loss, verdict) f32.
+    judged: Id,
     /// One chunk after another, `[chunks][classes][words · 32]` f32.
-    all_votes: wgpu::Buffer,
+    all_votes: Id,
     hard: Passes,
     selected: Passes,
     training: Passes,
 }
 
 /// What one mode does.
+#[derive(Debug, Clone)]
 struct Passes {
     /// Whether hard tables are made with noise.
     noise: bool,
     /// Once: real tables, if the mode needs them.
-    tables: Vec<Pass>,
+    tables: List,
     /// For every chunk of samples.
-    chunk: Vec<Pass>,
+    chunk: List,
 }
 
-/// Samples evaluated at once, at most; fewer where real activations of the widest layer would pass 64 MiB.
-const CHUNK: usize = 1024;
+/// Samples evaluated at once, at most; fewer where real activations of the widest layer would pass [`MOST_PLANE_BYTES`].
+const CHUNK: u64 = 1024;
+const MOST_PLANE_BYTES: u64 = 32 << 20;
 
-/// How many of `samples` samples are evaluated at once where the widest plane has `widest` rows.
-pub(super) fn evaluated_at_once(widest: usize, samples: usize) -> u32 {
-    let chunk = (64 << 20) / (widest * 4) / 32 * 32;
-    chunk.clamp(32, CHUNK).min(samples.next_multiple_of(32)) as u32
+/// How many samples are evaluated at once.
+fn evaluated_at_once(outline: &Outline) -> u32 {
+    // Two bytes a sample of each row.
+    let chunk = MOST_PLANE_BYTES / (u64::from(outline.widest()).max(1) * 2) / 32 * 32;
+    chunk.clamp(32, CHUNK).min(u64::from(outline.samples).next_multiple_of(32)) as u32
+}
+
+impl EvaluationPlan {
+    /// Plan it for the samples of `outline`, beside `training`, whose network is `network`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if a buffer would be larger than the device takes.
+    pub fn make(
+        settings: &Settings,
+        outline: &Outline,
+        tuning: Tuning,
+        limits: Limits,
+        (training, network): (&Plan, &Network),
+    ) -> Result<Self> {
+        let mut plan = Plan::beside(training);
+        let cx = Context::new(settings, outline, tuning, limits).with_training(network.shared.training);
+        let samples = Samples::plan(&mut plan, outline, Residence::whole(outline, &limits)?);
+        let size = BatchSize::whole(evaluated_at_once(outline));
+        let batch = Batch::plan(&mut plan, &cx, samples.clone(), network.encoder, size, None);
+        let words = size.words;
+        let extents = network.extents(&mut plan, &cx, words);
+        let last = extents.len() - 1;
+        let mut scratch = |name, rows: u64, bytes: u64| plan.add(Buffer::scratch(name, rows * bytes));
+        let bits = scratch("input bits", outline.features.into(), row_bytes(words, false));
+        // A layer's activations take the place of those two layers before.
+        let planes = [0, 1].map(|_| scratch("soft activations", outline.widest().into(), row_bytes(words, true)));
+        let judged = scratch("judged", outline.samples.into(), 8);
+        let packed = Activations {
+            are_real: false,
+            words,
+            inputs: bits,
+            outputs: outline
+                .layers
+                .iter()
+                .enumerate()
+                .map(|(i, l)| {
+                    plan.add(Buffer::scratch("outputs", u64::from(l.gates) * row_bytes(words, false)).of_layer(i))
+                })
+                .collect(),
+            tables: network.layers.iter().map(|(_, tables)| tables.bits).collect(),
+        };
+        let real = Activations {
+            are_real: true,
+            words,
+            inputs: planes[1],
+            outputs: (0..outline.layers.len()).map(|i| planes[i % 2]).collect(),
+            tables: Network::soft_tables(&mut plan, &cx),
+        };
+        let votes = votes::plan(&mut plan, &cx, words);
+        let chunks = u64::from(outline.samples.div_ceil(size.samples));
+        let all_votes = plan.add(Buffer::scratch("all votes", chunks * plan.buffer(votes).bytes));
+
+        let truth = Truth { training: network.shared.training, labels: samples.labels, spread: network.spread };
+        let share = Share { batch: batch.uniform, added: false };
+        // Votes, however they were made, are judged alike.
+        let chunk = |features: Vec<Pass>, x: &Activations| {
+            let mut passes = batch.pick(&cx, None);
+            passes.extend(features);
+            passes.extend(network.forward(&cx, &extents, x));
+            passes.push(votes::count(&cx, extents[last], x, votes));
+            passes.push(votes::evaluate(&cx, &truth, [batch.uniform, votes, judged], words));
+            passes
+        };
+        let on_bits = plan.list(chunk(vec![batch.encode(&cx, share, bits)], &packed));
+        let on_reals = plan.list(chunk(batch.activate(&cx, share, Some(bits), extents[0], planes[1]), &real));
+        let mut soft_tables = |made| plan.list(network.tabulate_soft(&cx, &extents, made, &real.tables));
+        let method = settings.method;
+        let hard = Passes { noise: false, tables: List::default(), chunk: on_bits };
+        let selected = Passes { noise: false, tables: soft_tables(SoftTables::Selected), chunk: on_reals };
+        let training = match method.is_soft() {
+            true => Passes { tables: soft_tables(SoftTables::Mixed { noise: method.is_noisy() }), ..selected.clone() },
+            false => Passes { noise: method.is_noisy(), ..hard.clone() },
+        };
+        if let Some(problem) = plan.too_large(&limits) {
+            return Err(Error::usage(format!("{problem}; evaluate fewer samples, or use narrower layers")));
+        }
+        let (chunk, batch) = (batch.extent, batch.uniform);
+        Ok(EvaluationPlan { plan, chunk, batch, samples, votes, judged, all_votes, hard, selected, training })
+    }
 }
 
 impl Evaluator {
     /// Put `split` on the trainer's device.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::Error::Usage) before anything is made, if a buffer would be larger than the device takes.
+    /// [`Error::Usage`] before anything is made, if a buffer would be larger than the device takes.
     pub fn new(trainer: &Trainer, split: &Split) -> Result<Self> {
-        let (gpu, model, parameters) = (trainer.gpu(), trainer.model(), &trainer.parameters);
-        let shape = DataShape {
-            image: model.image,
-            outputs: model.classes.len(),
-            label_words: split.targets_a_sample().max(1),
-            samples: split.len(),
-        };
-        MemoryPlan::for_evaluation(trainer.settings(), &Extents::of(gpu, &model.encoder, shape)).fits()?;
-        let samples = Samples::upload(gpu, split, model.image)?;
-        let widest = model.layers.iter().map(|l| l.gates().max(l.inputs)).max().unwrap_or(1);
-        let chunk = evaluated_at_once(widest, split.len());
-        let seed = trainer.settings().seed;
-        let workspace = Workspace::new(gpu, model, parameters, &samples, BatchSize::whole(chunk), seed, None);
-        let judged = gpu.storage("judged", split.len() as u64 * 8);
-        let chunks = samples.count.div_ceil(chunk);
-        let all_votes = gpu.storage("all votes", u64::from(chunks) * workspace.votes.size());
-        let soft = SoftBuffers::for_evaluation(gpu, &workspace, model);
-        let buffers = &trainer.buffers;
-        let (method, input) = (trainer.settings().method, trainer.settings().input_kind);
-        let source = Source { samples: &samples, encoder: &trainer.encoder, augmented: None };
-        let mut make = PassMaker::new(gpu, trainer.tuning);
-        let mut packed = |noise| {
-            let mut chunk = make.pick(&workspace, &source, &buffers.step, false);
-            chunk.push(make.encode(&workspace, &workspace.batch_uniform, &source));
-            chunk.extend(make.forward_hard(parameters, &workspace));
-            chunk.push(make.evaluate(&workspace, buffers, &samples, &judged));
-            Passes { noise, tables: Vec::new(), chunk }
-        };
-        let hard = packed(false);
-        let sampled = (!method.is_soft()).then(|| packed(method.is_noisy()));
-        let mut real = |tables| {
-            let mut chunk = make.pick(&workspace, &source, &buffers.step, false);
-            chunk.extend(make.activate(&workspace, &workspace.batch_uniform, &source, &soft, input));
-            chunk.extend(make.forward_soft(parameters, &workspace, &soft));
-            chunk.push(make.evaluate(&workspace, buffers, &samples, &judged));
-            let tables = make.tabulate_soft(model, parameters, &workspace, buffers, &soft, tables);
-            Passes { noise: false, tables, chunk }
-        };
-        let selected = real(SoftTables::Selected);
-        let training = sampled.unwrap_or_else(|| real(SoftTables::Mixed { noise: method.is_noisy() }));
-        gpu.check()?;
+        let model = trainer.model();
+        let mut evaluation = EvaluationPlan::make(
+            trainer.settings(),
+            &Outline::of_model(model, split),
+            trainer.tuning(),
+            trainer.gpu().limits(),
+            (trainer.plan(), &trainer.step.network),
+        )?;
+        let contents = evaluation.samples.contents(split, model.image.pixels());
+        let session = trainer.session.open_beside(std::mem::take(&mut evaluation.plan), &contents)?;
         let (labels, targets) = (split.labels.clone(), split.targets.clone());
-        let truth = Split { pixels: Vec::new(), labels, targets };
-        Ok(Evaluator { samples, truth, workspace, judged, all_votes, hard, selected, training })
+        Ok(Evaluator { session, evaluation, truth: Split { pixels: Vec::new(), labels, targets } })
+    }
+
+    /// Its buffers and passes.
+    pub fn plan(&self) -> &Plan {
+        self.session.plan()
     }
 
     /// Evaluate the trainer's network as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] and [`Error::DeviceLost`] as the driver tells.
     pub fn run(&self, trainer: &mut Trainer, mode: Mode) -> Result<Evaluation> {
+        let evaluation = &self.evaluation;
         let passes = match mode {
-            Mode::Hard => &self.hard,
-            Mode::SelectedSoft => &self.selected,
-            Mode::Training => &self.training,
+            Mode::Hard => &evaluation.hard,
+            Mode::SelectedSoft => &evaluation.selected,
+            Mode::Training => &evaluation.training,
         };
         trainer.finish()?;
-        trainer.tabulate(passes.noise);
-        let gpu = trainer.gpu();
-        gpu.submit(&passes.tables);
-        let batch = self.workspace.batch;
-        let vote_bytes = self.workspace.votes.size();
-        for (chunk, first) in (0..self.samples.count).step_by(batch.size as usize).enumerate() {
-            gpu.write(&self.workspace.batch_uniform, &[crate::gpu::structs::Batch { first, ..batch }]);
-            let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                passes.chunk.iter().for_each(|p| p.record(&mut pass));
-            }
-            let to = chunk as u64 * vote_bytes;
-            encoder.copy_buffer_to_buffer(&self.workspace.votes, 0, &self.all_votes, to, vote_bytes);
-            gpu.queue.submit([encoder.finish()]);
+        trainer.tabulate(passes.noise)?;
+        self.session.submit(&passes.tables, 1)?;
+        let vote_bytes = self.session.plan().buffer(evaluation.votes).bytes;
+        for (n, first) in (0..self.truth.len() as u32).step_by(evaluation.chunk.size as usize).enumerate() {
+            self.session.write(evaluation.batch, 0, &[uniforms::Batch { first, ..evaluation.chunk }]);
+            self.session.submit(&passes.chunk, 1)?;
+            self.session.copy(evaluation.votes, evaluation.all_votes, n as u64 * vote_bytes);
         }
-        self.collect(trainer)
+        self.session.finish()?;
+        self.collect(trainer.model())
     }
 
-    fn collect(&self, trainer: &Trainer) -> Result<Evaluation> {
-        let gpu = trainer.gpu();
-        let count = self.truth.len();
-        let judged: Vec<[f32; 2]> = gpu.read(&self.judged, count)?;
-        let raw: Vec<f32> = gpu.read(&self.all_votes, (self.all_votes.size() / 4) as usize)?;
-        let (size, classes) = (self.workspace.batch.size as usize, self.workspace.batch.classes as usize);
-        let (row, chunk) = (self.workspace.words as usize * 32, (self.workspace.votes.size() / 4) as usize);
+    fn collect(&self, model: &crate::network::Model) -> Result<Evaluation> {
+        let (evaluation, count) = (&self.evaluation, self.truth.len());
+        let bytes = |id| self.session.plan().buffer(id).bytes as usize;
+        let judged: Vec<[f32; 2]> = self.session.read(evaluation.judged, count)?;
+        let raw: Vec<f32> = self.session.read(evaluation.all_votes, bytes(evaluation.all_votes) / 4)?;
+        let (size, classes) = (evaluation.chunk.size as usize, evaluation.chunk.classes as usize);
+        let (row, chunk) = (evaluation.chunk.words as usize * 32, bytes(evaluation.votes) / 4);
         let votes: Vec<f32> = (0..count)
             .flat_map(|s| {
                 let (from, at) = (&raw[s / size * chunk..], s % size);
                 (0..classes).map(move |c| from[c * row + at])
             })
             .collect();
-        let model = trainer.model();
         let (predictions, quality) = if model.head.is_classes() {
             let predictions: Vec<u8> = judged.iter().map(|j| j[1] as u8).collect();
             let right = predictions.iter().zip(&self.truth.labels).filter(|(p, l)| p == l).count();

@@ -1,36 +1,47 @@
-//! Training: a step as an ordered list of passes over buffers, the loop around it, and what it leaves behind.
-//!
-//! A batch goes `Samples` (bytes) → `Workspace::chosen` → bits → each layer's outputs → votes → class gradients → each
-//! layer's gradients and table gradients → logits; `step.rs` lists these passes in order.
+//! Training: a step as a plan, whose passes `step.rs` lists in their order; the loop around it, and what it leaves behind.
 
 mod augmentation;
 mod bandwidth;
+mod batch;
+mod context;
+mod dense;
 mod depth;
 mod evaluation;
-mod health;
-mod memory_plan;
-mod parameters;
+mod fit;
+mod form;
+mod outline;
 mod profile;
 mod samples;
+mod sender;
 mod state;
 mod step;
-mod traffic;
+mod tables;
 mod trainer;
-mod tuning;
-mod workspace;
+mod votes;
 
 pub use augmentation::Augmentation;
 pub use bandwidth::Bandwidth;
+pub use batch::BatchSize;
+pub use context::Way;
 pub use depth::{Passage, passages};
-pub use evaluation::{Evaluation, Evaluator, Mode};
-pub use memory_plan::{DataShape, Extents, MemoryPlan};
+pub use evaluation::{Evaluation, EvaluationPlan, Evaluator, Mode};
+pub use fit::fitting_plan;
+pub use outline::{LayerOutline, Outline};
 pub use profile::{Bound, Pace, Profile};
-pub(crate) use samples::padded_rows;
 pub use state::{State, Tensor};
-pub(crate) use step::PassMaker;
-pub use traffic::Traffic;
+pub use step::StepPlan;
 pub use trainer::{Progress, Trainer, draw_model};
-pub use tuning::Tuning;
-pub(crate) use workspace::EncoderTable;
 
+pub use crate::plan::Tuning;
 pub use crate::settings::{Cage, InputKind, Method, Overrides, Preset, Schedule, Select, Settings};
+
+/// The pages of training, as its passes are made of them: what tests of single pages run.
+pub mod pages {
+    pub use super::batch::{augment, select_batch};
+    pub use super::dense::{Backward, edges, forward_hard, forward_soft, sender};
+    pub use super::sender::SenderPart;
+    pub use super::tables::{SoftTables, advance_page as advance, tabulate_page as tabulate};
+    pub use super::tables::{tabulate_soft_page as tabulate_soft, update_page as update};
+    pub use super::votes::{HISTORY, evaluate_page as evaluate, group_sum, group_sum_soft, loss};
+    pub use super::votes::{sender as output_sender, slice_gradients};
+}

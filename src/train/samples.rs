@@ -1,35 +1,134 @@
-//! A split on the GPU: pixels as bytes, what is right, uploaded once, or streamed through a ring where they do not fit.
+//! A split on the device: its bytes and what is right, all of it, or through a ring where it does not fit.
 
 use std::borrow::Cow;
 
-use crate::data::{ImageShape, Split};
-use crate::gpu::Gpu;
+use super::outline::Outline;
+use crate::data::Split;
+use crate::gpu::Session;
+use crate::plan::{Buffer, Id, Limits, MOST_SHARDS, Plan, padded_rows};
 use crate::random::permuted;
 use crate::{Error, Result};
 
-/// Shards that one kernel can bind beside its other buffers under wgpu's default limits.
-pub(super) const MOST_SHARDS: usize = 4;
+/// Bytes that a ring of streamed samples takes at most.
+const RING_BYTES: u64 = 64 << 20;
+/// Steps of a ring at most.
+const RING_STEPS: u64 = 256;
 
-/// Pixels `[samples][row_words]` u32 (rows padded to whole words, in up to four shards), and what is right.
-pub struct Samples {
-    /// Number of samples.
+/// How samples lie on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Residence {
+    /// Samples that lie there at once.
     pub count: u32,
-    /// u32 words of bytes a sample.
-    pub row_words: u32,
     /// Samples a shard.
     pub shard: u32,
-    /// One buffer, or four.
-    pub pixels: Vec<wgpu::Buffer>,
-    /// `[samples]` u32 classes, or `[samples][targets]` f32.
-    pub labels: wgpu::Buffer,
-    /// Steps whose samples the buffers hold, of [`Stream`]; 0 if they hold all samples.
+    /// Steps whose samples lie there, in order; 0 if all samples do.
     pub ring: u32,
 }
 
-/// Bytes that a ring of streamed samples takes at most.
-pub(super) const RING_BYTES: usize = 64 << 20;
-/// Steps of a ring at most.
-pub(super) const RING_STEPS: usize = 256;
+/// The buffers of samples.
+#[derive(Debug, Clone)]
+pub struct Samples {
+    /// How they lie there.
+    pub residence: Residence,
+    /// `[samples][row_words]` u32 each: one shard, or four.
+    pub pixels: Vec<Id>,
+    /// `[samples]` u32 classes, or `[samples][targets]` f32.
+    pub labels: Id,
+}
+
+impl Residence {
+    /// Of samples that stay on the device, whatever they take.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is none, or they do not fit the bindings of four shards and one of labels.
+    pub fn whole(outline: &Outline, limits: &Limits) -> Result<Self> {
+        let (row_bytes, count) = (u64::from(outline.row_words()) * 4, outline.samples);
+        if count == 0 {
+            return Err(Error::usage("there is no sample to work on"));
+        }
+        let shard = if u64::from(count) <= limits.buffer_bytes / row_bytes {
+            count
+        } else {
+            count.div_ceil(MOST_SHARDS as u32)
+        };
+        let labels = u64::from(count) * u64::from(outline.label_words) * 4;
+        if u64::from(shard) * row_bytes > limits.buffer_bytes || labels > limits.buffer_bytes {
+            return Err(Error::usage(format!(
+                "{count} samples of {row_bytes} bytes with {labels} bytes of labels do not fit: this adapter takes {MOST_SHARDS} × \
+                 {} bytes; use fewer samples",
+                limits.buffer_bytes
+            )));
+        }
+        Ok(Residence { count, shard, ring: 0 })
+    }
+
+    /// Of samples that are trained on in batches of `batch`: they stay on the device if it binds them and they take no more than
+    /// `most` bytes, and are streamed otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is no sample, or one batch does not fit a binding of this device.
+    pub fn of_training(outline: &Outline, limits: &Limits, batch: u32, most: u64) -> Result<Self> {
+        let row_bytes = u64::from(outline.row_words()) * 4;
+        let may_stay = u64::from(outline.samples) * row_bytes <= most || outline.samples == 0;
+        match Self::whole(outline, limits) {
+            Err(_) if outline.samples > 0 => {}
+            whole if may_stay => return whole,
+            _ => {}
+        }
+        let step_bytes = row_bytes * u64::from(batch);
+        if step_bytes > limits.buffer_bytes {
+            return Err(Error::usage(format!(
+                "a batch of {batch} samples of {row_bytes} bytes does not fit: this adapter binds {} bytes; lower --batch",
+                limits.buffer_bytes
+            )));
+        }
+        let ring = (RING_BYTES.min(limits.buffer_bytes) / step_bytes).clamp(1, RING_STEPS) as u32;
+        Ok(Residence { count: ring * batch, shard: ring * batch, ring })
+    }
+
+    /// First and last sample of each shard.
+    fn shards(self) -> impl Iterator<Item = (u32, u32)> {
+        let shards = if self.shard == self.count { 1 } else { MOST_SHARDS as u32 };
+        (0..shards).map(move |i| ((i * self.shard).min(self.count), ((i + 1) * self.shard).min(self.count)))
+    }
+}
+
+impl Samples {
+    /// Have buffers for samples that lie there as `residence` says.
+    pub fn plan(plan: &mut Plan, outline: &Outline, residence: Residence) -> Self {
+        let row_bytes = u64::from(outline.row_words()) * 4;
+        let is_whole = residence.ring == 0;
+        let mut buffer = |name, bytes| {
+            let buffer = Buffer::scratch(name, bytes);
+            plan.add(if is_whole { buffer.given() } else { buffer })
+        };
+        let [pixels, labels] = if is_whole { ["pixels", "labels"] } else { ["streamed pixels", "streamed labels"] };
+        Samples {
+            residence,
+            pixels: residence
+                .shards()
+                .map(|(first, last)| buffer(pixels, u64::from(last - first) * row_bytes))
+                .collect(),
+            labels: buffer(labels, u64::from(residence.count) * u64::from(outline.label_words) * 4),
+        }
+    }
+
+    /// What these buffers hold of `split`, whose samples have `bytes` bytes; nothing where they are streamed.
+    pub fn contents<'s>(&self, split: &'s Split, bytes: usize) -> Vec<(Id, Cow<'s, [u8]>)> {
+        if self.residence.ring > 0 {
+            return Vec::new();
+        }
+        let shards = self.residence.shards().zip(&self.pixels);
+        let mut contents: Vec<_> = shards
+            .map(|((first, last), &id)| {
+                (id, padded_rows(&split.pixels[first as usize * bytes..last as usize * bytes], bytes))
+            })
+            .collect();
+        let labels: Vec<u32> = (0..split.len()).flat_map(|sample| labels_of(split, sample)).collect();
+        contents.push((self.labels, Cow::Owned(bytemuck::cast_slice(&labels).to_vec())));
+        contents
+    }
+}
 
 /// Training samples on the host, of which the device holds those of the next steps.
 ///
@@ -37,122 +136,40 @@ pub(super) const RING_STEPS: usize = 256;
 /// the steps that read them, while the device still works on earlier ones.
 pub struct Stream {
     split: Split,
-    /// Bytes of an image, and of its row on the device.
-    pixels: usize,
+    /// Bytes of an image.
+    bytes: usize,
     batch: u32,
     seed: u64,
-    /// Where the ring lies.
-    pub samples: Samples,
+    samples: Samples,
 }
 
 impl Stream {
-    /// Make a ring for batches of `batch` samples of `split`, in the order that `seed` says.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if there is no sample, or one batch does not fit a binding of this device.
-    pub fn new(gpu: &Gpu, split: &Split, image: ImageShape, batch: u32, seed: u64) -> Result<Self> {
-        if split.is_empty() {
-            return Err(Error::usage("there is no sample to work on"));
-        }
-        let row_bytes = image.pixels().next_multiple_of(4);
-        let limit = gpu.device.limits().max_storage_buffer_binding_size as usize;
-        let step_bytes = row_bytes * batch as usize;
-        if step_bytes > limit {
-            return Err(Error::usage(format!(
-                "a batch of {batch} samples of {row_bytes} bytes does not fit: this adapter binds {limit} bytes; lower \
-                 --batch"
-            )));
-        }
-        let ring = (RING_BYTES.min(limit) / step_bytes).clamp(1, RING_STEPS);
-        let slots = ring * batch as usize;
-        let samples = Samples {
-            count: split.len() as u32,
-            row_words: (row_bytes / 4) as u32,
-            shard: slots as u32,
-            pixels: vec![gpu.storage("streamed pixels", (slots * row_bytes) as u64)],
-            labels: gpu.storage("streamed labels", (slots * label_words(split)) as u64 * 4),
-            ring: ring as u32,
-        };
-        Ok(Stream { split: split.clone(), pixels: image.pixels(), batch, seed, samples })
+    /// Fill the ring `samples` with batches of `batch` samples of `split`, of `bytes` bytes, in the order that `seed` says.
+    pub fn new(split: &Split, bytes: usize, batch: u32, seed: u64, samples: &Samples) -> Self {
+        Stream { split: split.clone(), bytes, batch, seed, samples: samples.clone() }
+    }
+
+    /// Steps that the ring holds.
+    pub fn ring(&self) -> u32 {
+        self.samples.residence.ring
     }
 
     /// Queue the samples of step `step`; it must not be further than a ring from the last one submitted.
-    pub fn fill(&self, gpu: &Gpu, step: u32) {
-        let count = self.samples.count;
+    pub fn fill(&self, session: &Session, step: u32) {
+        let count = self.split.len() as u32;
         let first = u64::from(step) * u64::from(self.batch);
-        let mut rows = Vec::with_capacity(self.batch as usize * self.pixels);
-        let words = label_words(&self.split);
-        let mut labels = Vec::with_capacity(self.batch as usize * words);
+        let mut rows = Vec::with_capacity(self.batch as usize * self.bytes);
+        let mut labels = Vec::with_capacity(self.batch as usize);
         for place in first..first + u64::from(self.batch) {
             let (epoch, position) = ((place / u64::from(count)) as u32, (place % u64::from(count)) as u32);
             let sample = permuted(self.seed, epoch, count, position) as usize;
-            rows.extend_from_slice(&self.split.pixels[sample * self.pixels..(sample + 1) * self.pixels]);
+            rows.extend_from_slice(&self.split.pixels[sample * self.bytes..(sample + 1) * self.bytes]);
             labels.extend(labels_of(&self.split, sample));
         }
-        let slot = u64::from(step % self.samples.ring) * u64::from(self.batch);
-        let row_bytes = u64::from(self.samples.row_words) * 4;
-        gpu.queue.write_buffer(&self.samples.pixels[0], slot * row_bytes, &padded_rows(&rows, self.pixels));
-        gpu.queue.write_buffer(&self.samples.labels, slot * words as u64 * 4, bytemuck::cast_slice(&labels));
+        let (slot, rows) = (u64::from(step % self.ring()), padded_rows(&rows, self.bytes));
+        session.write(self.samples.pixels[0], slot * rows.len() as u64, &rows);
+        session.write(self.samples.labels, slot * labels.len() as u64 * 4, &labels);
     }
-}
-
-impl Samples {
-    /// Upload a split of at least one sample.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if it is empty or does not fit four bindings of this device.
-    pub fn upload(gpu: &Gpu, split: &Split, image: ImageShape) -> Result<Self> {
-        if split.is_empty() {
-            return Err(Error::usage("there is no sample to work on"));
-        }
-        let row_bytes = image.pixels().next_multiple_of(4);
-        let limit = gpu.device.limits().max_storage_buffer_binding_size as usize;
-        let per_binding = limit / row_bytes;
-        let shard = if split.len() <= per_binding { split.len() } else { split.len().div_ceil(MOST_SHARDS) };
-        if shard > per_binding {
-            return Err(Error::usage(format!(
-                "{} samples of {row_bytes} bytes do not fit: this adapter binds {MOST_SHARDS} × {limit} bytes; use fewer samples",
-                split.len()
-            )));
-        }
-        let shards = if shard == split.len() { 1 } else { MOST_SHARDS };
-        let pixels = (0..shards)
-            .map(|i| {
-                let (first, last) = ((i * shard).min(split.len()), ((i + 1) * shard).min(split.len()));
-                let rows = &split.pixels[first * image.pixels()..last * image.pixels()];
-                gpu.storage_of("pixels", &padded_rows(rows, image.pixels()))
-            })
-            .collect();
-        let label_bytes = split.len() * label_words(split) * 4;
-        if label_bytes > limit {
-            return Err(Error::usage(format!(
-                "{label_bytes} bytes of labels do not fit: this adapter binds {limit} bytes; use fewer samples"
-            )));
-        }
-        let labels: Vec<u32> = (0..split.len()).flat_map(|sample| labels_of(split, sample)).collect();
-        Ok(Samples {
-            count: split.len() as u32,
-            row_words: (row_bytes / 4) as u32,
-            shard: shard as u32,
-            pixels,
-            labels: gpu.storage_of("labels", &labels),
-            ring: 0,
-        })
-    }
-
-    /// Whether a split fits the bindings of this device and `most` bytes.
-    pub fn fit(gpu: &Gpu, split: &Split, image: ImageShape, most: u64) -> bool {
-        let row_bytes = image.pixels().next_multiple_of(4);
-        let per_binding = gpu.device.limits().max_storage_buffer_binding_size as usize / row_bytes;
-        let labels_fit =
-            split.len() * label_words(split) * 4 <= gpu.device.limits().max_storage_buffer_binding_size as usize;
-        labels_fit && split.len() <= MOST_SHARDS * per_binding && (split.len() * row_bytes) as u64 <= most
-    }
-}
-
-/// Words that say what is right for a sample.
-fn label_words(split: &Split) -> usize {
-    split.targets_a_sample().max(1)
 }
 
 /// What is right for a sample: its class, or its targets as the bits of f32.
@@ -160,17 +177,4 @@ fn labels_of(split: &Split, sample: usize) -> impl Iterator<Item = u32> {
     let width = split.targets_a_sample();
     let class = (width == 0).then(|| u32::from(split.labels[sample]));
     class.into_iter().chain(split.targets[sample * width..(sample + 1) * width].iter().map(|y| y.to_bits()))
-}
-
-/// `[samples][pixels]` bytes with every row padded to whole words of four bytes.
-pub fn padded_rows(rows: &[u8], pixels: usize) -> Cow<'_, [u8]> {
-    let row_bytes = pixels.next_multiple_of(4);
-    if row_bytes == pixels {
-        return Cow::Borrowed(rows);
-    }
-    let mut padded = vec![0u8; rows.len() / pixels * row_bytes];
-    for (to, from) in padded.chunks_exact_mut(row_bytes).zip(rows.chunks_exact(pixels)) {
-        to[..pixels].copy_from_slice(from);
-    }
-    Cow::Owned(padded)
 }

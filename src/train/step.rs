@@ -1,519 +1,291 @@
-//! One training step as an ordered list of passes.
+//! The page of a training step: its passes in the order in which they run, and the buffers that they share.
+//!
+//! A batch goes samples → features → each layer's rows → votes → gradients of outputs → each layer's gradients → logits.
 
-use super::parameters::Parameters;
-use super::samples::Samples;
-use super::tuning::Tuning;
-use super::workspace::{Augmented, EncoderTable, Gradients, SoftBuffers, Workspace};
-use crate::data::Head;
-use crate::gpu::shader::{CageScope, GradientFormat, Variant};
-use crate::gpu::{Gpu, Kernel, Pass};
+use std::borrow::Cow;
+
+use super::augmentation::Augmentation;
+use super::batch::{Batch, BatchSize};
+use super::context::{Context, MOST_PARTIALS, Way};
+use super::form::Wires;
+use super::outline::Outline;
+use super::samples::{Residence, Samples};
+use super::sender::{Activations, Of, row_bytes};
+use super::tables::{self, Shared, SoftTables, Tables};
+use super::votes::{self, Gradients, Truth};
+use crate::Result;
+use crate::data::Split;
 use crate::network::Model;
+use crate::plan::{Buffer, CageScope, EncoderIds, EncoderTable, Id, Limits, List, Pass, Plan, Tuning, uniforms};
 use crate::settings::{InputKind, Settings};
-use crate::{Error, Result};
 
-/// Most workgroups that tabulate one layer, each leaving one confidence partial sum.
-pub const MOST_PARTIALS: u32 = 256;
-
-/// Turns of loops that a lane may take. Mesa's software driver leaves every loop of a lane, silently, once they have
-/// turned 65,535 times together (LP_MAX_TGSI_LOOP_ITERATIONS); unrolled loops do not count, so estimates are high.
-const MOST_TURNS: u32 = 60_000;
-
-/// Workgroups a dimension that every device allows.
-const MOST_GROUPS: u32 = 65_535;
-
-/// Compiles each variant once and knows how to bind it.
-pub struct PassMaker<'a> {
-    gpu: &'a Gpu,
-    tuning: Tuning,
-    kernels: Vec<Kernel>,
-}
-
-/// Buffers and constants that every step shares.
-pub struct StepBuffers {
-    /// `structs::Training`, uniform.
-    pub training: wgpu::Buffer,
-    /// `structs::Step`, storage and uniform.
-    pub step: wgpu::Buffer,
-    /// Confidence partial sums, `[layers][MOST_PARTIALS]` f32.
-    pub partials: wgpu::Buffer,
-    /// `[HISTORY]` of (mean loss, quality) f32.
-    pub history: wgpu::Buffer,
-    /// CAGE's state where its scope is smaller than the network: one buffer of `[layers]`, or one of `[gates]` a layer.
-    pub cages: Vec<wgpu::Buffer>,
-    /// How votes are read.
-    pub head: Head,
+/// The buffers of a network in training, whatever batch it works on.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// The encoder's table.
+    pub encoder: EncoderIds,
+    /// Each layer's wires and tables.
+    pub layers: Vec<(Wires, Tables)>,
+    /// What all layers' tables share.
+    pub shared: Shared,
     /// `[targets]` f32, 1 / variance over the training samples, where values are told.
-    pub spread: Option<wgpu::Buffer>,
+    pub spread: Option<Id>,
 }
 
-/// What real tables hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SoftTables {
-    /// The hard tables, as zeros and ones.
-    Selected,
-    /// The mixtures at the fixed temperature, with the next step's noise or without.
-    Mixed {
-        /// Whether there is noise.
-        noise: bool,
-    },
-}
-
-/// Where a batch comes from.
-pub struct Source<'a> {
-    /// Pixels and labels.
-    pub samples: &'a Samples,
-    /// From bytes to features.
-    pub encoder: &'a EncoderTable,
-    /// The batch's images, moved, where augmentation is asked for.
-    pub augmented: Option<&'a Augmented>,
-}
-
-impl Source<'_> {
-    /// The pixels that encoding `batch` reads, as bindings 0 to 2 and 6 to 8; and whether they lie in shards.
-    fn pixels<'b>(&'b self, w: &'b Workspace, batch: &'b wgpu::Buffer) -> (Vec<(u32, &'b wgpu::Buffer)>, bool) {
-        match self.augmented {
-            Some(augmented) => (vec![(0, batch), (1, &augmented.places), (2, &augmented.pixels)], false),
-            None => self.samples_as_they_are(w, batch),
+impl Network {
+    fn plan(plan: &mut Plan, cx: &Context) -> Self {
+        let (outline, scratch) = (cx.outline, |name, bytes: u32| Buffer::scratch(name, u64::from(bytes)).given());
+        let is_values = outline.task == crate::data::Task::Values;
+        Network {
+            encoder: EncoderIds {
+                offsets: plan.add(scratch("encoder offsets", (outline.row_words() + 1) * 4)),
+                features: plan.add(scratch("encoder features", outline.features * 8)),
+            },
+            layers: outline
+                .layers
+                .iter()
+                .enumerate()
+                .map(|(i, layer)| (Wires::plan(plan, i, layer), Tables::plan(plan, i, layer)))
+                .collect(),
+            shared: Shared::plan(plan, cx),
+            spread: is_values.then(|| plan.add(scratch("spread", outline.label_words * 4))),
         }
     }
 
-    fn samples_as_they_are<'b>(
-        &'b self,
-        w: &'b Workspace,
-        batch: &'b wgpu::Buffer,
-    ) -> (Vec<(u32, &'b wgpu::Buffer)>, bool) {
-        let [first, shards @ ..] = self.samples.pixels.as_slice() else { return (Vec::new(), false) };
-        let mut pixels = vec![(0, batch), (1, &w.chosen), (2, first)];
-        pixels.extend((6..).zip(shards));
-        (pixels, !shards.is_empty())
-    }
-}
-
-impl<'a> PassMaker<'a> {
-    /// Kernels for one device.
-    pub fn new(gpu: &'a Gpu, tuning: Tuning) -> Self {
-        PassMaker { gpu, tuning, kernels: Vec::new() }
-    }
-
-    /// `variant`, bound to `buffers` by binding number, to be run on `grid` workgroups.
-    pub fn pass(&mut self, variant: Variant, label: String, buffers: &[(u32, &wgpu::Buffer)], grid: [u32; 2]) -> Pass {
-        let at = self.kernels.iter().position(|k| *k.variant() == variant).unwrap_or_else(|| {
-            self.kernels.push(Kernel::new(self.gpu, variant));
-            self.kernels.len() - 1
-        });
-        self.kernels[at].bind(self.gpu, label, buffers, grid)
-    }
-
-    /// Workgroups for `items` at `per_workgroup` items a round, an item taking at most about `turns` turns of loops: as
-    /// few as the tuning says, but enough for [`MOST_TURNS`].
-    pub fn groups(&self, items: u32, per_workgroup: u32, turns: u32) -> [u32; 2] {
-        let rounds = (MOST_TURNS / turns.max(1)).max(1);
-        let fewest = items.div_ceil(per_workgroup.saturating_mul(rounds));
-        [items.div_ceil(per_workgroup).clamp(1, self.tuning.most_workgroups.max(fewest).min(MOST_GROUPS)), 1]
-    }
-
-    /// Choose the batch: `select_batch`, `augment` where asked for.
-    pub fn pick(&mut self, w: &Workspace, source: &Source, step: &wgpu::Buffer, training: bool) -> Vec<Pass> {
-        let select = Variant { training, ..Variant::of("select_batch") };
-        let select_buffers = [(0, &w.batch_uniform), (1, step), (2, &w.chosen)];
-        let mut passes =
-            vec![self.pass(select, "select_batch".into(), &select_buffers, [w.batch.words.div_ceil(2), 1])];
-        if let Some(augmented) = source.augmented {
-            let (pixels, shards) = source.samples_as_they_are(w, &w.batch_uniform);
-            let mut buffers = [pixels, vec![(3, step), (4, &augmented.pixels)]].concat();
-            buffers.extend(augmented.turns.iter().map(|turns| (5, turns)));
-            let groups = self.groups(source.samples.row_words * w.batch.words * 32, 64, 32);
-            let variant = Variant { shards, warped: augmented.turns.is_some(), ..Variant::of("augment") };
-            passes.push(self.pass(variant, "augment".into(), &buffers, groups));
-        }
-        passes
-    }
-
-    /// Pixels of a micro-batch to input bits: `encode`.
-    pub fn encode(&mut self, w: &Workspace, batch: &wgpu::Buffer, source: &Source) -> Pass {
-        self.encode_into(w, batch, source, "encode", &w.bits)
-    }
-
-    /// Pixels of a micro-batch to input activations: the bits as zeros and ones, `encode` and `unpack_bits`, or pixels as
-    /// they are, `encode_soft`.
-    pub fn activate(
-        &mut self,
-        w: &Workspace,
-        batch: &wgpu::Buffer,
-        source: &Source,
-        soft: &SoftBuffers,
-        input: InputKind,
-    ) -> Vec<Pass> {
-        match input {
-            InputKind::Soft => vec![self.encode_into(w, batch, source, "encode_soft", &soft.inputs)],
-            InputKind::Bits => {
-                let groups = self.groups(w.batch.features * w.words, 64, 5);
-                let buffers = [(0, &w.layers[0].0), (1, &w.bits), (2, &soft.inputs)];
-                let unpack = self.pass(Variant::of("unpack_bits"), "unpack_bits".into(), &buffers, groups);
-                vec![self.encode(w, batch, source), unpack]
-            }
-        }
-    }
-
-    fn encode_into(
-        &mut self,
-        w: &Workspace,
-        batch: &wgpu::Buffer,
-        source: &Source,
-        kernel: &'static str,
-        to: &wgpu::Buffer,
-    ) -> Pass {
-        let (pixels, shards) = source.pixels(w, batch);
-        let buffers = [pixels, vec![(3, &source.encoder.offsets), (4, &source.encoder.features), (5, to)]].concat();
-        let turns = 33 + 33 * source.encoder.most_features;
-        let groups = self.groups(source.samples.row_words * w.words, 64, turns);
-        self.pass(Variant { shards, ..Variant::of(kernel) }, kernel.into(), &buffers, groups)
-    }
-
-    /// Logits to hard tables, with confidences: a `tabulate` a layer. `noise`: the next step's is added; `scope`: each
-    /// gate's own CAGE takes its confidence in, if that is the scope.
-    pub fn tabulate(
-        &mut self,
-        model: &Model,
-        p: &Parameters,
-        w: &Workspace,
-        s: &StepBuffers,
-        noise: bool,
-        scope: CageScope,
-    ) -> Vec<Pass> {
-        let scope = if scope == CageScope::Gate { scope } else { CageScope::Network };
-        (0..p.layers.len())
-            .map(|i| {
-                let (layer, l) = (&model.layers[i], &p.layers[i]);
-                let (arity, parametrization) = (layer.arity, layer.parametrization);
-                let variant = Variant { arity, parametrization, noise, scope, ..Variant::of("tabulate") };
-                let mut buffers = vec![(0, &w.layers[i].0), (1, &l.logits), (2, &l.tables), (3, &s.partials)];
-                if noise || scope == CageScope::Gate {
-                    buffers.push((4, &s.training));
-                }
-                if noise {
-                    buffers.push((5, &s.step));
-                }
-                if scope == CageScope::Gate {
-                    buffers.push((6, &s.cages[i]));
-                }
-                let [groups, _] = self.groups(l.gates, 64, selection_turns(&variant));
-                self.pass(variant, format!("tabulate {i}"), &buffers, [groups.min(MOST_PARTIALS), 1])
-            })
-            .collect()
-    }
-
-    /// Real tables: a `tabulate_soft` a layer.
-    pub fn tabulate_soft(
-        &mut self,
-        model: &Model,
-        p: &Parameters,
-        w: &Workspace,
-        s: &StepBuffers,
-        soft: &SoftBuffers,
-        tables: SoftTables,
-    ) -> Vec<Pass> {
-        (0..p.layers.len())
-            .map(|i| {
-                let (layer, l) = (&model.layers[i], &p.layers[i]);
-                let (arity, parametrization) = (layer.arity, layer.parametrization);
-                let base = Variant { arity, ..Variant::of("tabulate_soft") };
-                let variant = match tables {
-                    SoftTables::Selected => Variant { selected: true, ..base },
-                    SoftTables::Mixed { noise } => Variant { parametrization, noise, ..base },
-                };
-                let mut buffers = vec![(0, &w.layers[i].0), (1, &soft.tables[i])];
-                buffers.extend(if variant.selected {
-                    vec![(2, &l.tables)]
-                } else {
-                    vec![(2, &l.logits), (3, &s.training)]
-                });
-                if variant.noise {
-                    buffers.push((4, &s.step));
-                }
-                let groups = self.groups(l.gates, 64, selection_turns(&variant));
-                self.pass(variant, format!("tabulate_soft {i}"), &buffers, groups)
-            })
-            .collect()
-    }
-
-    /// Input bits to votes: a `forward_hard` a layer, `group_sum`.
-    pub fn forward_hard(&mut self, p: &Parameters, w: &Workspace) -> Vec<Pass> {
-        let bits_words = if w.words.is_multiple_of(4) { 4 } else { 1 };
-        let mut passes = Vec::new();
-        for (i, l) in p.layers.iter().enumerate() {
-            let workgroup = self.tuning.workgroup;
-            let variant = Variant { arity: l.arity, bits_words, workgroup, ..Variant::of("forward_hard") };
-            let inputs = if i == 0 { &w.bits } else { &w.outputs[i - 1] };
-            let buffers = [(0, &w.layers[i].0), (1, &l.wiring), (2, &l.tables), (3, inputs), (4, &w.outputs[i])];
-            let groups = self.groups(l.gates * (w.words / bits_words), workgroup, 1 + l.arity as u32);
-            passes.push(self.pass(variant, format!("forward_hard {i}"), &buffers, groups));
-        }
-        let last = p.layers.len() - 1;
-        let group = w.layers[last].1.group;
-        // Planes to count to the most gates that one lane is given; lanes enough for its loops.
-        let planes = |lanes: u32| 32 - group.div_ceil(lanes).leading_zeros();
-        let fits = |lanes: u32| lanes >= 256 || group.div_ceil(lanes) * (planes(lanes) + 1) < MOST_TURNS / 2;
-        let workgroup = (0..9).map(|i| 1 << i).find(|&l| l >= self.tuning.vote_lanes && fits(l)).unwrap_or(256);
-        let planes = planes(workgroup);
-        let variant = Variant { workgroup, planes, ..Variant::of("group_sum") };
-        let buffers = [(0, &w.layers[last].0), (1, &w.outputs[last]), (2, &w.votes)];
-        passes.push(self.pass(variant, "group_sum".into(), &buffers, [w.batch.classes, w.words]));
-        passes
-    }
-
-    /// Votes of a micro-batch to the loss and its gradient a class.
-    pub fn loss(
-        &mut self,
-        w: &Workspace,
-        batch: &wgpu::Buffer,
-        g: &Gradients,
-        samples: &Samples,
-        s: &StepBuffers,
-        settings: &Settings,
-    ) -> Pass {
-        let gradients = if settings.gradients.is_sliced() { GradientFormat::F32 } else { settings.gradients };
-        let variant = Variant { gradients, task: s.head.task(), code_bits: s.head.bits(), ..Variant::of("loss") };
-        let mut buffers = vec![
-            (0, batch),
-            (1, &s.training),
-            (2, &s.step),
-            (3, &w.votes),
-            (4, &w.chosen),
-            (5, &samples.labels),
-            (6, &g.classes),
-            (7, &s.history),
+    /// What its buffers hold of `model` before the first step on `train`.
+    fn contents<'m>(&self, model: &'m Model, train: &Split, row_words: u32) -> Vec<(Id, Cow<'m, [u8]>)> {
+        let table = EncoderTable::of(&model.encoder.pixel, &model.encoder.threshold, row_words);
+        let owned = |bytes: &[u8]| Cow::Owned(bytes.to_vec());
+        let mut contents = vec![
+            (self.encoder.offsets, owned(bytemuck::cast_slice(&table.offsets))),
+            (self.encoder.features, owned(bytemuck::cast_slice(&table.features))),
         ];
-        buffers.extend(s.spread.iter().map(|spread| (8, spread)));
-        self.pass(variant, "loss".into(), &buffers, [1, 1])
-    }
-
-    /// Class gradients of a micro-batch to bit-sliced integers.
-    pub fn slice_gradients(
-        &mut self,
-        w: &Workspace,
-        batch: &wgpu::Buffer,
-        g: &Gradients,
-        s: &StepBuffers,
-        settings: &Settings,
-    ) -> Pass {
-        let variant = Variant { gradients: settings.gradients, ..Variant::of("slice_gradients") };
-        let buffers = [(0, batch), (1, &s.training), (2, &s.step), (3, &g.classes), (4, &g.sliced_classes)];
-        self.pass(variant, "slice_gradients".into(), &buffers, [(w.batch.classes * w.words).div_ceil(64), 1])
-    }
-
-    /// Class gradients to table gradients: a `backward_hard` or `backward_sliced` a layer, last to first. Those of a step's
-    /// earlier micro-batches are kept where `added`.
-    pub fn backward(
-        &mut self,
-        p: &Parameters,
-        w: &Workspace,
-        g: &Gradients,
-        s: &StepBuffers,
-        settings: &Settings,
-        added: bool,
-    ) -> Result<Vec<Pass>> {
-        let last = p.layers.len() - 1;
-        let sliced = settings.gradients.is_sliced();
-        let kernel = if sliced { "backward_sliced" } else { "backward_hard" };
-        let mut passes = Vec::new();
-        for (i, l) in p.layers.iter().enumerate().rev() {
-            let keep = i < last && i > 0;
-            let variant = Variant { keep, added, ..self.backward_variant(kernel, p, w, i, settings) };
-            let inputs = if i == 0 { &w.bits } else { &w.outputs[i - 1] };
-            let classes = if sliced { &g.sliced_classes } else { &g.classes };
-            let source = if i + 1 >= last { classes } else { &g.planes[(i + 1) % 2] };
-            let mut buffers =
-                vec![(0, &w.layers[i].0), (1, &l.wiring), (2, inputs), (3, source), (4, &l.table_gradients)];
-            if i < last {
-                let next = &p.layers[i + 1];
-                buffers.extend([(5, &next.edges), (6, &w.outputs[i]), (7, &next.tables)]);
-            }
-            if keep {
-                buffers.push((8, &g.planes[i % 2]));
-            }
-            if sliced {
-                buffers.push((9, &s.training));
-            }
-            passes.push(self.backward_pass(variant, p, w, i, &buffers)?);
+        for (layer, (wires, tables)) in model.layers.iter().zip(&self.layers) {
+            contents.extend(wires.contents(layer));
+            contents.push((tables.logits, Cow::Borrowed(bytemuck::cast_slice(&layer.logits))));
         }
-        Ok(passes)
-    }
-
-    /// The same on real activations: a `backward_soft` a layer, last to first.
-    pub fn backward_soft(
-        &mut self,
-        p: &Parameters,
-        w: &Workspace,
-        g: &Gradients,
-        soft: &SoftBuffers,
-        settings: &Settings,
-        added: bool,
-    ) -> Result<Vec<Pass>> {
-        let mut passes = Vec::new();
-        for (i, l) in p.layers.iter().enumerate().rev() {
-            let variant = Variant { keep: i > 0, added, ..self.backward_variant("backward_soft", p, w, i, settings) };
-            let inputs = if i == 0 { &soft.inputs } else { &soft.outputs[i - 1] };
-            let source = if variant.consumers { &g.planes[(i + 1) % 2] } else { &g.classes };
-            let mut buffers =
-                vec![(0, &w.layers[i].0), (1, &l.wiring), (2, inputs), (3, source), (4, &l.table_gradients)];
-            if variant.consumers {
-                buffers.push((5, &p.layers[i + 1].edges));
-            }
-            if variant.keep {
-                buffers.extend([(6, &soft.tables[i]), (7, &g.planes[i % 2])]);
-            }
-            passes.push(self.backward_pass(variant, p, w, i, &buffers)?);
+        if let Some(spread) = self.spread {
+            // A target that never differs counts as of variance 1.
+            let inverse = |variance: f64| if variance > 0.0 { (1.0 / variance) as f32 } else { 1.0 };
+            let inverses: Vec<f32> = train.target_variances().into_iter().map(inverse).collect();
+            contents.push((spread, owned(bytemuck::cast_slice(&inverses))));
         }
-        Ok(passes)
+        contents
     }
 
-    fn backward_variant(
-        &self,
-        kernel: &'static str,
-        p: &Parameters,
-        w: &Workspace,
-        i: usize,
-        settings: &Settings,
-    ) -> Variant {
-        let Tuning { span, most_lanes, .. } = self.tuning;
-        let span = if settings.gradients.is_sliced() { self.tuning.span_words(w.words) * 32 } else { span };
-        let lanes = (w.words * 32).div_ceil(span).next_power_of_two().min(most_lanes);
-        let (arity, last) = (p.layers[i].arity, p.layers.len() - 1);
-        Variant {
-            arity,
-            consumer_arity: if i < last { p.layers[i + 1].arity } else { arity },
-            gradients: settings.gradients,
-            // Shared sums must fit the 16 KiB of workgroup memory that every device has.
-            workgroup: self.tuning.workgroup.min(4096 >> arity).max(lanes),
-            lanes,
-            subgroups: self.tuning.subgroups && lanes > 1,
-            span,
-            consumers: i < last,
-            consumer_class: kernel != "backward_soft" && i + 1 == last,
-            ..Variant::of(kernel)
-        }
+    /// Have each layer's `uniforms::Layer`, for rows of `words` words.
+    pub fn extents(&self, plan: &mut Plan, cx: &Context, words: u32) -> Vec<Id> {
+        let mut first_gate = 0;
+        let layers = cx.outline.layers.iter().enumerate().map(|(i, layer)| {
+            let extent = uniforms::Layer {
+                gates: layer.gates,
+                inputs: layer.inputs,
+                words,
+                group: cx.outline.group(),
+                first_partial: i as u32 * MOST_PARTIALS,
+                first_gate,
+                index: i as u32,
+                pad: 0,
+            };
+            first_gate += layer.gates;
+            plan.add(Buffer::scratch("layer", 0).of_layer(i).holding(&[extent]))
+        });
+        layers.collect()
     }
 
-    /// # Errors
-    /// [`Error::Usage`] if a gate has more consumers than the driver lets a lane add up.
-    fn backward_pass(
-        &mut self,
-        variant: Variant,
-        p: &Parameters,
-        w: &Workspace,
-        i: usize,
-        buffers: &[(u32, &wgpu::Buffer)],
-    ) -> Result<Pass> {
-        let consumers = if variant.consumers { p.layers[i + 1].most_consumers } else { 0 };
-        let turns = backward_turns(&variant, consumers, w.words);
-        if self.gpu.adapter.is_software() && turns > MOST_TURNS {
-            return Err(Error::usage(format!(
-                "one output of layer {i} is read by {consumers} gates, more than this software driver can add up; \
-                 widen layer {i}, or use a GPU"
-            )));
-        }
-        let groups = self.groups(p.layers[i].gates, variant.workgroup / variant.lanes, turns);
-        Ok(self.pass(variant, format!("{} {i}", variant.kernel), buffers, groups))
+    /// Have real tables for every layer.
+    pub fn soft_tables(plan: &mut Plan, cx: &Context) -> Vec<Id> {
+        let layers = cx.outline.layers.iter().enumerate();
+        let bytes = |l: &super::outline::LayerOutline| u64::from(l.gates) * u64::from(l.codes()) * 4;
+        layers.map(|(i, l)| plan.add(Buffer::scratch("soft tables", bytes(l)).of_layer(i))).collect()
     }
 
-    /// Table gradients to new logits: an `update` a layer.
-    pub fn update(
-        &mut self,
-        model: &Model,
-        p: &Parameters,
-        w: &Workspace,
-        s: &StepBuffers,
-        settings: &Settings,
-    ) -> Vec<Pass> {
-        let scope = settings.cage_scope();
-        (0..p.layers.len())
-            .map(|i| {
-                let (layer, l) = (&model.layers[i], &p.layers[i]);
-                let (arity, parametrization, noise) = (layer.arity, layer.parametrization, settings.method.is_noisy());
-                let variant = Variant { arity, parametrization, noise, scope, ..Variant::of("update") };
-                let mut buffers = vec![
-                    (0, &w.layers[i].0),
-                    (1, &s.training),
-                    (2, &s.step),
-                    (3, &l.table_gradients),
-                    (4, &l.logits),
-                    (5, &l.moments),
-                ];
-                match scope {
-                    CageScope::Network => {}
-                    CageScope::Layer => buffers.push((6, &s.cages[0])),
-                    CageScope::Gate => buffers.push((6, &s.cages[i])),
-                }
-                let groups = self.groups(l.gates, 64, selection_turns(&variant));
-                self.pass(variant, format!("update {i}"), &buffers, groups)
-            })
+    /// Input rows to the last layer's, a pass a layer.
+    pub fn forward(&self, cx: &Context, extents: &[Id], x: &Activations) -> Vec<Pass> {
+        let layers = self.layers.iter().enumerate();
+        layers
+            .map(|(i, (wires, tables))| wires.forward(cx, Of { i, extent: extents[i], tables, activations: x }))
             .collect()
     }
 
-    /// Begin a step: `advance`.
-    pub fn advance(&mut self, s: &StepBuffers, settings: &Settings) -> Pass {
-        let scope = if settings.cage_scope() == CageScope::Layer { CageScope::Layer } else { CageScope::Network };
-        let mut buffers = vec![(0, &s.training), (1, &s.partials), (2, &s.step)];
-        if scope == CageScope::Layer {
-            buffers.push((3, &s.cages[0]));
-        }
-        self.pass(Variant { scope, ..Variant::of("advance") }, "advance".into(), &buffers, [1, 1])
+    /// Logits to hard tables, a pass a layer.
+    pub fn tabulate(&self, cx: &Context, extents: &[Id], noise: bool, scope: CageScope) -> Vec<Pass> {
+        let layers = self.layers.iter().enumerate();
+        let tabulate = |(i, (_, tables)): (usize, &(Wires, Tables))| {
+            tables::tabulate(cx, (i, extents[i], tables), &self.shared, noise, scope)
+        };
+        layers.map(tabulate).collect()
     }
 
-    /// Votes to each sample's loss and predicted class.
-    pub fn evaluate(&mut self, w: &Workspace, s: &StepBuffers, samples: &Samples, judged: &wgpu::Buffer) -> Pass {
-        let variant = Variant { task: s.head.task(), code_bits: s.head.bits(), ..Variant::of("evaluate") };
-        let mut buffers =
-            vec![(0, &w.batch_uniform), (1, &s.training), (2, &w.votes), (3, &samples.labels), (4, judged)];
-        buffers.extend(s.spread.iter().map(|spread| (8, spread)));
-        self.pass(variant, "evaluate".into(), &buffers, [w.words.div_ceil(2), 1])
-    }
-
-    /// Input activations to votes: a `forward_soft` a layer, `group_sum_soft`.
-    pub fn forward_soft(&mut self, p: &Parameters, w: &Workspace, soft: &SoftBuffers) -> Vec<Pass> {
-        let mut passes = Vec::new();
-        for (i, l) in p.layers.iter().enumerate() {
-            let variant = Variant { arity: l.arity, ..Variant::of("forward_soft") };
-            let inputs = if i == 0 { &soft.inputs } else { &soft.outputs[i - 1] };
-            let buffers =
-                [(0, &w.layers[i].0), (1, &l.wiring), (2, inputs), (3, &soft.outputs[i]), (4, &soft.tables[i])];
-            let codes = 1u32 << l.arity;
-            let groups = self.groups(l.gates * w.words, 64, codes + 4 * (2 + l.arity as u32 * (1 + codes)));
-            passes.push(self.pass(variant, format!("forward_soft {i}"), &buffers, groups));
-        }
-        let last = p.layers.len() - 1;
-        let buffers = [(0, &w.layers[last].0), (1, &soft.outputs[last]), (2, &w.votes)];
-        // Lanes share a class where it has too many gates for one.
-        let (rows, group) = (w.batch.classes * w.words * 4, w.layers[last].1.group);
-        let lanes = (0..9).map(|i| 1 << i).find(|lanes| group / lanes < MOST_TURNS / 4).unwrap_or(256);
-        let (workgroup, rows_a_group) = if lanes > 1 { (lanes, 1) } else { (64, 64) };
-        let groups = self.groups(rows, rows_a_group, group / lanes + 16);
-        let variant = Variant { lanes, workgroup, ..Variant::of("group_sum_soft") };
-        passes.push(self.pass(variant, "group_sum_soft".into(), &buffers, groups));
-        passes
+    /// Real tables of every layer.
+    pub fn tabulate_soft(&self, cx: &Context, extents: &[Id], made: SoftTables, to: &[Id]) -> Vec<Pass> {
+        let layers = self.layers.iter().enumerate();
+        let tabulate = |(i, (_, tables)): (usize, &(Wires, Tables))| {
+            tables::tabulate_soft(cx, (i, extents[i], tables), &self.shared, made, to[i])
+        };
+        layers.map(tabulate).collect()
     }
 }
 
-/// Turns of loops that a gate takes in `tabulate`, `tabulate_soft` and `update`.
-fn selection_turns(variant: &Variant) -> u32 {
-    let logits = variant.parametrization.logits(variant.arity) as u32;
-    let noise = if variant.noise { logits.div_ceil(4) * 16 } else { 0 };
-    logits * 16 + noise
+/// A step's buffers and passes.
+pub struct StepPlan {
+    /// All of them.
+    pub plan: Plan,
+    /// One step.
+    pub step: List,
+    /// Logits as they are to tables, and, where the method has noise, with the next step's.
+    pub tabulate: [List; 2],
+    /// The network's buffers.
+    pub network: Network,
+    /// How a batch is taken.
+    pub size: BatchSize,
+    /// Where the training samples lie.
+    pub samples: Samples,
+    /// Where a step leaves its activations.
+    pub activations: Activations,
+    /// Where it leaves its loss and quality.
+    pub history: Id,
 }
 
-/// Turns of loops that a gate takes in the backward pass, one output being read by `consumers` pins at most.
-fn backward_turns(variant: &Variant, consumers: u32, words: u32) -> u32 {
-    let Variant { arity, consumer_arity, span, lanes, gradients, .. } = *variant;
-    let (codes, others) = (1u32 << arity, consumer_arity as u32);
-    if variant.kernel == "backward_soft" {
-        // A chunk's edges and pins; then the codes'.
-        return (consumers + 8 * arity as u32 + 1) * (words * 4).div_ceil(lanes) + 4 * codes;
+impl StepPlan {
+    /// Plan steps whose batches are taken as `size` says.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) if samples do not fit, or a gate has more readers than a software driver can add up.
+    pub fn make(
+        settings: &Settings,
+        outline: &Outline,
+        tuning: Tuning,
+        limits: Limits,
+        size: BatchSize,
+    ) -> Result<Self> {
+        let mut plan = Plan::default();
+        let cx = Context::new(settings, outline, tuning, limits);
+        let network = Network::plan(&mut plan, &cx);
+        let cx = cx.with_training(network.shared.training);
+        let residence = Residence::of_training(outline, &limits, settings.batch, tuning.most_resident_bytes)?;
+        let samples = Samples::plan(&mut plan, outline, residence);
+        let augmentation = Augmentation::of(settings);
+        let batch = Batch::plan(&mut plan, &cx, samples.clone(), network.encoder, size, augmentation.as_ref());
+        let buffers = StepBuffers::plan(&mut plan, &cx, &network, batch);
+        let passes = buffers.step(&cx, &network)?;
+        let step = plan.list(passes);
+        let mut tabulate = |noise| plan.list(network.tabulate(&cx, &buffers.extents, noise, CageScope::Network));
+        let tabulate = [tabulate(false), if settings.method.is_noisy() { tabulate(true) } else { List::default() }];
+        let StepBuffers { activations, gradients, .. } = buffers;
+        let history = gradients.history;
+        Ok(StepPlan { plan, step, tabulate, network, size, samples, activations, history })
     }
-    // An edge's pins, for each of a span's words or chunks, and its planes; then the codes'.
-    let sliced = gradients.is_sliced();
-    let (units, quads) = (if sliced { span / 32 } else { span / 8 }, gradients.bits() / 4);
-    let edge = 8 + units * (others + 4 + if sliced { 2 * quads } else { 0 });
-    let own = codes * (3 + arity as u32 + units * (2 + if sliced { quads } else { 0 }));
-    (consumers * edge + own) * (words * 32).div_ceil(span * lanes) + 8 * codes
+
+    /// What its open buffers hold of `model` before the first step on `train`.
+    pub fn contents<'m>(&self, model: &'m Model, train: &'m Split) -> Vec<(Id, Cow<'m, [u8]>)> {
+        let bytes = model.image.pixels();
+        let mut contents = self.network.contents(model, train, bytes.div_ceil(4) as u32);
+        contents.extend(self.samples.contents(train, bytes));
+        contents
+    }
+}
+
+/// What a step works on beside the network.
+struct StepBuffers {
+    batch: Batch,
+    extents: Vec<Id>,
+    /// Input bits, where there are.
+    bits: Option<Id>,
+    activations: Activations,
+    votes: Id,
+    gradients: Gradients,
+    /// Two planes of gradient rows, of the widest layer that keeps them; layer l writes plane l % 2.
+    planes: [Option<Id>; 2],
+}
+
+impl StepBuffers {
+    fn plan(plan: &mut Plan, cx: &Context, network: &Network, batch: Batch) -> Self {
+        let (outline, words, are_real) = (cx.outline, batch.words, cx.way() == Way::Soft);
+        let row = row_bytes(words, are_real);
+        let bits = !are_real || cx.settings.input_kind == InputKind::Bits;
+        let bits = bits
+            .then(|| plan.add(Buffer::scratch("input bits", u64::from(outline.features) * row_bytes(words, false))));
+        let [inputs, outputs] = if are_real { ["soft inputs", "soft outputs"] } else { ["input bits", "outputs"] };
+        let mut rows = |i: usize, gates: u32| plan.add(Buffer::scratch(outputs, u64::from(gates) * row).of_layer(i));
+        let outputs = outline.layers.iter().enumerate().map(|(i, layer)| rows(i, layer.gates)).collect();
+        let activations = Activations {
+            are_real,
+            words,
+            inputs: match bits {
+                Some(bits) if !are_real => bits,
+                _ => plan.add(Buffer::scratch(inputs, u64::from(outline.features) * row)),
+            },
+            outputs,
+            tables: match are_real {
+                true => Network::soft_tables(plan, cx),
+                false => network.layers.iter().map(|(_, tables)| tables.bits).collect(),
+            },
+        };
+        let mut plane = |parity: usize| {
+            let widest =
+                (0..outline.layers.len()).filter(|i| i % 2 == parity).max_by_key(|&i| Wires::kept_rows(cx, i))?;
+            let bytes = u64::from(Wires::kept_rows(cx, widest)) * cx.gradient_row_bytes(words);
+            (bytes > 0).then(|| plan.add(Buffer::scratch("gradient plane", bytes).of_layer(widest)))
+        };
+        let planes = [plane(0), plane(1)];
+        StepBuffers {
+            batch,
+            extents: network.extents(plan, cx, words),
+            bits,
+            activations,
+            votes: votes::plan(plan, cx, words),
+            gradients: Gradients::plan(plan, cx, words),
+            planes,
+        }
+    }
+
+    /// A step, in the order in which it runs.
+    fn step(&self, cx: &Context, network: &Network) -> Result<Vec<Pass>> {
+        let (settings, batch, x) = (cx.settings, &self.batch, &self.activations);
+        let (shared, words, last) = (&network.shared, batch.words, network.layers.len() - 1);
+        let truth = Truth { training: shared.training, labels: batch.labels(), spread: network.spread };
+
+        // Begin: which samples, which gates, and what is the step's own.
+        let mut step = batch.pick(cx, Some(shared.step));
+        step.extend(if x.are_real {
+            let made = SoftTables::Mixed { noise: settings.method.is_noisy() };
+            network.tabulate_soft(cx, &self.extents, made, &x.tables)
+        } else {
+            network.tabulate(cx, &self.extents, settings.method.is_noisy(), settings.cage_scope())
+        });
+        step.push(tables::advance(cx, shared));
+
+        for &share in &batch.shares {
+            // Forward.
+            step.extend(if x.are_real {
+                batch.activate(cx, share, self.bits, self.extents[0], x.inputs)
+            } else {
+                vec![batch.encode(cx, share, x.inputs)]
+            });
+            step.extend(network.forward(cx, &self.extents, x));
+            step.push(votes::count(cx, self.extents[last], x, self.votes));
+            step.extend(self.gradients.loss(cx, share, &truth, [batch.chosen, self.votes, shared.step], words));
+
+            // Backward.
+            let mut sender = self.gradients.sender(cx, words);
+            for (i, (wires, tables)) in network.layers.iter().enumerate().rev() {
+                let keep = self.planes[i % 2].filter(|_| Wires::kept_rows(cx, i) > 0);
+                let of = Of { i, extent: self.extents[i], tables, activations: x };
+                let pass;
+                (pass, sender) = wires.backward(cx, of, share, &sender, keep)?;
+                step.push(pass);
+            }
+        }
+
+        // Here ranks that share a batch would exchange their table gradients and their history.
+
+        // End: new logits.
+        for (i, (_, tables)) in network.layers.iter().enumerate() {
+            step.push(tables::update(cx, (i, self.extents[i], tables), shared));
+        }
+
+        // Here would stand what happens every R-th step, as wires that move.
+        Ok(step)
+    }
 }

@@ -1,0 +1,36 @@
+// Bytes to bits: feature f of a sample is byte[pixel(f)] > threshold(f).
+// Bits are [features][words] u32, bit s % 32 of word s / 32 is sample s.
+#import shared/structs.wgsl
+#import batch/pixels.wgsl
+
+var<storage, read> offsets: array<u32>;       // [row_words + 1] into `features`
+var<storage, read> features: array<vec2<u32>>; // feature, byte in word << 8 | threshold
+var<storage, read_write> bits: array<u32>;
+
+// A lane reads four pixels of 32 samples and makes one word of every feature that looks at them.
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let total = batch.row_words * batch.words;
+    for (var i = wid.x * 64u + lane; i < total; i += count.x * 64u) {
+        let quad = i % batch.row_words;
+        let word = i / batch.row_words;
+        var bytes: array<u32, 32>;
+        for (var s = 0u; s < 32u; s++) {
+            bytes[s] = four_pixels(chosen[batch.offset + word * 32u + s], quad);
+        }
+        for (var f = offsets[quad]; f < offsets[quad + 1u]; f++) {
+            let entry = features[f];
+            let shift = (entry.y >> 8u) * 8u;
+            let threshold = entry.y & 0xffu;
+            var made = 0u;
+            for (var s = 0u; s < 32u; s++) {
+                made |= u32(((bytes[s] >> shift) & 0xffu) > threshold) << s;
+            }
+            bits[entry.x * batch.words + word] = made;
+        }
+    }
+}

@@ -1,0 +1,86 @@
+// Votes of each class of a circuit, for every sample. signals [rows][words] u32, counts [samples][classes] u32.
+// A workgroup counts one class for WORKGROUP / LANES words: LANES lanes share a word's votes, each adds its own into
+// bit-sliced counters (plane p holds bit p of 32 counts), then the lanes' counters are added, a lane a sample.
+#needs WORKGROUP LANES PLANES
+#import shared/structs.wgsl
+
+const COLUMNS: u32 = WORKGROUP / LANES;
+
+var<uniform> batch: Batch;
+var<storage, read> ranges: array<vec4<u32>>; // [classes]: first vote, end, always cast, 1: add to counts
+var<storage, read> votes: array<u32>;        // row << 1 | 1 where a 0 is the vote
+var<storage, read> signals: array<u32>;
+var<storage, read_write> counts: array<u32>;
+
+var<workgroup> planes: array<u32, WORKGROUP * PLANES>;
+
+fn vote(i: u32, word: u32) -> u32 {
+    return signals[(votes[i] >> 1u) * batch.words + word] ^ (0u - (votes[i] & 1u));
+}
+
+// A full adder: leaves the sum in `sum` and returns the carry.
+fn add(sum: ptr<function, u32>, a: u32, b: u32) -> u32 {
+    let either = *sum ^ a;
+    let carry = (*sum & a) | (either & b);
+    *sum = either ^ b;
+    return carry;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let first_word = wid.y * COLUMNS;
+    let word = first_word + lane % COLUMNS;
+    let range = ranges[wid.x];
+    var counter: array<u32, PLANES>;
+    if word < batch.words {
+        let share = (range.y - range.x + LANES - 1u) / LANES;
+        let end = min(range.x + (lane / COLUMNS + 1u) * share, range.y);
+        var i = range.x + lane / COLUMNS * share;
+        var ones = 0u;
+        var twos = 0u;
+        var fours = 0u;
+        // Eight votes at a time go through seven full adders (Harley and Seal's method).
+        for (; i + 8u <= end; i += 8u) {
+            let a = add(&ones, vote(i, word), vote(i + 1u, word));
+            let b = add(&ones, vote(i + 2u, word), vote(i + 3u, word));
+            let c = add(&twos, a, b);
+            let d = add(&ones, vote(i + 4u, word), vote(i + 5u, word));
+            let e = add(&ones, vote(i + 6u, word), vote(i + 7u, word));
+            let f = add(&twos, d, e);
+            var carry = add(&fours, c, f);
+            for (var p = 3u; p < PLANES; p++) {
+                let plane = counter[p];
+                counter[p] = plane ^ carry;
+                carry &= plane;
+            }
+        }
+        counter[0] = ones;
+        counter[1] = twos;
+        counter[2] = fours;
+        for (; i < end; i++) {
+            var carry = vote(i, word);
+            for (var p = 0u; p < PLANES; p++) {
+                let plane = counter[p];
+                counter[p] = plane ^ carry;
+                carry &= plane;
+            }
+        }
+    }
+    for (var p = 0u; p < PLANES; p++) {
+        planes[lane * PLANES + p] = counter[p];
+    }
+    workgroupBarrier();
+    for (var i = lane; i < COLUMNS * 32u; i += WORKGROUP) {
+        let column = i / 32u;
+        if first_word + column < batch.words {
+            var sum = range.z;
+            for (var other = 0u; other < LANES; other++) {
+                for (var p = 0u; p < PLANES; p++) {
+                    sum += ((planes[(other * COLUMNS + column) * PLANES + p] >> (i % 32u)) & 1u) << p;
+                }
+            }
+            let at = (first_word * 32u + i) * batch.classes + wid.x;
+            counts[at] = range.w * counts[at] + sum;
+        }
+    }
+}

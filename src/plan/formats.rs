@@ -1,0 +1,54 @@
+//! How numbers lie in buffers, and how far a temperature reaches: what settings choose and pages are built for.
+
+/// How gradient planes are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum GradientFormat {
+    /// 4 bytes a gate and sample.
+    F32,
+    /// 2 bytes a gate and sample: f32's range with 8 bits of precision; sums are still made in f32.
+    Bf16,
+    /// 2 bytes a gate and sample: 11 bits of precision for gradients from 1.5e-8 to 16 in size; sums are still made in f32.
+    /// Needs no optional feature: WGSL packs pairs of f16 everywhere.
+    F16,
+    /// 1 byte: bit-sliced integers of 8 bits, stochastically rounded; sums are exact.
+    Int8,
+    /// 1.5 bytes: bit-sliced integers of 12 bits.
+    Int12,
+    /// 2 bytes: bit-sliced integers of 16 bits.
+    Int16,
+}
+
+impl GradientFormat {
+    /// Bits a gate and sample.
+    pub fn bits(self) -> u32 {
+        match self {
+            GradientFormat::F32 => 32,
+            GradientFormat::Bf16 | GradientFormat::F16 | GradientFormat::Int16 => 16,
+            GradientFormat::Int12 => 12,
+            GradientFormat::Int8 => 8,
+        }
+    }
+
+    /// Whether a gate and sample takes half a word, as bf16 or f16.
+    pub fn is_half(self) -> bool {
+        matches!(self, GradientFormat::Bf16 | GradientFormat::F16)
+    }
+
+    /// Whether planes hold bit-sliced integers.
+    pub fn is_sliced(self) -> bool {
+        matches!(self, GradientFormat::Int8 | GradientFormat::Int12 | GradientFormat::Int16)
+    }
+}
+
+/// Whose confidence sets a gate's backward temperature under CAGE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum CageScope {
+    /// The whole network's.
+    Network,
+    /// Its layer's.
+    Layer,
+    /// Its own.
+    Gate,
+}

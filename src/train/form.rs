@@ -1,0 +1,66 @@
+//! What a layer makes of its tables: the rows of its outputs forward, gradients backward. A form is one file, as `dense.rs`; here it is chosen.
+
+use std::borrow::Cow;
+
+use super::batch::Share;
+use super::context::Context;
+use super::dense::Dense;
+use super::outline::LayerOutline;
+use super::sender::{Of, Sender};
+use crate::Result;
+use crate::network::{Form, Layer};
+use crate::plan::{Id, Pass, Plan};
+
+/// The wires of a layer of some form.
+#[derive(Debug, Clone)]
+pub enum Wires {
+    /// Every gate reads rows of its own.
+    Dense(Dense),
+}
+
+impl Wires {
+    /// Have buffers for layer `i`; what they hold is [given](Wires::contents).
+    pub fn plan(plan: &mut Plan, i: usize, layer: &LayerOutline) -> Self {
+        match layer.form {
+            Form::Dense => Wires::Dense(Dense::plan(plan, i, layer)),
+        }
+    }
+
+    /// What these buffers hold of `layer`.
+    pub fn contents<'l>(&self, layer: &'l Layer) -> Vec<(Id, Cow<'l, [u8]>)> {
+        match self {
+            Wires::Dense(dense) => dense.contents(layer),
+        }
+    }
+
+    /// Inputs to outputs.
+    pub fn forward(&self, cx: &Context, of: Of) -> Pass {
+        match self {
+            Wires::Dense(dense) => dense.forward(cx, of),
+        }
+    }
+
+    /// Gradient rows of a plane that the layer keeps for the one before it.
+    pub fn kept_rows(cx: &Context, i: usize) -> u32 {
+        match cx.outline.layers[i].form {
+            Form::Dense => Dense::kept_rows(cx, i),
+        }
+    }
+
+    /// Gradients gathered by `from` to table gradients, and to rows in `keep` where there are such; what the layer before gathers by.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) if a gate has more readers than the driver lets a lane add up.
+    pub fn backward(
+        &self,
+        cx: &Context,
+        of: Of,
+        share: Share,
+        from: &Sender,
+        keep: Option<Id>,
+    ) -> Result<(Pass, Sender)> {
+        match self {
+            Wires::Dense(dense) => dense.backward(cx, of, share, from, keep),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What a step has to know of a network and its data to be planned: shapes, no contents.
+
+use crate::data::{Dataset, Encoder, ImageShape, Split, Task};
+use crate::network::{Form, Model, Parametrization, most_readers};
+use crate::plan::EncoderTable;
+use crate::settings::Settings;
+
+/// The shapes of a network and of the samples it works on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// A sample's.
+    pub image: ImageShape,
+    /// Input bits.
+    pub features: u32,
+    /// Most features that look at one word of a sample's bytes.
+    pub most_features: u32,
+    /// Outputs: groups of the last layer's gates.
+    pub outputs: u32,
+    /// What they tell.
+    pub task: Task,
+    /// Outputs a target of values.
+    pub code_bits: u32,
+    /// Words that say what is right for a sample.
+    pub label_words: u32,
+    /// Samples.
+    pub samples: u32,
+    /// First to last.
+    pub layers: Vec<LayerOutline>,
+}
+
+/// The shape of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerOutline {
+    /// What it makes of its tables.
+    pub form: Form,
+    /// Tables, and rows.
+    pub gates: u32,
+    /// Rows of the layer before.
+    pub inputs: u32,
+    /// Inputs a gate.
+    pub arity: usize,
+    /// How logits become tables.
+    pub parametrization: Parametrization,
+    /// Most pins that read one row of the layer before; 0 before it is wired.
+    pub most_readers: u32,
+}
+
+impl Outline {
+    /// Of a network that `settings` will have drawn for `data`, read by `encoder`; not wired yet.
+    pub fn of_settings(settings: &Settings, data: &Dataset, encoder: &Encoder) -> Self {
+        let mut inputs = encoder.features() as u32;
+        let layer = |&gates: &usize| {
+            let before = std::mem::replace(&mut inputs, gates as u32);
+            LayerOutline {
+                form: Form::Dense,
+                gates: gates as u32,
+                inputs: before,
+                arity: settings.arity,
+                parametrization: settings.parametrization,
+                most_readers: 0,
+            }
+        };
+        Outline {
+            image: data.image,
+            features: encoder.features() as u32,
+            most_features: most_features(encoder, data.image),
+            outputs: data.classes.len() as u32,
+            task: data.head.task(),
+            code_bits: data.head.bits(),
+            label_words: data.train.targets_a_sample().max(1) as u32,
+            samples: data.train.len() as u32,
+            layers: settings.layers.iter().map(layer).collect(),
+        }
+    }
+
+    /// Of `model` and the samples of `split`.
+    pub fn of_model(model: &Model, split: &Split) -> Self {
+        let layer = |l: &crate::network::Layer| LayerOutline {
+            form: l.form,
+            gates: l.gates() as u32,
+            inputs: l.inputs as u32,
+            arity: l.arity,
+            parametrization: l.parametrization,
+            most_readers: most_readers(&l.wiring, l.inputs),
+        };
+        Outline {
+            image: model.image,
+            features: model.encoder.features() as u32,
+            most_features: most_features(&model.encoder, model.image),
+            outputs: model.classes.len() as u32,
+            task: model.head.task(),
+            code_bits: model.head.bits(),
+            label_words: split.targets_a_sample().max(1) as u32,
+            samples: split.len() as u32,
+            layers: model.layers.iter().map(layer).collect(),
+        }
+    }
+
+    /// u32 words of a sample's bytes.
+    pub fn row_words(&self) -> u32 {
+        self.image.pixels().div_ceil(4) as u32
+    }
+
+    /// Gates of the last layer an output.
+    pub fn group(&self) -> u32 {
+        self.layers.last().map_or(0, |layer| layer.gates) / self.outputs.max(1)
+    }
+
+    /// Rows of the widest layer, or input bits where these are more.
+    pub fn widest(&self) -> u32 {
+        self.layers.iter().map(|layer| layer.gates).fold(self.features, u32::max)
+    }
+
+    /// Selections of the whole network.
+    pub fn selections(&self) -> usize {
+        self.layers.iter().map(|l| l.gates as usize * l.parametrization.selections(l.arity)).sum()
+    }
+}
+
+impl LayerOutline {
+    /// Pins of all gates.
+    pub fn pins(&self) -> u32 {
+        self.gates * self.arity as u32
+    }
+
+    /// Entries of a gate's table.
+    pub fn codes(&self) -> u32 {
+        1 << self.arity
+    }
+
+    /// u32 words of a gate's table.
+    pub fn table_words(&self) -> u32 {
+        self.codes().div_ceil(32)
+    }
+
+    /// Logits a gate.
+    pub fn logits(&self) -> u32 {
+        self.parametrization.logits(self.arity) as u32
+    }
+
+    /// Rows of the layer before that are read at least: no more than there are, no more than there are pins.
+    pub fn read(&self) -> u32 {
+        self.inputs.min(self.pins())
+    }
+}
+
+fn most_features(encoder: &Encoder, image: ImageShape) -> u32 {
+    EncoderTable::of(&encoder.pixel, &encoder.threshold, image.pixels().div_ceil(4) as u32).most_features
+}

@@ -1,0 +1,89 @@
+//! What layers work on, and what they hand to one another, whatever their forms: rows forward, senders backward.
+
+use super::tables::Tables;
+use crate::plan::{Id, Page};
+
+/// Where the activations of a share of a batch lie, as packed bits or as real numbers, and the tables that they are made by.
+#[derive(Debug, Clone)]
+pub struct Activations {
+    /// Whether they are real.
+    pub are_real: bool,
+    /// 32-sample words of a row.
+    pub words: u32,
+    /// `[features]` rows.
+    pub inputs: Id,
+    /// Each layer's `[gates]` rows.
+    pub outputs: Vec<Id>,
+    /// Each layer's tables: bits, or `[gates][codes]` f32.
+    pub tables: Vec<Id>,
+}
+
+impl Activations {
+    /// The rows that layer `i` reads.
+    pub fn read_by(&self, i: usize) -> Id {
+        if i == 0 { self.inputs } else { self.outputs[i - 1] }
+    }
+
+    /// Bytes of a row.
+    pub fn row_bytes(&self) -> u64 {
+        row_bytes(self.words, self.are_real)
+    }
+}
+
+/// Bytes of a row of `words` words of samples: a bit each, or 16 bits where they are real.
+pub fn row_bytes(words: u32, are_real: bool) -> u64 {
+    u64::from(words) * if are_real { 64 } else { 4 }
+}
+
+/// Which page part a layer hands the layer before it, and what it is built for. The part has a function `gather`, by which that
+/// layer's pages gather a gate's gradient from the gates that read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SenderPart {
+    /// Its file.
+    pub file: &'static str,
+    /// Constants that it needs.
+    pub numbers: Vec<(&'static str, u32)>,
+    /// Flags that it tests.
+    pub flags: Vec<(&'static str, bool)>,
+}
+
+impl SenderPart {
+    /// A page that gathers by it.
+    pub fn onto(&self, page: Page) -> Page {
+        let page = page.part("sender", self.file);
+        let page = self.numbers.iter().fold(page, |page, &(name, value)| page.number(name, value));
+        self.flags.iter().fold(page, |page, &(name, holds)| page.flag(name, holds))
+    }
+}
+
+/// What a layer, or the votes, hand the layer before backward.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    /// How gradients are gathered.
+    pub part: SenderPart,
+    /// What the part is bound to, but the rows.
+    pub binds: Vec<(&'static str, Id)>,
+    /// The gradient rows that are gathered.
+    pub rows: Id,
+    /// Whether these are the outputs', which all gates of one share, and so are the gradients of the gates that gather them alone.
+    pub are_outputs: bool,
+    /// Most pins that gather into one row, and pins of each of their gates.
+    pub readers: u32,
+    /// Inputs of a gate that reads.
+    pub arity: u32,
+    /// Bytes that are read at least.
+    pub least_bytes: u64,
+}
+
+/// What a pass of a layer works on.
+#[derive(Clone, Copy)]
+pub struct Of<'a> {
+    /// The layer's place.
+    pub i: usize,
+    /// Its `uniforms::Layer`.
+    pub extent: Id,
+    /// Its tables.
+    pub tables: &'a Tables,
+    /// Where its inputs and outputs lie.
+    pub activations: &'a Activations,
+}
