@@ -8,6 +8,6 @@ mod subgroups;
 mod timing;
 
 pub use device::{AdapterSummary, Gpu, adapters, no_adapter};
-pub use engine::GpuEngine;
+pub use engine::{GpuEngine, plan_circuit};
 pub use session::Session;
 pub use timing::{Clock, Span};
