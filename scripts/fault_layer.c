@@ -5,6 +5,13 @@
  *   submit   vkQueueSubmit             device lost, and with it every later wait
  *   wait     vkWaitSemaphores, fences  device lost
  *   hang     vkWaitSemaphores, fences  never done: timed out at once; waits that have no limit do not return
+ *   idle     vkCmdCopyBuffer           left out: the device is given work and does nothing
+ *
+ * GATEWRIGHT_DRIVER=KIND makes it another driver than it is:
+ *   small    images of 2048 and 2 color attachments, as of a small GPU
+ *   weak     workgroups of 128 lanes
+ *   narrow   subgroups of 2 lanes at least
+ *   old      conforms to version 0.0 of the standard
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -24,6 +31,9 @@ static PFN_vkQueueSubmit next_submit;
 static PFN_vkQueueWaitIdle next_idle;
 static PFN_vkWaitForFences next_fences;
 static PFN_vkWaitSemaphores next_semaphores;
+static PFN_vkCmdCopyBuffer next_copy;
+static PFN_vkGetPhysicalDeviceProperties next_properties;
+static PFN_vkGetPhysicalDeviceProperties2 next_properties_2;
 static atomic_int calls, is_failing, is_spent;
 
 /* Whether this call, if the fault is of this kind, is one to fail. */
@@ -77,6 +87,40 @@ static VKAPI_ATTR VkResult VKAPI_CALL idle(VkQueue queue) {
     return is_failing && fault && strncmp(fault, "memory:", 7) ? VK_ERROR_DEVICE_LOST : result;
 }
 
+static VKAPI_ATTR void VKAPI_CALL copy(VkCommandBuffer commands, VkBuffer from, VkBuffer to, uint32_t count,
+                                       const VkBufferCopy *regions) {
+    if (!fails("idle")) next_copy(commands, from, to, count, regions);
+}
+
+static int is_driver(const char *kind) {
+    const char *driver = getenv("GATEWRIGHT_DRIVER");
+    return driver && !strcmp(driver, kind);
+}
+
+static void change_limits(VkPhysicalDeviceLimits *limits) {
+    if (is_driver("small")) {
+        limits->maxImageDimension1D = limits->maxImageDimension2D = 2048;
+        limits->maxColorAttachments = limits->maxFragmentOutputAttachments = 2;
+    }
+    if (is_driver("weak")) limits->maxComputeWorkGroupInvocations = limits->maxComputeWorkGroupSize[0] = 128;
+}
+
+static VKAPI_ATTR void VKAPI_CALL properties(VkPhysicalDevice physical, VkPhysicalDeviceProperties *told) {
+    next_properties(physical, told);
+    change_limits(&told->limits);
+}
+
+static VKAPI_ATTR void VKAPI_CALL properties_2(VkPhysicalDevice physical, VkPhysicalDeviceProperties2 *told) {
+    next_properties_2(physical, told);
+    change_limits(&told->properties.limits);
+    for (VkBaseOutStructure *more = told->pNext; more; more = more->pNext) {
+        if (more->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES && is_driver("old"))
+            memset(&((VkPhysicalDeviceDriverProperties *)more)->conformanceVersion, 0, sizeof(VkConformanceVersion));
+        if (more->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES && is_driver("narrow"))
+            ((VkPhysicalDeviceSubgroupSizeControlProperties *)more)->minSubgroupSize = 2;
+    }
+}
+
 static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
                                                     const VkAllocationCallbacks *with, VkDevice *device) {
     VkLayerDeviceCreateInfo *link = (VkLayerDeviceCreateInfo *)info->pNext;
@@ -95,6 +139,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, c
     next_submit = NEXT(QueueSubmit);
     next_idle = NEXT(QueueWaitIdle);
     next_fences = NEXT(WaitForFences);
+    next_copy = NEXT(CmdCopyBuffer);
     next_semaphores = NEXT(WaitSemaphores);
     if (!next_semaphores) next_semaphores = (PFN_vkWaitSemaphores)next_device_proc(*device, "vkWaitSemaphoresKHR");
     return VK_SUCCESS;
@@ -108,7 +153,13 @@ static VKAPI_ATTR VkResult VKAPI_CALL create_instance(const VkInstanceCreateInfo
     next_instance_proc = link->u.pLayerInfo->pfnNextGetInstanceProcAddr;
     link->u.pLayerInfo = link->u.pLayerInfo->pNext;
     PFN_vkCreateInstance create = (PFN_vkCreateInstance)next_instance_proc(VK_NULL_HANDLE, "vkCreateInstance");
-    return create(info, with, instance);
+    VkResult result = create(info, with, instance);
+    if (result) return result;
+    /* Asked for later, the loader would give our own. */
+#define NEXT_OF_INSTANCE(name) (PFN_vk##name) next_instance_proc(*instance, "vk" #name)
+    next_properties = NEXT_OF_INSTANCE(GetPhysicalDeviceProperties);
+    next_properties_2 = NEXT_OF_INSTANCE(GetPhysicalDeviceProperties2);
+    return VK_SUCCESS;
 }
 
 static PFN_vkVoidFunction ours(const char *name) {
@@ -120,6 +171,9 @@ static PFN_vkVoidFunction ours(const char *name) {
         {"vkAllocateMemory", allocate},        {"vkQueueSubmit", submit},
         {"vkQueueWaitIdle", idle},             {"vkWaitForFences", fences},
         {"vkWaitSemaphores", semaphores},      {"vkWaitSemaphoresKHR", semaphores},
+        {"vkCmdCopyBuffer", copy},             {"vkGetPhysicalDeviceProperties", properties},
+        {"vkGetPhysicalDeviceProperties2", properties_2},
+        {"vkGetPhysicalDeviceProperties2KHR", properties_2},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(name, all[i].name)) return (PFN_vkVoidFunction)all[i].function;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use crate::{Error, Result};
@@ -35,10 +35,22 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
     match path.parent() {
         Some(folder) if cfg!(unix) => {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder)?.sync_all()
+            match File::open(folder).and_then(|folder| folder.sync_all()) {
+                Err(e) if !cannot_flush_folders(&e) => Err(e),
+                _ => Ok(()),
+            }
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a file system that has no flushing of folders said so: some network, shared and user-space ones do. What is
+/// written is whole there, too; only a power cut may take it back.
+fn cannot_flush_folders(e: &std::io::Error) -> bool {
+    /// EBADF, of file systems that flush nothing that is open for reading.
+    const BAD_DESCRIPTOR: i32 = 9;
+    matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::PermissionDenied)
+        || e.raw_os_error() == Some(BAD_DESCRIPTOR)
 }
 
 /// Whether `path` is what a killed [`write_whole`] leaves behind.

@@ -3,6 +3,9 @@
 //! Data flows one way: [`data`] → [`network`] → [`train`] (through [`gpu`]) → [`circuit`] → [`record`].
 //! Nothing to the left imports from its right; see `docs/ARCHITECTURE.md`.
 
+#[macro_use]
+pub mod console;
+
 pub mod circuit;
 pub mod commands;
 pub mod data;

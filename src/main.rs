@@ -53,10 +53,6 @@ fn main() -> ExitCode {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let is_about = |what| panic.payload().downcast_ref::<String>().is_some_and(|m| m.contains(what));
-        // A reader that has seen enough (`gatewright eval … | head`) is no failure, but println! panics for want of it.
-        if is_about("Broken pipe") {
-            std::process::exit(0);
-        }
         // wgpu panics where it waits for a device and loses it; `Gpu::wait` makes that an error.
         if !is_about("Error in Device::poll") {
             report(panic);
@@ -86,7 +82,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let is_failure = !matches!(error, gatewright::Error::Stopped(_));
-            eprintln!("{}{error}", if is_failure { "error: " } else { "" });
+            gatewright::console::note(format_args!("{}{error}", if is_failure { "error: " } else { "" }));
             ExitCode::from(error.exit_code())
         }
     }

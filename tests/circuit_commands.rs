@@ -45,7 +45,10 @@ fn what_is_exported_is_verified() {
         assert_eq!(text(&output.stdout), format!("{}\n", path.display()), "{}", text(&output.stderr));
         let verified = gatewright(&["verify", model.to_str().unwrap(), path.to_str().unwrap(), "--images", "200"]);
         assert!(verified.status.success(), "{}", text(&verified.stderr));
-        assert!(text(&verified.stdout).contains("equal on 200 test images and 1000 random ones"));
+        assert!(
+            text(&verified.stdout)
+                .contains("equal on 200 images of the 10000 test images of mnist and on 1000 of random bytes")
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use gatewright::Error;
-use gatewright::data::{Dataset, ImageShape, Split, open, read_image};
+use gatewright::data::{Background, Dataset, ImageShape, Split, open, read_image};
 use tempfile::TempDir;
 
 const IDX_FILES: [&str; 4] =
@@ -355,11 +355,11 @@ fn picture(folder: &TempDir, name: &str, width: u32, height: u32, colour: impl F
 fn pictures_of_the_right_size_come_out_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let path = picture(&folder, "rgb.png", 3, 2, |x, y| [x as u8, 10 + y as u8, 20 + (x * y) as u8]);
-    let planes = read_image(&path, ImageShape { channels: 3, height: 2, width: 3 }).unwrap();
+    let planes = read_image(&path, ImageShape { channels: 3, height: 2, width: 3 }, Background::White).unwrap();
     assert_eq!(planes, [0, 1, 2, 0, 1, 2, 10, 10, 10, 11, 11, 11, 20, 20, 20, 20, 21, 22]);
 
     let path = picture(&folder, "grey.bmp", 3, 2, |x, y| [(x + 3 * y) as u8 * 40; 3]);
-    let grey = read_image(&path, ImageShape { channels: 1, height: 2, width: 3 }).unwrap();
+    let grey = read_image(&path, ImageShape { channels: 1, height: 2, width: 3 }, Background::White).unwrap();
     assert_eq!(grey, [0, 40, 80, 120, 160, 200]);
 }
 
@@ -371,8 +371,8 @@ fn pictures_are_told_by_content_and_fitted() {
     let misnamed = folder.path().join("half.jpg");
     fs::copy(&path, &misnamed).unwrap();
     let shape = ImageShape { channels: 1, height: 28, width: 28 };
-    let fitted = read_image(&misnamed, shape).unwrap();
-    assert_eq!(fitted, read_image(&path, shape).unwrap());
+    let fitted = read_image(&misnamed, shape, Background::White).unwrap();
+    assert_eq!(fitted, read_image(&path, shape, Background::White).unwrap());
     for row in fitted.chunks_exact(28) {
         // A triangle of one target pixel's radius reaches no further than the two columns at the edge.
         assert!(row[..13].iter().all(|&p| p == 0) && row[15..].iter().all(|&p| p == 255), "{row:?}");
@@ -387,7 +387,7 @@ fn what_is_no_picture_is_refused_by_name() {
     let told = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
-        let error = read_image(&path, shape).unwrap_err();
+        let error = read_image(&path, shape, Background::White).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains(name), "{error}");
         error.to_string()
@@ -400,9 +400,9 @@ fn what_is_no_picture_is_refused_by_name() {
     assert!(told("wide.pgm", b"P5\n60000 60000\n255\n").contains("too large"));
     assert!(told("deep.ppm", b"P6\n16000 16000\n65535\n").contains("too large"));
 
-    let missing = read_image(&folder.path().join("missing.png"), shape).unwrap_err();
+    let missing = read_image(&folder.path().join("missing.png"), shape, Background::White).unwrap_err();
     assert!(missing.exit_code() == 2 && missing.to_string().contains("missing.png"));
     let path = folder.path().join("whole.png");
-    assert!(read_image(&path, ImageShape { channels: 2, height: 28, width: 28 }).is_err());
-    assert!(read_image(&path, ImageShape { channels: 1, height: 0, width: 28 }).is_err());
+    assert!(read_image(&path, ImageShape { channels: 2, height: 28, width: 28 }, Background::White).is_err());
+    assert!(read_image(&path, ImageShape { channels: 1, height: 0, width: 28 }, Background::White).is_err());
 }

@@ -224,7 +224,7 @@ fn what_labels_and_values_cannot_be_is_told_in_a_sentence() {
         ("--data good.csv --task values --code-bits 17", "--code-bits takes 1 to 16, not 17"),
         ("--data good.csv --code-bits 2", "add --task values"),
         ("--data good.csv --task values --label y --layers 7,7 --code-bits 2", "7 gates cannot be shared evenly by 2"),
-        ("--data mnist --task values", "mnist holds a class a sample"),
+        ("--data mnist --task values", "--task is for tables and arrays, and mnist is a set of IDX files"),
     ] {
         let output =
             program(&["train", "--out", "run"].into_iter().chain(arguments.split(' ')).collect::<Vec<_>>(), at);

@@ -1,8 +1,9 @@
-//! Every page in every form that a run can ask for, by naga and spirv-val: it validates, reads and writes as it declares, translates
+//! Every page in every form that a run can ask for, by naga, spirv-val and Tint: it validates, reads and writes as it declares, translates
 //! to SPIR-V, MSL and HLSL, keeps to wgpu's default limits, and lays its structures out as the host does. The forms come from plans:
 //! settings, networks, batches and tunings, as training, evaluations and circuits plan them.
 
 mod common;
+mod compilers;
 
 use std::collections::HashSet;
 use std::process::Command;
@@ -218,6 +219,10 @@ fn every_page_uses_its_bindings_as_it_declares_them() {
 #[test]
 fn every_page_translates_to_spirv_msl_and_hlsl() {
     let folder = tempfile::tempdir().unwrap();
+    let dump = std::env::var_os(compilers::DUMP).map(std::path::PathBuf::from);
+    if let Some(dump) = &dump {
+        std::fs::create_dir_all(dump).unwrap();
+    }
     let mut files = Vec::new();
     for (i, made) in all().iter().enumerate() {
         let (module, info) = validated(made);
@@ -234,14 +239,21 @@ fn every_page_translates_to_spirv_msl_and_hlsl() {
         let (text, _) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default()).unwrap();
         assert!(text.contains("kernel void"), "{:?}", made.page);
 
-        let (options, pipeline) = (hlsl::Options::default(), hlsl::PipelineOptions::default());
-        let mut text = String::new();
-        hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None).unwrap();
-        assert!(text.contains("[numthreads("), "{:?}", made.page);
-        let functions: Vec<&str> =
-            text.lines().filter(|l| l.contains("ZeroValue") && l.ends_with("() {") && !l.starts_with(' ')).collect();
-        let once: HashSet<_> = functions.iter().collect();
-        assert_eq!(once.len(), functions.len(), "a helper is there twice, {:?}: {functions:?}", made.page);
+        let (options, pipeline) = (hlsl_options(), hlsl::PipelineOptions::default());
+        let mut hlsl = String::new();
+        hlsl::Writer::new(&mut hlsl, &options, &pipeline).write(&module, &info, None).unwrap();
+        assert!(hlsl.contains("[numthreads("), "{:?}", made.page);
+        let twice = compilers::defined_twice(&hlsl);
+        assert!(twice.is_empty(), "HLSL would be refused, for it defines twice: {twice:?}\n{:?}", made.page);
+
+        if let Some(dump) = &dump {
+            let name = format!("{i:04}-{}", made.page.name());
+            let files = [("wgsl", made.source.text.clone()), ("hlsl", hlsl), ("metal", text)];
+            for (extension, text) in files {
+                std::fs::write(dump.join(format!("{name}.{extension}")), text).unwrap();
+            }
+            std::fs::write(dump.join(format!("{name}.spv")), bytemuck::cast_slice(&words)).unwrap();
+        }
     }
 
     if Command::new("spirv-val").arg("--version").output().is_err() {
@@ -261,19 +273,18 @@ fn hlsl_options() -> hlsl::Options {
 }
 
 #[test]
-fn every_variant_is_accepted_by_tint() {
+fn every_page_is_accepted_by_tint() {
     let folder = tempfile::tempdir().unwrap();
-    let variants = Variant::all();
-    for (i, variant) in variants.iter().enumerate() {
-        let name = format!("{i:04}-{}.wgsl", variant.kernel.replace('/', "-"));
-        std::fs::write(folder.path().join(name), variant.source()).unwrap();
+    for (i, made) in all().iter().enumerate() {
+        let name = format!("{i:04}-{}.wgsl", made.page.name());
+        std::fs::write(folder.path().join(name), made.source.text.clone()).unwrap();
     }
     // WGSL has no order between * and |, which naga lets pass: proof that Tint looked.
     let control = "@compute @workgroup_size(1) fn main() { var a = 1u; a = a * 2u | 3u; }";
     std::fs::write(folder.path().join("control.wgsl"), control).unwrap();
     let Some((accepted, complaints)) = compilers::tint(folder.path()) else { return };
-    println!("{accepted} of {} sources are accepted by Tint", variants.len());
-    assert!(accepted == variants.len() && complaints.contains("control.wgsl:"), "{complaints}");
+    println!("{accepted} of {} sources are accepted by Tint", all().len());
+    assert!(accepted == all().len() && complaints.contains("control.wgsl:"), "{complaints}");
 }
 
 #[test]

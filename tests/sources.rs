@@ -179,12 +179,13 @@ fn folders_of_pictures_are_read_with_and_without_test_folders() {
     let parts = tempfile::tempdir().unwrap();
     for (part, count) in [("train", 3), ("test", 2)] {
         for class in ["cat", "dog"] {
-            (0..count).for_each(|n| picture(&parts.path().join(format!("{part}/{class}/{n}.png")), 2, 2, None));
+            let grey = |n| if class == "cat" { None } else { Some([n; 3]) };
+            (0..count).for_each(|n| picture(&parts.path().join(format!("{part}/{class}/{n}.png")), 2, 2, grey(n)));
         }
     }
     let set = open(parts.path(), &Options::default()).unwrap();
-    assert_eq!((set.train.len(), set.test.len(), set.image.channels), (6, 4, 1));
-    assert!(set.train.pixels.iter().all(|&p| p == 77));
+    assert_eq!((set.train.len(), set.test.len(), set.image.channels), (6, 4, 3), "colour where any picture has it");
+    assert_eq!(set.train.pixels.iter().filter(|&&p| p == 77).count(), 3 * 12);
 
     fs::write(parts.path().join("train/dog/torn.png"), b"\x89PNG\r\n\x1a\n").unwrap();
     let told = refusal(parts.path(), &Options::default());

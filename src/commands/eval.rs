@@ -6,11 +6,12 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::EngineKind;
+use super::judged::{Asked, Judged, Part, judged};
 use crate::circuit::{Engine, Netlist, reference};
-use crate::data::{Options, Split, Task};
+use crate::data::{Decimal, Options, Split, Task};
 use crate::gpu::{Gpu, GpuEngine};
 use crate::network::Model;
-use crate::run::{Judged, config_of};
+use crate::run::{Modes, config_of};
 use crate::settings::{Overrides, Settings};
 use crate::train::{Evaluator, Trainer, Tuning};
 use crate::{Error, Result};
@@ -18,7 +19,7 @@ use crate::{Error, Result};
 /// Evaluate a saved network on a test set: accuracy, confusion matrix or errors, images a second
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A model.safetensors
+    /// A model.safetensors, or its run folder
     model: PathBuf,
     /// Data set [default: the one the model was trained on]
     #[arg(long)]
@@ -35,10 +36,17 @@ pub struct Args {
     /// Tables: whether the first line names the columns [default: told from the cells]
     #[arg(long, value_name = "BOOL")]
     header: Option<bool>,
-    /// Data without test samples: the fraction of each class to take for them [default: 0.2]
+    /// Tables: what separates cells, as `train` takes it [default: told from the lines]
+    #[arg(long, value_name = "SIGN", allow_hyphen_values = true)]
+    separator: Option<String>,
+    /// Tables: what separates whole numbers from fractions [default: told from the cells]
+    #[arg(long, value_enum, value_name = "MARK")]
+    decimal: Option<Decimal>,
+    /// Draw this fraction of each class of data without test samples, and judge by that [default: the run's own test samples,
+    /// or all of data that the model was not trained on]
     #[arg(long, value_name = "FRACTION")]
     test_fraction: Option<f64>,
-    /// Seed that draws those test samples [default: 0]
+    /// Seed that draws those test samples [default: the run's]
     #[arg(long, value_name = "SEED")]
     split_seed: Option<u64>,
     /// Where the circuit runs
@@ -67,30 +75,27 @@ pub fn run(args: Args) -> Result<()> {
     if args.engine == EngineKind::Gpu && args.single {
         return Err(Error::usage("--single is for --engine cpu"));
     }
-    let (model, netlist) = super::load_circuit(&args.model)?;
+    let (path, model, netlist) = super::load_circuit(&args.model)?;
+    let args = Args { model: path, ..args };
+    let told = if args.json { super::path_for_json(&args.model)? } else { "" };
     let options = Options {
         header: args.header,
+        separator: args.separator.clone(),
+        decimal: args.decimal,
         test_fraction: args.test_fraction,
         split_seed: args.split_seed,
-        whole: args.all,
         ..Options::default()
     };
-    let data = super::open_for(&args.model, &model, args.data.as_deref(), args.data_dir.as_deref(), &options)?;
-    let all;
-    let split = match (args.train, args.all) {
-        (_, true) => {
-            all = Split {
-                pixels: [&data.train.pixels[..], &data.test.pixels].concat(),
-                labels: [&data.train.labels[..], &data.test.labels].concat(),
-                targets: [&data.train.targets[..], &data.test.targets].concat(),
-            };
-            &all
-        }
-        (true, _) => &data.train,
-        _ => &data.test,
+    let part = match (args.train, args.all) {
+        (_, true) => Part::All,
+        (true, _) => Part::Train,
+        _ => Part::Test,
     };
+    let asked = Asked { data: args.data.as_deref(), data_dir: args.data_dir.as_deref(), options, part };
+    let data = judged(&args.model, &model, &asked)?;
+    let split = &data.samples;
     if !model.head.is_classes() {
-        return of_targets(&args, &model, &netlist, &data.name, split);
+        return of_targets(&args, &model, &netlist, &data);
     }
     let classes = model.classes.len();
     let (predicted, seconds, place) = match args.engine {
@@ -121,7 +126,7 @@ pub fn run(args: Args) -> Result<()> {
     let images_per_second = split.len() as f64 / seconds;
     if args.json {
         let mut report = json!({
-            "model": args.model, "data": data.name, "samples": split.len(), "gates": model.gates(),
+            "model": told, "data": data.name, "judged": data.which.1, "samples": split.len(), "gates": model.gates(),
             "engine": args.engine.name(), "adapter": (args.engine == EngineKind::Gpu).then_some(&place), "accuracy": accuracy, "right": right, "images_per_second": images_per_second,
             "classes": model.classes, "confusion": confusion,
         });
@@ -132,6 +137,7 @@ pub fn run(args: Args) -> Result<()> {
         return Ok(());
     }
     println!("{}: {right} of {} right, {:.2} % ({} gates)", data.name, split.len(), accuracy * 100.0, model.gates());
+    println!("judged by {}", data.which.0);
     println!("{images_per_second:.0} samples/s on {place}, encoding included\n");
     if let Some(gaps) = &gaps {
         gaps.print(Task::Classes);
@@ -143,7 +149,7 @@ pub fn run(args: Args) -> Result<()> {
 /// Accuracies of one network read three ways (Align Forward, Adapt Backward).
 struct Gaps {
     settings: Settings,
-    judged: Judged,
+    modes: Modes,
 }
 
 impl Gaps {
@@ -162,43 +168,45 @@ impl Gaps {
         let still = Settings { shift: 0, flip: false, rotate: 0.0, resized_crop: 1.0, batch: 32, ..settings.clone() };
         let mut trainer = Trainer::with_model(&gpu, &still, model, split, Tuning::for_adapter(&gpu.adapter))?;
         let evaluator = Evaluator::new(&trainer, split)?;
-        let judged = Judged::of(&mut trainer, &evaluator)?;
-        Ok(Gaps { settings, judged })
+        let modes = Modes::of(&mut trainer, &evaluator)?;
+        Ok(Gaps { settings, modes })
     }
 
     fn json(&self) -> serde_json::Value {
-        let judged = &self.judged;
+        let modes = &self.modes;
         json!({
             "method": self.settings.method,
             "temperature": self.settings.temperature,
-            "accuracy_training_mode": judged.training.accuracy,
-            "accuracy_soft": judged.selected_soft.accuracy,
-            "accuracy": judged.hard.accuracy,
-            "selection_gap": judged.selection_gap(),
-            "computation_gap": judged.computation_gap(),
-            "total_gap": judged.total_gap(),
+            "accuracy_training_mode": modes.training.accuracy,
+            "accuracy_soft": modes.selected_soft.accuracy,
+            "accuracy": modes.hard.accuracy,
+            "selection_gap": modes.selection_gap(),
+            "computation_gap": modes.computation_gap(),
+            "total_gap": modes.total_gap(),
         })
     }
 
     fn print(&self, task: Task) {
-        let judged = &self.judged;
+        let modes = &self.modes;
         let told = |quality| task.quality_text(quality);
         let gap = |gap: f64| if task == Task::Values { told(gap) } else { format!("{:.2}", gap * 100.0) };
         println!(
             "as training runs it {}, selected gates softly {}, on bits {}",
-            told(judged.training.accuracy),
-            told(judged.selected_soft.accuracy),
-            told(judged.hard.accuracy)
+            told(modes.training.accuracy),
+            told(modes.selected_soft.accuracy),
+            told(modes.hard.accuracy)
         );
         let unit = if task == Task::Values { "of R²" } else { "points" };
         let [selection, computation, total] =
-            [judged.selection_gap(), judged.computation_gap(), judged.total_gap()].map(gap);
+            [modes.selection_gap(), modes.computation_gap(), modes.total_gap()].map(gap);
         println!("selection gap {selection}, computation gap {computation}, total {total} {unit}\n");
     }
 }
 
 /// Print how well labels or values are told.
-fn of_targets(args: &Args, model: &Model, netlist: &Netlist, data: &str, split: &Split) -> Result<()> {
+fn of_targets(args: &Args, model: &Model, netlist: &Netlist, data: &Judged) -> Result<()> {
+    let told = if args.json { super::path_for_json(&args.model)? } else { "" };
+    let (split, which, data) = (&data.samples, &data.which, &data.name);
     let (votes, seconds, place) = match args.engine {
         EngineKind::Cpu => {
             let engine = Engine::new(netlist);
@@ -221,7 +229,7 @@ fn of_targets(args: &Args, model: &Model, netlist: &Netlist, data: &str, split: 
     let (task, samples_per_second) = (model.head.task(), split.len() as f64 / seconds);
     if args.json {
         let mut report = json!({
-            "model": args.model, "data": data, "task": task, "samples": split.len(), "gates": model.gates(),
+            "model": told, "data": data, "judged": which.1, "task": task, "samples": split.len(), "gates": model.gates(),
             "engine": args.engine.name(), "adapter": (args.engine == EngineKind::Gpu).then_some(&place),
             "accuracy": quality.score, "images_per_second": samples_per_second,
         });
@@ -235,6 +243,7 @@ fn of_targets(args: &Args, model: &Model, netlist: &Netlist, data: &str, split: 
     let (name, score) = (task.quality_name(), task.quality_text(quality.score));
     println!("{data}: {name} {score} on {} samples ({} gates)", split.len(), model.gates());
     quality.lines().iter().for_each(|line| println!("{line}"));
+    println!("judged by {}", which.0);
     println!("{samples_per_second:.0} samples/s on {place}, encoding included");
     if let Some(gaps) = &gaps {
         gaps.print(task);

@@ -11,7 +11,7 @@ use crate::{Error, Result, files};
 /// Prints the paths of the files it wrote. `verify` checks them against the model.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A model.safetensors
+    /// A model.safetensors, or its run folder
     model: PathBuf,
     /// File format
     #[arg(long, short, value_enum)]
@@ -38,7 +38,7 @@ pub struct Args {
 
 /// Write the files and print their paths.
 pub fn run(args: Args) -> Result<()> {
-    let (model, mut netlist) = super::load_circuit(&args.model)?;
+    let (path, model, mut netlist) = super::load_circuit(&args.model)?;
     if !args.as_trained {
         let (simple, report) = simplify(&netlist);
         eprintln!("simplified {} gates to {}", report.before.gates, report.after.gates);
@@ -46,7 +46,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let options = Options {
         name: args.name.unwrap_or_else(|| format!("{}_net", model.dataset)),
-        origin: format!("{}, trained on {}", args.model.display(), model.dataset),
+        origin: format!("{}, trained on {}", path.display(), model.dataset),
         outputs: args.outputs,
         inputs: args.inputs,
         pipeline: args.pipeline,

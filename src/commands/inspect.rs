@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::judged::Run;
 use crate::circuit::{Census, FUNCTION_NAMES, draw, reference, simplify};
+use crate::data::Background;
 use crate::{Error, Result, data, files};
 
 /// Show what a saved network is made of: gates by function, layers, fan-out, pixels read
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A model.safetensors
+    /// A model.safetensors, or its run folder
     model: PathBuf,
     /// Inspect the simplified circuit instead of the trained one
     #[arg(long)]
@@ -28,13 +30,17 @@ pub struct Args {
 
 /// Print the census and draw what was asked for.
 pub fn run(args: Args) -> Result<()> {
-    let (model, mut netlist) = super::load_circuit(&args.model)?;
+    let (path, model, mut netlist) = super::load_circuit(&args.model)?;
     if args.simplified {
         netlist = simplify(&netlist).0;
     }
     let census = Census::of(&netlist);
+    if model.table.is_some() && args.image.is_some() {
+        return Err(Error::usage("--image is for networks that take images, and this one takes rows of a table"));
+    }
     // Whatever may be wrong with the image is told before anything is written.
-    let image = args.image.as_deref().map(|path| data::read_image(path, model.image)).transpose()?;
+    let image =
+        args.image.as_deref().map(|file| data::read_image(file, model.image, background(&path)?)).transpose()?;
     if let Some(folder) = &args.png {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
         // Only gates of two inputs have functions with names.
@@ -52,11 +58,16 @@ pub fn run(args: Args) -> Result<()> {
     if args.json {
         let functions: serde_json::Map<_, _> =
             FUNCTION_NAMES.iter().zip(census.by_function).map(|(name, n)| (name.to_string(), json!(n))).collect();
-        println!("{:#}", json!({ "model": args.model, "functions": functions, "census": census }));
+        println!("{:#}", json!({ "model": super::path_for_json(&path)?, "functions": functions, "census": census }));
     } else {
-        print(&census);
+        print(&census, if model.table.is_some() { "bytes of a row" } else { "pixels" });
     }
     Ok(())
+}
+
+/// What the pictures that the model at `path` was trained on lay over.
+pub(super) fn background(path: &Path) -> Result<Background> {
+    Ok(Run::beside(path)?.and_then(|run| run.settings.input.background).unwrap_or_default())
 }
 
 fn save(folder: &Path, name: &str, png: &[u8]) -> Result<()> {
@@ -66,9 +77,9 @@ fn save(folder: &Path, name: &str, png: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn print(census: &Census) {
+fn print(census: &Census, inputs: &str) {
     println!("{} gates, depth {}, {} votes", census.gates, census.depth, census.votes);
-    println!("{} of {} features are read, of {} pixels\n", census.live_features, census.features, census.live_pixels);
+    println!("{} of {} features are read, of {} {inputs}\n", census.live_features, census.features, census.live_pixels);
     println!("{:>5} {:>9} {:>9} {:>13}", "layer", "gates", "unread", "most readers");
     for (i, layer) in census.layers.iter().enumerate() {
         println!("{i:>5} {:>9} {:>9} {:>13}", layer.gates, layer.unread, layer.most_readers);

@@ -1,10 +1,14 @@
 //! A file a subcommand, thin.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::circuit::Netlist;
-use crate::data::{self, Coding, Dataset, ImageShape, Options};
+use crate::data;
 use crate::network::Model;
+use crate::run::config_of;
+use crate::settings::Settings;
 use crate::{Error, Result};
 
 pub mod bench_infer;
@@ -17,6 +21,7 @@ pub mod devices;
 pub mod eval;
 pub mod export;
 pub mod inspect;
+mod judged;
 pub mod predict;
 pub mod profile;
 pub mod report;
@@ -53,65 +58,75 @@ impl EngineKind {
     }
 }
 
-/// A saved network and its circuit, gate for gate.
-fn load_circuit(path: &Path) -> Result<(Model, Netlist)> {
-    let model = Model::load(path)?;
-    let netlist = model.netlist().map_err(|problem| Error::input(path, problem))?;
-    Ok((model, netlist))
-}
-
-/// Open the data set `name`, or else the one that `model` was trained on, as the model at `path` takes it.
-fn open_for(
-    path: &Path,
-    model: &Model,
-    name: Option<&str>,
-    data_dir: Option<&Path>,
-    options: &Options,
-) -> Result<Dataset> {
-    let name = match name {
-        Some(name) => name,
-        None if data::is_named(&model.dataset) => &model.dataset,
-        None => {
-            return Err(Error::usage(format!(
-                "{} was trained on \"{}\", which is not known by name; say where it lies by --data",
-                path.display(),
-                model.dataset
-            )));
-        }
-    };
-    let coding = match &model.table {
-        Some(_) if !data::is_table(name) => {
-            return Err(Error::usage(format!("{} takes rows of a table; name one by --data", path.display())));
-        }
-        Some(table) => Coding::Known { table: Some(table), classes: &model.classes, head: &model.head },
-        None if !model.head.is_classes() => Coding::Known { table: None, classes: &model.classes, head: &model.head },
-        // Of a table it could not tell the columns; the shape is refused below.
-        None => Coding::Learned { thresholds: 1 },
-    };
-    // Pictures are made as large as the model takes them.
-    let options = Options {
-        size: Some(format!("{}x{}", model.image.width, model.image.height)),
-        channels: Some(model.image.channels),
-        task: Some(model.head.task()),
-        ..options.clone()
-    };
-    let data = data::open_with(name, data_dir, &options, coding)?;
-    check_shape(path, model, &data)?;
-    Ok(data)
-}
-
-/// Refuse a data set of another shape than the model at `path` takes.
-fn check_shape(path: &Path, model: &Model, data: &Dataset) -> Result<()> {
-    if data.image == model.image && data.classes.len() == model.classes.len() {
-        return Ok(());
+/// The model file at `path`, or of the run folder there.
+fn model_file(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
     }
-    let of =
-        |i: &ImageShape, classes: usize| format!("{}×{}×{} bytes in {classes} classes", i.channels, i.height, i.width);
-    Err(Error::usage(format!(
-        "{} takes {}, but {} has {}; choose the right set by --data",
-        path.display(),
-        of(&model.image, model.classes.len()),
-        data.name,
-        of(&data.image, data.classes.len())
-    )))
+    let model = path.join("model.safetensors");
+    match (model.is_file(), config_of(path).is_file()) {
+        (true, _) => Ok(model),
+        (_, true) => Err(Error::input(path, "this run has not ended, so it has no model yet; go on by train --resume")),
+        _ => {
+            Err(Error::input(path, "it is neither a model nor a run folder; name a model.safetensors or a run folder"))
+        }
+    }
+}
+
+/// The run folder at `path`, or around the model there.
+fn run_folder(path: &Path) -> PathBuf {
+    let around = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    match around {
+        Some(folder) if path.is_file() && config_of(folder).is_file() => folder.to_owned(),
+        _ => path.to_owned(),
+    }
+}
+
+/// The file of a saved network, the network, and its circuit, gate for gate; `path` may be its run folder.
+fn load_circuit(path: &Path) -> Result<(PathBuf, Model, Netlist)> {
+    let path = model_file(path)?;
+    let model = Model::load(&path)?;
+    let netlist = model.netlist().map_err(|problem| Error::input(&path, problem))?;
+    Ok((path, model, netlist))
+}
+
+/// A path for JSON, which is Unicode.
+///
+/// # Errors
+/// [`Error::Run`] if the path is not.
+fn path_for_json(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        Error::Run(format!("{} is not Unicode, and JSON is; rename it, or leave out --json", path.display()))
+    })
+}
+
+/// The same settings, with paths that hold wherever the program is called.
+fn from_root(settings: Settings) -> Settings {
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    Settings {
+        data: data::from_root(&settings.data),
+        data_dir: settings.data_dir.map(absolute),
+        input: data::Options {
+            test: settings.input.test.map(|test| match test.to_str() {
+                Some(name) => data::from_root(name).into(),
+                None => absolute(test),
+            }),
+            ..settings.input
+        },
+        ..settings
+    }
+}
+
+/// A flag that Ctrl-C, SIGTERM or a closed terminal set; a second of these ends the program at once.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    let set = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step; once more stops at once");
+    });
+    set.map_err(|e| Error::Run(format!("cannot wait for Ctrl-C: {e}")))?;
+    Ok(stop)
 }

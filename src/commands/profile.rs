@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::data::Dataset;
 use crate::gpu::{Clock, Gpu};
-use crate::settings::Chosen;
-use crate::train::{Bandwidth, Pace, Profile, Trainer};
+use crate::settings::{Chosen, Settings};
+use crate::train::{Bandwidth, Evaluator, Pace, Profile, Trainer};
 use crate::{Result, files};
 
 /// Time every kernel of real training steps, layer by layer, beside what the adapter can do
@@ -18,6 +19,9 @@ pub struct Args {
     /// Steps timed; between any two of them others run untimed
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Compile every kernel of the configuration and end without running any, as a driver without its GPU can
+    #[arg(long, conflicts_with_all = ["rounds", "trace", "json"])]
+    compile_only: bool,
     /// Write a trace in Chrome's format
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -41,10 +45,30 @@ struct Memory {
 /// Steps in a submission of untimed ones; training puts about as many into one.
 const UNTIMED: u32 = 16;
 
+/// Compile what training and evaluating by these settings takes, and tell of it.
+fn compile(settings: &Settings, data: &Dataset, adapter: Option<&str>) -> Result<()> {
+    let gpu = Gpu::open_to_compile(adapter)?;
+    let began = Instant::now();
+    let trainer = Trainer::new(&gpu, settings, data)?;
+    Evaluator::new(&trainer, &data.test)?;
+    gpu.check()?;
+    println!(
+        "{} ({}): every kernel was compiled in {:.2} s, {} passes a step",
+        gpu.adapter.name,
+        gpu.adapter.backend,
+        began.elapsed().as_secs_f64(),
+        trainer.passes().len()
+    );
+    Ok(())
+}
+
 /// Print the profile, and write the trace where asked for.
 pub fn run(args: Args) -> Result<()> {
     let (settings, data) = args.chosen.open()?;
     let (data, _) = data.hold_out(settings.validation, settings.seed)?;
+    if args.compile_only {
+        return compile(&settings, &data, args.adapter.as_deref());
+    }
     let gpu = Gpu::open(args.adapter.as_deref())?;
     let mut trainer = Trainer::new(&gpu, &settings, &data)?;
     let (buffers, allocated) = (gpu.allocated_bytes(), gpu.allocations());
@@ -77,6 +101,7 @@ pub fn run(args: Args) -> Result<()> {
         report["adapter"] = gpu.adapter.name.clone().into();
         report["backend"] = gpu.adapter.backend.clone().into();
         report["layers"] = settings.layers.clone().into();
+        report["features"] = trainer.model().encoder.features().into();
         report["batch"] = settings.batch.into();
         report["memory"] = serde_json::json!({ "planned": planned_bytes, "allocated": buffers, "buffers": memory });
         println!("{report:#}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::record::{RunRecord, overlay, varying};
+use crate::run::config_of;
 use crate::{Error, Result, files};
 
 /// List runs, or compare some of them
@@ -42,9 +43,9 @@ pub fn run(args: Args) -> Result<()> {
     match args.command {
         None => list(&args.folder, args.json),
         Some(Command::Compare { runs, out, json }) => {
-            let runs = runs.iter().map(|path| RunRecord::load(path)).collect::<Result<Vec<_>>>()?;
+            let runs = runs.iter().map(|path| RunRecord::load(&super::run_folder(path))).collect::<Result<Vec<_>>>()?;
             files::write_whole(&out, &overlay(&runs)?)?;
-            tell(&runs, json);
+            tell(&runs, json)?;
             eprintln!("wrote {}", out.display());
             Ok(())
         }
@@ -52,8 +53,14 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn list(folder: &Path, json: bool) -> Result<()> {
+    if !folder.exists() {
+        let problem = "there is no such folder, so there are no runs yet; `gatewright train` makes one";
+        return Err(Error::input(folder, problem));
+    }
+    let one = super::run_folder(folder);
+    let paths = if config_of(&one).is_file() { vec![one] } else { RunRecord::all_in(folder)? };
     let mut runs = Vec::new();
-    for path in RunRecord::all_in(folder)? {
+    for path in paths {
         match RunRecord::load(&path) {
             Ok(run) => runs.push(run),
             Err(e) => eprintln!("warning: {e}"),
@@ -62,36 +69,38 @@ fn list(folder: &Path, json: bool) -> Result<()> {
     if runs.is_empty() {
         return Err(Error::input(folder, "it holds no run folders; `gatewright train` makes one"));
     }
-    tell(&runs, json);
-    Ok(())
+    tell(&runs, json)
 }
 
 /// A line a run, then the settings in which they differ, a line a setting.
-fn tell(runs: &[RunRecord], json: bool) {
+fn tell(runs: &[RunRecord], json: bool) -> Result<()> {
     let varying = varying(runs);
+    let held_out = |run: &RunRecord| run.best().filter(|_| run.is_held_out());
     if json {
-        let runs: Vec<_> = runs
+        let runs: Vec<serde_json::Value> = runs
             .iter()
             .enumerate()
             .map(|(i, run)| {
                 let settings: serde_json::Map<_, _> =
                     varying.iter().map(|(name, values)| (name.clone(), json!(values[i]))).collect();
-                json!({
-                    "run": run.path,
+                Ok(json!({
+                    "run": super::path_for_json(&run.path)?,
+                    "held_out": run.is_held_out(),
                     "task": run.settings.input.task(),
                     "ended": run.summary.is_some(),
                     "steps": run.steps(),
                     "seconds": run.seconds(),
                     "gates": run.settings.layers.iter().sum::<usize>(),
-                    "best_accuracy": run.best().map(|b| b.0),
-                    "best_step": run.best().map(|b| b.1),
+                    "best_accuracy": held_out(run).map(|b| b.0),
+                    "best_step": held_out(run).map(|b| b.1),
+                    "best_training_accuracy": run.best().filter(|_| !run.is_held_out()).map(|b| b.0),
                     "test_accuracy": run.summary.as_ref().map(|s| s.test_accuracy),
                     "varying": settings,
-                })
+                }))
             })
-            .collect();
+            .collect::<Result<_>>()?;
         println!("{:#}", json!({ "runs": runs }));
-        return;
+        return Ok(());
     }
     let told =
         |run: &RunRecord, x: Option<f64>| x.map_or("–".to_string(), |x| run.settings.input.task().quality_text(x));
@@ -99,7 +108,10 @@ fn tell(runs: &[RunRecord], json: bool) {
     rows.extend(runs.iter().map(|run| {
         [
             run.name(),
-            told(run, run.best().map(|b| b.0)),
+            match run.best() {
+                Some((best, _)) if !run.is_held_out() => format!("(training) {}", told(run, Some(best))),
+                best => told(run, best.map(|b| b.0)),
+            },
             told(run, run.summary.as_ref().map(|s| s.test_accuracy)),
             run.settings.layers.iter().sum::<usize>().to_string(),
             run.steps().to_string(),
@@ -114,6 +126,7 @@ fn tell(runs: &[RunRecord], json: bool) {
         let lines = varying.into_iter().map(|(name, values)| [vec![name], values].concat());
         print_table(&[vec![head], lines.collect()].concat());
     }
+    Ok(())
 }
 
 /// Columns as wide as they need, the first to the left, others to the right.

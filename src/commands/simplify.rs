@@ -10,7 +10,7 @@ use crate::circuit::{Census, simplify};
 /// The model file stays as it is; `export` writes the simplified circuit.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A model.safetensors
+    /// A model.safetensors, or its run folder
     model: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -19,11 +19,11 @@ pub struct Args {
 
 /// Print gates before and after, by layer and by number of inputs, depth and live inputs.
 pub fn run(args: Args) -> Result<()> {
-    let (_, netlist) = super::load_circuit(&args.model)?;
+    let (path, _, netlist) = super::load_circuit(&args.model)?;
     let (_, report) = simplify(&netlist);
     let (before, after) = (&report.before, &report.after);
     if args.json {
-        println!("{:#}", serde_json::json!({ "model": args.model, "simplification": report }));
+        println!("{:#}", serde_json::json!({ "model": super::path_for_json(&path)?, "simplification": report }));
         return Ok(());
     }
     println!("{:<22} {:>9} {:>9} {:>8}", "", "before", "after", "remains");

@@ -1,6 +1,8 @@
 //! `sweep`: a grid of runs, one after the other.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
@@ -32,10 +34,21 @@ pub fn run(args: Args) -> Result<()> {
     if cells.is_empty() {
         return Err(Error::input(&args.file, "it has no cells; add a [[grid]]"));
     }
+    let stop = super::stop_on_signal()?;
     let mut finished = Vec::new();
     for (i, cell) in cells.iter().enumerate() {
         eprintln!("{}/{}: {}", i + 1, cells.len(), cell.name());
-        let summary = train(&args, cell).map_err(|e| e.with_advice(&format!("the cell is {}", cell.name())))?;
+        let summary = train(&args, cell, &stop).map_err(|e| match e {
+            Error::Stopped(_) => Error::Stopped(format!(
+                "stopped in cell {} of {}, {}, with a checkpoint; go on by: gatewright sweep {} --out {}",
+                i + 1,
+                cells.len(),
+                cell.name(),
+                args.file.display(),
+                args.out.display()
+            )),
+            e => e.with_advice(&format!("the cell is {}", cell.name())),
+        })?;
         let [hard, gap] = [summary.test_accuracy, summary.selection_gap].map(|fraction| fraction * 100.0);
         eprintln!("    hard {hard:.2} %, selection gap {gap:.2} points");
         let metrics = RunRecord::load(&args.out.join(cell.name()))?.metrics;
@@ -61,11 +74,15 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// Train one cell, or go on with it, or take what it came to.
-fn train(args: &Args, cell: &Cell) -> Result<Summary> {
+fn train(args: &Args, cell: &Cell, stop: &Arc<AtomicBool>) -> Result<Summary> {
     let folder = args.out.join(cell.name());
     let place = if folder.join("config.toml").exists() { Place::Resume(folder) } else { Place::New(Some(folder)) };
+    if stop.load(Ordering::Relaxed) {
+        return Err(Error::Stopped("stopped between cells".into()));
+    }
     let (settings, data) = cell.chosen.open()?;
-    let options = Options { place, ..Options::default() };
+    let settings = super::from_root(settings);
+    let options = Options { place, stop: stop.clone(), ..Options::default() };
     crate::run::run(&|| Gpu::open(args.adapter.as_deref()), &settings, data, &options, &mut Quiet)
 }
 

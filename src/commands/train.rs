@@ -2,15 +2,14 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::Result;
 use crate::data::{Task, number_text};
 use crate::gpu::Gpu;
 use crate::run::{Beginning, Cadence, Metrics, Options, Place, Reporter, Summary, config_of};
 use crate::settings::Chosen;
-use crate::{Error, Result};
-use indicatif::{ProgressBar, ProgressStyle};
 
 /// Train a logic gate network and save it as a Boolean circuit
 #[derive(Debug, clap::Args)]
@@ -47,7 +46,7 @@ pub struct Args {
 
 /// Train, then print the summary.
 pub fn run(args: Args) -> Result<()> {
-    let place = args.resume.map_or(Place::New(args.out), Place::Resume);
+    let place = args.resume.map_or(Place::New(args.out), |path| Place::Resume(super::run_folder(&path)));
     // A resumed run's settings are its own; what is said beside is compared with them.
     let own = matches!(place, Place::Resume(_)).then(|| place.folder()).flatten().map(|folder| config_of(&folder));
     let config = args.chosen.config.or(own);
@@ -56,16 +55,26 @@ pub fn run(args: Args) -> Result<()> {
         return show(&chosen);
     }
     let (settings, data) = chosen.open()?;
+    for note in data.notes.iter().filter(|note| note.is_warning) {
+        eprintln!("warning: {}", note.text);
+    }
+    let settings = super::from_root(settings);
+    let unit = if data.table.is_some() { "rows" } else { "images" };
     let options = Options {
         place,
         cadence: args.cadence,
         retry_lost_device: args.retry_lost_device,
         tensorboard: args.tensorboard,
         profile: args.profile,
-        stop: stop_on_signal()?,
+        stop: super::stop_on_signal()?,
     };
-    let mut console =
-        Console { bar: ProgressBar::hidden(), steps: settings.steps, task: Task::Classes, since: (0, 0.0) };
+    let mut console = Console {
+        bar: ProgressBar::hidden(),
+        steps: settings.steps,
+        task: Task::Classes,
+        watched: "",
+        since: (0, 0.0),
+    };
     let open = || Gpu::open(args.adapter.as_deref());
     let trained = crate::run::run(&open, &settings, data, &options, &mut console);
     console.bar.finish_and_clear();
@@ -74,7 +83,7 @@ pub fn run(args: Args) -> Result<()> {
         println!("{}", summary.json()?);
         return Ok(());
     }
-    tell_test(&summary, settings.input.task());
+    tell_test(&summary, settings.input.task(), unit);
     println!("{:.1} s, {:.2} ms a step, {:.0} samples/s", summary.seconds, summary.step_ms, summary.samples_per_second);
     if let Some((steps, overhead)) = summary.profiled_steps.zip(summary.profile_overhead) {
         let overhead = overhead * 100.0;
@@ -94,11 +103,10 @@ fn show(chosen: &Chosen) -> Result<()> {
 }
 
 /// Print how good the network is on the test samples.
-fn tell_test(summary: &Summary, task: Task) {
+fn tell_test(summary: &Summary, task: Task, unit: &str) {
     let line = |name: &str, value: String, more: &str| println!("{name:<20} {value:>9}{more}");
-    let samples = if task == Task::Classes { "images" } else { "samples" };
     let checked =
-        format!("   ({} {samples}; the circuit on the CPU gives the same votes on every one)", summary.test_samples);
+        format!("   ({} {unit}; the circuit on the CPU gives the same votes on every one)", summary.test_samples);
     let name = format!("hard test {}", task.quality_name());
     line(&name, task.quality_text(summary.test_accuracy), &checked);
     if let Some(exact) = summary.test_exact_match {
@@ -118,25 +126,13 @@ fn tell_test(summary: &Summary, task: Task) {
     line("in training mode", task.quality_text(summary.test_accuracy_training_mode), "");
 }
 
-/// A flag that Ctrl-C, SIGTERM or a closed terminal set; a second of these ends the program at once.
-fn stop_on_signal() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    let set = ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("stopping after this step; once more stops at once");
-    });
-    set.map_err(|e| Error::Run(format!("cannot wait for Ctrl-C: {e}")))?;
-    Ok(stop)
-}
-
 /// A progress bar in a terminal, plain lines in a pipe; on stderr.
 struct Console {
     bar: ProgressBar,
     steps: u32,
     task: Task,
+    /// What the network is watched by.
+    watched: &'static str,
     /// Steps and seconds of the run when this sitting began.
     since: (u32, f64),
 }
@@ -145,6 +141,9 @@ impl Reporter for Console {
     fn begin(&mut self, run: &Beginning) {
         let [train, validation, test] = run.samples;
         eprintln!("{} ({})", run.adapter, run.backend);
+        if let Some(unused) = crate::gpu::unused_card() {
+            eprintln!("note: {unused}");
+        }
         eprintln!("{}: {train} training, {validation} validation, {test} test samples", run.data);
         let gates: usize = run.layers.iter().sum();
         eprintln!(
@@ -154,12 +153,21 @@ impl Reporter for Console {
             run.parameters,
             run.gpu_bytes as f64 / 1048576.0
         );
+        if let Some((bits, example)) = &run.left_out {
+            eprintln!(
+                "{bits} more input bits are left out, such as `{example}`: set or unset in less than {} % of the samples, \
+                 and telling {} no better (--rare 0 keeps them)",
+                number_text(run.rare * 100.0),
+                if run.task == Task::Classes { "classes" } else { "targets" }
+            );
+        }
         eprintln!("run folder {}", run.folder.display());
         if run.done > 0 {
             eprintln!("going on after step {}", run.done);
         }
         self.since = (run.done, run.seconds);
         self.task = run.task;
+        self.watched = if validation > 0 { "held-out" } else { "training samples" };
         if std::io::stderr().is_terminal() {
             self.bar = ProgressBar::new(u64::from(run.steps));
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {per_sec}  {eta} left  {msg}");
@@ -184,12 +192,13 @@ impl Reporter for Console {
         let left = (m.seconds - seconds) / f64::from(m.step - step).max(1.0) * f64::from(self.steps - m.step);
         let of = if self.task == Task::Classes { String::new() } else { format!(" {name}") };
         self.say(format!(
-            "step {:>6}/{}  {:>6.1} s, {left:.0} s left  {:>6.0} samples/s  loss {:.4}  held-out{of}: hard {}, soft {}, in training {}  tau_b {:.2}",
+            "step {:>6}/{}  {:>6.1} s, {left:.0} s left  {:>6.0} samples/s  loss {:.4}  {}{of}: hard {}, soft {}, in training {}  tau_b {:.2}",
             m.step,
             self.steps,
             m.seconds,
             m.samples_per_second,
             m.train_loss,
+            self.watched,
             told(m.accuracy),
             told(m.accuracy_soft),
             told(m.accuracy_training_mode),
@@ -207,7 +216,7 @@ impl Console {
         if self.bar.is_hidden() {
             eprintln!("{line}");
         } else {
-            self.bar.println(line);
+            self.bar.println(crate::console::escaped(&line));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::judged::{Asked, Part, judged};
 use crate::Result;
 use crate::circuit::verify::verify;
 use crate::data::Options;
@@ -14,7 +15,7 @@ use crate::random::Philox;
 /// Verilog is simulated by iverilog, C compiled by cc, Rust by rustc; BLIF and AIGER are read back.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A model.safetensors
+    /// A model.safetensors, or its run folder
     model: PathBuf,
     /// A file that `export` wrote of it
     exported: PathBuf,
@@ -40,23 +41,32 @@ pub struct Args {
 
 /// Say how many samples agree; the first that does not is an error.
 pub fn run(args: Args) -> Result<()> {
-    let (model, netlist) = super::load_circuit(&args.model)?;
+    let (path, model, netlist) = super::load_circuit(&args.model)?;
+    let exported = if args.json { super::path_for_json(&args.exported)? } else { "" };
     let size = model.image.pixels();
-    let mut pixels = Vec::new();
+    let (mut pixels, mut which) = (Vec::new(), String::new());
     if args.images > 0 {
-        let (name, folder) = (args.data.as_deref(), args.data_dir.as_deref());
-        let data = super::open_for(&args.model, &model, name, folder, &Options::default())?;
-        pixels.extend_from_slice(&data.test.pixels[..data.test.len().min(args.images) * size]);
+        let asked = Asked {
+            data: args.data.as_deref(),
+            data_dir: args.data_dir.as_deref(),
+            options: Options::default(),
+            part: Part::Test,
+        };
+        let judged = judged(&path, &model, &asked)?;
+        pixels.extend_from_slice(&judged.samples.pixels[..judged.samples.len().min(args.images) * size]);
+        which = judged.which.0;
     }
     let images = pixels.len() / size;
     let mut rng = Philox::new(args.seed, 0);
     pixels.extend((0..args.random * size).map(|_| rng.below(256) as u8));
     let samples = verify(&netlist, &args.exported, &pixels)?;
     if args.json {
-        println!("{}", json!({ "exported": args.exported, "samples": samples, "images": images, "equal": true }));
+        println!("{}", json!({ "exported": exported, "samples": samples, "images": images, "equal": true }));
     } else {
         let random = samples - images;
-        println!("{}: equal on {images} test images and {random} random ones", args.exported.display());
+        let (file, unit) = (args.exported.display(), if model.table.is_some() { "rows" } else { "images" });
+        let of = if images == 0 { String::new() } else { format!(" of {which}") };
+        println!("{file}: equal on {images} {unit}{of} and on {random} of random bytes");
     }
     Ok(())
 }

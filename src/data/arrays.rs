@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::Arc;
 
+use super::kind::Kind;
 use super::npy::{Array, Header, Numbers};
 use super::sources::{Samples, open_samples};
 use super::table::{Labelled, Rows};
 use super::truth::Truth;
-use super::{Coding, Dataset, ImageShape, Options, Task, file_names};
+use super::{Coding, Dataset, ImageShape, Options, Table, Task, Unlabelled, file_names};
 use crate::{Error, Result};
 
 /// What the arrays of training samples, training labels, test samples and test labels may be called.
@@ -45,25 +47,172 @@ pub(super) fn is_rows(path: &Path) -> bool {
     name.and_then(|name| archive.by_name(&name).ok().map(|mut entry| rows(Header::read(&mut entry)))).unwrap_or(false)
 }
 
-/// Open a folder of .npy files.
-pub(super) fn open_folder(path: &Path, name: &str, options: &Options, coding: Coding) -> Result<Dataset> {
-    let names = file_names(path)?;
-    open_named(path, name, options, coding, &names, &mut |file| {
-        let file = path.join(file);
-        read_file(&file)
-    })
+/// A folder of .npy files or an .npz archive: its arrays by name.
+enum Store<'a> {
+    Folder(&'a Path),
+    Archive(&'a Path, zip::ZipArchive<BufReader<File>>),
 }
 
-/// Open an .npz archive.
-pub(super) fn open_archive(path: &Path, name: &str, options: &Options, coding: Coding) -> Result<Dataset> {
-    let file = BufReader::new(File::open(path).map_err(|e| Error::io("read", path, e))?);
-    let damaged = |e: zip::result::ZipError| Error::input(path, format!("it is no whole .npz archive ({e})"));
-    let mut archive = zip::ZipArchive::new(file).map_err(damaged)?;
-    let names: Vec<String> = archive.file_names().flatten().map(Cow::into_owned).collect();
-    open_named(path, name, options, coding, &names, &mut |file| {
-        let entry = archive.by_name(file).map_err(damaged)?;
-        Array::read(entry).map_err(|problem| Error::input(path.join(file), problem))
-    })
+impl<'a> Store<'a> {
+    fn open(path: &'a Path) -> Result<Self> {
+        if path.is_dir() {
+            return Ok(Store::Folder(path));
+        }
+        let file = BufReader::new(File::open(path).map_err(|e| Error::io("read", path, e))?);
+        Ok(Store::Archive(path, zip::ZipArchive::new(file).map_err(|e| damaged(path, &e))?))
+    }
+
+    fn path(&self) -> &'a Path {
+        match self {
+            Store::Folder(path) | Store::Archive(path, _) => path,
+        }
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        match self {
+            Store::Folder(path) => file_names(path),
+            Store::Archive(_, archive) => Ok(archive.file_names().flatten().map(Cow::into_owned).collect()),
+        }
+    }
+
+    fn read(&mut self, name: &str) -> Result<Array> {
+        match self {
+            Store::Folder(path) => read_file(&path.join(name)),
+            Store::Archive(path, archive) => {
+                let entry = archive.by_name(name).map_err(|e| damaged(path, &e))?;
+                Array::read(entry).map_err(|problem| Error::input(path.join(name), problem))
+            }
+        }
+    }
+
+    /// The array called `wanted`, in any case, if it is there.
+    fn find(&self, wanted: &str) -> Result<Option<String>> {
+        let is_it = |name: &String| name.strip_suffix(SUFFIX).is_some_and(|n| n.eq_ignore_ascii_case(wanted));
+        Ok(self.names()?.into_iter().find(is_it))
+    }
+
+    /// The samples in `x` with the labels in `y`, if both are there.
+    fn samples(&mut self, x: &str, y: &str, task: Task) -> Result<Option<Samples>> {
+        match (self.find(x)?, self.find(y)?) {
+            (Some(x), Some(y)) => {
+                let (path, samples) = (self.path(), self.read(&x)?);
+                together(path, task, (&x, samples), (&y, self.read(&y)?)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Training samples and test samples, as far as they are there, by the first names that are.
+    fn both(&mut self, task: Task) -> Result<[Option<Samples>; 2]> {
+        for (x, y, x_test, y_test) in NAMES {
+            if let Some(train) = self.samples(x, y, task)? {
+                return Ok([Some(train), self.samples(x_test, y_test, task)?]);
+            }
+        }
+        for (.., x_test, y_test) in NAMES {
+            if let Some(test) = self.samples(x_test, y_test, task)? {
+                return Ok([None, Some(test)]);
+            }
+        }
+        let pairs: Vec<String> = NAMES.iter().map(|(x, y, ..)| format!("{x} and {y}")).collect();
+        let problem = format!("it holds no arrays called {}; save samples and labels so", pairs.join(", or "));
+        Err(Error::input(self.path(), problem))
+    }
+}
+
+fn damaged(path: &Path, e: &zip::result::ZipError) -> Error {
+    Error::input(path, format!("it is no whole .npz archive ({e})"))
+}
+
+/// Open a folder of .npy files or an .npz archive; `--test` names another, of which the test samples count, or all where it
+/// tells none apart.
+pub(super) fn open(path: &Path, name: &str, options: &Options, coding: Coding) -> Result<Dataset> {
+    let [train, test] = Store::open(path)?.both(options.task())?;
+    let Some(train) = train else {
+        let names: Vec<&str> = NAMES.iter().map(|(x, ..)| *x).collect();
+        let problem = format!("it holds test samples alone; training samples are called {}", names.join(", or "));
+        return Err(Error::input(path, problem));
+    };
+    let kind = if matches!(train, Samples::Rows(_)) { Kind::Rows } else { Kind::Images };
+    options.check(kind, &path.display().to_string())?;
+    let test = match &options.test {
+        None => test.map(|samples| (path, samples)),
+        Some(path) => {
+            if !path.is_dir() && path.extension().is_none_or(|e| !e.eq_ignore_ascii_case("npz")) {
+                return Err(Error::input(
+                    path,
+                    "test samples of arrays come in an .npz file or a folder of .npy files",
+                ));
+            }
+            let [all, test] = Store::open(path)?.both(options.task())?;
+            test.or(all).map(|samples| (path.as_path(), samples))
+        }
+    };
+    open_samples(path, name, options, coding, train, test)
+}
+
+/// The samples of arrays, labelled or not, as the bytes of a network of `image`, of the columns `table` where they are rows.
+pub(super) fn read_unlabelled(path: &Path, image: ImageShape, table: Option<&Table>) -> Result<Vec<Unlabelled>> {
+    let bytes = |path: &Path, array: Array| match table {
+        Some(table) => {
+            let width = match array.shape[..] {
+                [_, width] => width,
+                [width] if width == table.width || width == table.columns.len() => width,
+                _ => {
+                    let problem = format!("an array of {:?} holds no rows, and the network takes rows", array.shape);
+                    return Err(Error::input(path, problem));
+                }
+            };
+            rows_for(path, Rows::Numbers { values: real(array.numbers), width }, table)
+        }
+        None => {
+            let (shape, pixels) = images(array).map_err(|problem| Error::input(path, problem))?;
+            if shape != image {
+                let of =
+                    |i: ImageShape| format!("{} x {} x {} (channels, rows, columns)", i.channels, i.height, i.width);
+                let problem = format!("its images are {}, and the network takes {}", of(shape), of(image));
+                return Err(Error::input(path, problem));
+            }
+            Ok(pixels)
+        }
+    };
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
+        return Ok(vec![Unlabelled { part: None, bytes: bytes(path, read_file(path)?)?, notes: Vec::new() }]);
+    }
+    let mut store = Store::open(path)?;
+    let mut parts = Vec::new();
+    for wanted in NAMES.iter().flat_map(|(x, _, x_test, _)| [x, x_test]) {
+        if let Some(name) = store.find(wanted)? {
+            let array = store.read(&name)?;
+            parts.push(Unlabelled {
+                part: Some(name.clone()),
+                bytes: bytes(&path.join(&name), array)?,
+                notes: Vec::new(),
+            });
+        }
+    }
+    if parts.is_empty() {
+        let names: Vec<&str> = NAMES.iter().flat_map(|(x, _, x_test, _)| [*x, *x_test]).collect();
+        return Err(Error::input(path, format!("it holds no samples; they are called one of {}", names.join(", "))));
+    }
+    Ok(parts)
+}
+
+/// Rows of numbers as the bytes of `table`: whole rows of the files that it was made of, or its columns alone.
+pub(super) fn rows_for(path: &Path, rows: Rows, table: &Table) -> Result<Vec<u8>> {
+    let columns = table.columns.len();
+    let places: Vec<usize> = match rows.width() {
+        width if width == table.width => table.columns.iter().map(|column| column.at).collect(),
+        width if width == columns => (0..columns).collect(),
+        width => {
+            let problem = format!(
+                "its rows have {width} columns, the network takes {columns}, or all {} of its files",
+                table.width
+            );
+            return Err(Error::input(path, problem));
+        }
+    };
+    table.encode_all(&rows, &places).map_err(|problem| Error::input(path, problem))
 }
 
 /// Open one .npy file, a table of numbers with the labels in a column.
@@ -84,7 +233,7 @@ pub(super) fn open_file(path: &Path, name: &str, options: &Options, coding: Codi
         }
         let names = (1..=width).map(|number| format!("c{number}")).collect();
         let rows = Rows::Numbers { values: real(array.numbers), width };
-        Labelled::within(path, names, rows, &options).map(Samples::Rows)
+        Labelled::within(path, names, rows, &[], &options).map(Samples::Rows)
     };
     let test = options.test.as_deref().map(|path| read(path).map(|samples| (path, samples))).transpose()?;
     open_samples(path, name, &options, coding, read(path)?, test)
@@ -93,34 +242,6 @@ pub(super) fn open_file(path: &Path, name: &str, options: &Options, coding: Codi
 fn read_file(path: &Path) -> Result<Array> {
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
     Array::read(BufReader::new(file)).map_err(|problem| Error::input(path, problem))
-}
-
-fn open_named(
-    path: &Path,
-    name: &str,
-    options: &Options,
-    coding: Coding,
-    names: &[String],
-    read: &mut dyn FnMut(&str) -> Result<Array>,
-) -> Result<Dataset> {
-    let find = |wanted: &str| {
-        names.iter().find(|name| name.strip_suffix(SUFFIX).is_some_and(|n| n.eq_ignore_ascii_case(wanted)))
-    };
-    let known = NAMES.iter().find(|(x, y, ..)| find(x).is_some() && find(y).is_some());
-    let Some(&(x, y, x_test, y_test)) = known else {
-        let pairs: Vec<String> = NAMES.iter().map(|(x, y, ..)| format!("{x} and {y}")).collect();
-        let problem = format!("it holds no arrays called {}; save samples and labels so", pairs.join(", or "));
-        return Err(Error::input(path, problem));
-    };
-    let mut samples = |x: &str, y: &str| -> Result<Option<Samples>> {
-        match (find(x), find(y)) {
-            (Some(x), Some(y)) => Ok(Some(together(path, options.task(), (x, read(x)?), (y, read(y)?))?)),
-            _ => Ok(None),
-        }
-    };
-    let Some(train) = samples(x, y)? else { return Err(Error::input(path, "it holds no arrays")) };
-    let test = samples(x_test, y_test)?.map(|samples| (path, samples));
-    open_samples(path, name, options, coding, train, test)
 }
 
 /// An array of samples and one of labels or values, by name.
@@ -145,7 +266,7 @@ fn together(path: &Path, task: Task, (x_name, x): (&str, Array), (y_name, y): (&
     let (called, truth) = match task {
         Task::Classes => (
             vec![if x.shape.len() == 2 { "label" } else { "labels" }.to_string()],
-            Truth::Classes(classes_of(y.numbers).map_err(|e| bad(y_name, e))?),
+            Truth::Classes(classes_of(y.numbers).map_err(|e| bad(y_name, e))?.into_iter().map(Arc::from).collect()),
         ),
         task => {
             let name = if task == Task::Labels { "label" } else { "value" };
@@ -157,28 +278,32 @@ fn together(path: &Path, task: Task, (x_name, x): (&str, Array), (y_name, y): (&
             (called, Truth::Numbers(real(y.numbers), width))
         }
     };
-    let shape = match x.shape[1..] {
-        [width] => {
-            let rows = Rows::Numbers { values: real(x.numbers), width };
-            return Ok(Samples::Rows(Labelled::apart(rows, called, truth)));
-        }
-        [height, width] | [height, width, 1] | [1, height, width] => ImageShape { channels: 1, height, width },
-        [height, width, 3] | [3, height, width] => ImageShape { channels: 3, height, width },
+    if let [_, width] = x.shape[..] {
+        let rows = Rows::Numbers { values: real(x.numbers), width };
+        return Ok(Samples::Rows(Labelled::apart(rows, called, truth)));
+    }
+    let (shape, pixels) = images(x).map_err(|problem| bad(x_name, problem))?;
+    Ok(Samples::Images { shape, pixels, called, truth })
+}
+
+/// The images of an array, `[sample][channel][row][column]`; the error is a sentence.
+fn images(x: Array) -> std::result::Result<(ImageShape, Vec<u8>), String> {
+    let shape = match x.shape.get(1..).unwrap_or_default() {
+        &[height, width] | &[height, width, 1] | &[1, height, width] => ImageShape { channels: 1, height, width },
+        &[height, width, 3] | &[3, height, width] => ImageShape { channels: 3, height, width },
         _ => {
-            let problem = format!(
+            return Err(format!(
                 "an array of {:?} holds neither rows nor images; samples are [n][features], [n][rows][columns], or \
                  images of 1 or 3 channels, first or last",
                 x.shape
-            );
-            return Err(bad(x_name, problem));
+            ));
         }
     };
     let Numbers::Bytes(pixels) = x.numbers else {
-        return Err(bad(x_name, "its images are not of type uint8; scale them to 0 to 255 and save them so".into()));
+        return Err("its images are not of type uint8; scale them to 0 to 255 and save them so".into());
     };
     let interleaved = shape.channels == 3 && x.shape[1] != 3;
-    let pixels = if interleaved { planes(&pixels, shape) } else { pixels };
-    Ok(Samples::Images { shape, pixels, called, truth })
+    Ok((shape, if interleaved { planes(&pixels, shape) } else { pixels }))
 }
 
 /// Classes that are whole numbers; the error is a sentence.

@@ -83,9 +83,14 @@ pub(super) fn is_cifar(folder: &Path) -> Result<bool> {
     Ok(place(folder, &CIFAR_10)?.is_some() || place(folder, &CIFAR_100)?.is_some())
 }
 
+/// Whether the data set in `folder`, called `name`, is CIFAR-100.
+pub(super) fn is_hundred(folder: &Path, name: &str) -> Result<bool> {
+    Ok(name == "cifar-100" || (name != "cifar-10" && place(folder, &CIFAR_10)?.is_none()))
+}
+
 /// Read the data set in `folder` and call it `name`; `coarse` is for CIFAR-100's 20 classes instead of its 100.
 pub(super) fn read(folder: &Path, name: &str, coarse: bool) -> Result<Dataset> {
-    let hundred = name == "cifar-100" || (name != "cifar-10" && place(folder, &CIFAR_10)?.is_none());
+    let hundred = is_hundred(folder, name)?;
     let (version, labels) = match (hundred, coarse) {
         (false, _) => (&CIFAR_10, TEN),
         (true, true) => (&CIFAR_100, COARSE),
@@ -115,6 +120,7 @@ pub(super) fn read(folder: &Path, name: &str, coarse: bool) -> Result<Dataset> {
         head: Head::Classes,
         table: None,
         ranges: Vec::new(),
+        notes: Vec::new(),
         train,
         test,
     })

@@ -1,6 +1,6 @@
 //! Validation samples, held out of the training samples.
 
-use super::{Dataset, Split};
+use super::{Dataset, Split, stratified};
 use crate::random::Philox;
 use crate::{Error, Result};
 
@@ -10,18 +10,18 @@ const STREAM: u32 = u32::MAX;
 impl Dataset {
     /// Take `fraction` of the training samples, rounded to whole samples, out as a validation split.
     ///
-    /// `seed` alone decides which. Both splits keep the order of the samples. A fraction outside [0, 0.9] is refused,
-    /// and so is one above 0 that would leave either split empty.
+    /// `seed` alone decides which. Both splits keep the order of the samples. Of few samples the fraction may be none. A
+    /// fraction outside [0, 0.9] is refused, and so is one that would leave none to train on.
     pub fn hold_out(mut self, fraction: f64, seed: u64) -> Result<(Dataset, Split)> {
         if !(0.0..=0.9).contains(&fraction) {
             return Err(Error::usage(format!("the validation fraction takes 0 to 0.9, not {fraction}")));
         }
-        if fraction == 0.0 {
-            return Ok((self, Split::default()));
-        }
         let samples = self.train.len();
         let held = (fraction * samples as f64).round() as usize;
-        if held == 0 || held == samples {
+        if held == 0 {
+            return Ok((self, Split::default()));
+        }
+        if held == samples {
             return Err(Error::usage(format!(
                 "a validation fraction of {fraction} takes {held} of {samples} training samples; choose one that \
                  leaves some on both sides"
@@ -35,6 +35,19 @@ impl Dataset {
         let validation = self.train.select(validation, self.image.pixels());
         self.train = self.train.select(train, self.image.pixels());
         Ok((self, validation))
+    }
+
+    /// Draw `fraction` of the training samples, of each class alike, as test samples in place of those that are there.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if it would leave none on either side.
+    pub fn draw_test(mut self, fraction: f64, seed: u64) -> Result<Dataset> {
+        // Samples with targets have label 0, all of them.
+        let classes: Vec<u32> = self.train.labels.iter().map(|&label| label.into()).collect();
+        let (train, test) = stratified::split(&classes, fraction, seed)?;
+        let pixels = self.image.pixels();
+        (self.train, self.test) = (self.train.select(&train, pixels), self.train.select(&test, pixels));
+        Ok(self)
     }
 }
 
@@ -73,6 +86,7 @@ mod tests {
             table: None,
             head: Head::Classes,
             ranges: Vec::new(),
+            notes: Vec::new(),
             train: split(samples),
             test: split(10),
         }
@@ -109,11 +123,13 @@ mod tests {
         let (rest, held) = numbered(20).hold_out(0.0, 1).unwrap();
         assert_eq!(rest, numbered(20));
         assert!(held.is_empty());
+        let (rest, held) = numbered(8).hold_out(0.05, 1).unwrap();
+        assert_eq!((rest.train.len(), held.len()), (8, 0), "less than half a sample is none");
     }
 
     #[test]
     fn impossible_fractions_are_refused() {
-        for fraction in [-0.1, 0.91, 1.0, f64::NAN, f64::INFINITY, 1e-9] {
+        for fraction in [-0.1, 0.91, 1.0, f64::NAN, f64::INFINITY] {
             assert!(numbered(20).hold_out(fraction, 1).is_err(), "{fraction}");
         }
         assert!(numbered(1).hold_out(0.9, 1).is_err(), "nothing would be left to train on");

@@ -25,8 +25,9 @@ pub(super) fn is_idx(folder: &Path) -> Result<bool> {
     Ok(!collections(folder)?.is_empty())
 }
 
-/// Read the data set in `folder` and call it `name`.
-pub(super) fn read(folder: &Path, name: &str) -> Result<Dataset> {
+/// Read the data set in `folder` and call it `name`; where its labels have no names of their own, they number `known`
+/// classes.
+pub(super) fn read(folder: &Path, name: &str, known: Option<&[String]>) -> Result<Dataset> {
     let mut collections = collections(folder)?;
     // Of EMNIST's splits in one folder, the name may say which.
     if let Some(split) = name.strip_prefix("emnist-").map(String::from)
@@ -45,7 +46,10 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Dataset> {
         return Err(Error::input(folder, problem));
     }
     let emnist = emnist.as_deref();
-    let convention = Convention { labelling: Labelling::of(name, emnist), transposed: emnist.is_some() };
+    let mut convention = Convention { labelling: Labelling::of(name, emnist), transposed: emnist.is_some() };
+    if let (None, Some(known)) = (&convention.labelling.names, known) {
+        convention.labelling.names = Some(known.to_vec());
+    }
     let [train_images, train_labels, test_images, test_labels] = parts;
     let stored = |part: usize, path: Option<PathBuf>| match path {
         Some(path) => {

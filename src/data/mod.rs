@@ -12,7 +12,9 @@ mod hold_out;
 mod idx;
 mod idx_folder;
 mod image_folder;
+mod kind;
 mod libsvm;
+mod notes;
 mod npy;
 mod options;
 mod picture;
@@ -29,11 +31,12 @@ pub use contact_sheet::contact_sheet;
 pub use encoder::Encoder;
 pub use fetch::{Remote, RemoteFile};
 pub use head::{Head, Target, Task, Values, is_set};
-pub use options::{EncoderKind, Options};
+pub use notes::Note;
+pub use options::{Background, EncoderKind, Fit, Options};
 pub use picture::read_image;
 pub use quality::{Quality, TargetQuality, number_text};
-pub use source::{home, is_named, is_table, open, open_with};
-pub use table::{Bit, Coding as ColumnCoding, Column, Table, read_rows};
+pub use source::{Unlabelled, from_root, holds_arrays, home, is_named, is_table, open, open_with, read_samples};
+pub use table::{Bit, Coding as ColumnCoding, Column, Decimal, Table, read_rows};
 
 use crate::{Error, Result};
 
@@ -109,10 +112,49 @@ pub struct Dataset {
     pub table: Option<Table>,
     /// `[column]` of the table: least and greatest training value of columns of numbers.
     pub ranges: Vec<Option<[f64; 2]>>,
+    /// What reading it decided and passed over.
+    pub notes: Vec<Note>,
     /// Samples to train on.
     pub train: Split,
     /// Samples touched only to report.
     pub test: Split,
+}
+
+impl Dataset {
+    /// The same samples with their classes numbered as in `classes`, by name; `what` is what to call them in errors.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names the classes of samples that are none of these.
+    pub fn with_classes(mut self, classes: &[String], what: &str) -> Result<Dataset> {
+        if self.classes == classes || !self.head.is_classes() {
+            return Ok(self);
+        }
+        let places: Vec<Option<usize>> =
+            self.classes.iter().map(|class| classes.iter().position(|other| other == class)).collect();
+        let mut there = vec![false; self.classes.len()];
+        self.train.labels.iter().chain(&self.test.labels).for_each(|&label| there[usize::from(label)] = true);
+        let unknown =
+            self.classes.iter().zip(&places).zip(there).filter(|((_, place), there)| place.is_none() && *there);
+        let unknown: Vec<&str> = unknown.map(|((class, _), _)| class.as_str()).collect();
+        if !unknown.is_empty() {
+            return Err(unknown_classes(what.as_ref(), &unknown, classes));
+        }
+        for label in self.train.labels.iter_mut().chain(&mut self.test.labels) {
+            *label = places[usize::from(*label)].unwrap_or(0) as u8;
+        }
+        self.classes = classes.to_vec();
+        Ok(self)
+    }
+}
+
+/// Samples at `path` are of classes that the network, or the training samples, do not have.
+fn unknown_classes(path: &Path, unknown: &[&str], classes: &[String]) -> Error {
+    let some = |names: &[&str]| {
+        let more = if names.len() > 12 { ", …" } else { "" };
+        format!("{}{more}", names.iter().take(12).copied().collect::<Vec<_>>().join(", "))
+    };
+    let known: Vec<&str> = classes.iter().map(String::as_str).collect();
+    Error::input(path, format!("it has classes that are not known: {}; known are {}", some(unknown), some(&known)))
 }
 
 /// How the cells of a table become bytes.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::ImageShape;
 use super::head::{Task, Values};
+use super::table::Decimal;
 use crate::{Error, Result};
 
 /// What a user may say about a data set beside its name; each is a flag, and a key of `[input]` in a `--config` file.
@@ -28,6 +30,12 @@ pub struct Options {
     /// Tables: whether the first line names the columns [default: told from the cells]
     #[arg(long, value_name = "BOOL")]
     pub header: Option<bool>,
+    /// Tables: what separates cells: comma, semicolon, tab, pipe, blanks or another sign [default: told from the lines]
+    #[arg(long, value_name = "SIGN", allow_hyphen_values = true)]
+    pub separator: Option<String>,
+    /// Tables: what separates whole numbers from fractions [default: told from the cells]
+    #[arg(long, value_enum, value_name = "MARK")]
+    pub decimal: Option<Decimal>,
     /// Test samples, in a file or folder of the same form as --data
     #[arg(long, value_name = "PATH")]
     pub test: Option<PathBuf>,
@@ -48,6 +56,9 @@ pub struct Options {
     /// Image folders: 1 for grey, 3 for red, green and blue [default: as the first picture is]
     #[arg(long, value_name = "N")]
     pub channels: Option<usize>,
+    /// Image folders: what shows through where pictures are transparent [default: white]
+    #[arg(long, value_enum)]
+    pub background: Option<Background>,
     /// CIFAR-100: train for its 20 coarse classes instead of the 100 fine ones
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
     pub coarse: Option<bool>,
@@ -55,6 +66,30 @@ pub struct Options {
     #[arg(skip)]
     #[serde(skip)]
     pub whole: bool,
+    /// Make pictures such as a network takes.
+    #[arg(skip)]
+    #[serde(skip)]
+    pub fit: Option<Fit>,
+}
+
+/// What pictures are made into for a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fit {
+    /// Their extent.
+    pub image: ImageShape,
+    /// What they are laid over.
+    pub background: Background,
+}
+
+/// What shows through where a picture is transparent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Background {
+    /// As most programs show pictures
+    #[default]
+    White,
+    /// For bright strokes on nothing
+    Black,
 }
 
 /// Ways to make input bits of values.
@@ -88,6 +123,11 @@ impl EncoderKind {
         })
     }
 
+    /// Whether it is for words and for nothing else.
+    pub(super) fn is_for_words(self) -> bool {
+        self == EncoderKind::OneHot
+    }
+
     /// Its name in flags.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
@@ -104,6 +144,8 @@ impl Options {
             label: self.label.clone().or_else(|| base.label.clone()),
             ignore: list(&self.ignore, &base.ignore),
             header: self.header.or(base.header),
+            separator: self.separator.clone().or_else(|| base.separator.clone()),
+            decimal: self.decimal.or(base.decimal),
             test: self.test.clone().or_else(|| base.test.clone()),
             test_fraction: self.test_fraction.or(base.test_fraction),
             split_seed: self.split_seed.or(base.split_seed),
@@ -111,7 +153,9 @@ impl Options {
             size: self.size.clone().or_else(|| base.size.clone()),
             channels: self.channels.or(base.channels),
             coarse: self.coarse.or(base.coarse),
+            background: self.background.or(base.background),
             whole: self.whole || base.whole,
+            fit: self.fit.or(base.fit),
         }
     }
 
@@ -131,21 +175,8 @@ impl Options {
         }
     }
 
-    /// Refuse a task that data of one class a sample, called `name`, does not have.
-    pub(super) fn check_has_classes(&self, name: &str) -> Result<()> {
-        self.code_bits()?;
-        match self.task() {
-            Task::Classes => Ok(()),
-            task => Err(Error::usage(format!(
-                "{name} holds a class a sample, and --task {} takes columns of numbers: a table (.csv, .tsv) or arrays \
-                 (.npz, .npy)",
-                task.name()
-            ))),
-        }
-    }
-
     /// Fraction of each class that becomes the test set where the data has none: 0.01 to 0.9.
-    pub(super) fn test_fraction(&self) -> Result<f64> {
+    pub fn test_fraction(&self) -> Result<f64> {
         match self.test_fraction.unwrap_or(0.2) {
             fraction if (0.01..=0.9).contains(&fraction) => Ok(fraction),
             fraction => Err(Error::usage(format!("--test-fraction takes 0.01 to 0.9, not {fraction}"))),

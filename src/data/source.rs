@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::kind::Kind;
+use super::picture::looks_like_picture;
 use super::{
-    Coding, Dataset, Options, Remote, arrays, cifar, embedded, idx_folder, image_folder, libsvm, sources, table,
+    Coding, Dataset, ImageShape, Note, Options, Remote, Table, Task, arrays, cifar, embedded, idx_folder, image_folder,
+    libsvm, sources, table,
 };
 use crate::{Error, Result};
 
@@ -25,7 +28,7 @@ const NAMED: [&str; 11] = [
 ];
 
 /// File names of tables, by extension.
-const TABLES: [&str; 5] = ["csv", "tsv", "tab", "txt", "data"];
+const TABLES: [&str; 8] = ["csv", "tsv", "tab", "txt", "data", "dat", "psv", "ssv"];
 const LIBSVM: [&str; 3] = ["libsvm", "svm", "svmlight"];
 
 /// [`open_with`] all options left alone; tables get 16 thresholds a column of numbers.
@@ -41,15 +44,21 @@ pub fn is_named(name: &str) -> bool {
 /// Whether `name_or_path` is a table, whose rows are no images. An archive of arrays may be either; it is opened to see.
 pub fn is_table(name_or_path: &str) -> bool {
     let path = Path::new(name_or_path);
-    has_extension(path, &TABLES)
-        || has_extension(path, &LIBSVM)
-        || has_extension(path, &["npy"])
-        || arrays::is_rows(path)
+    is_text(path, &TABLES) || is_text(path, &LIBSVM) || has_extension(path, &["npy"]) || arrays::is_rows(path)
+}
+
+/// Whether `path` is a text of one of these kinds, packed or not, or the standard input, which is a table.
+fn is_text(path: &Path, known: &[&str]) -> bool {
+    let packed = has_extension(path, &["gz"]) && has_ending(&path.with_extension(""), known);
+    packed || has_extension(path, known) || path == Path::new(table::STANDARD_INPUT) && known == TABLES
+}
+
+fn has_ending(path: &Path, known: &[&str]) -> bool {
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| known.contains(&&*e.to_ascii_lowercase()))
 }
 
 fn has_extension(path: &Path, known: &[&str]) -> bool {
-    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    path.is_file() && extension.is_some_and(|e| known.contains(&&*e))
+    path.is_file() && has_ending(path, known)
 }
 
 /// Open a data set: one that is known by name, or a file or folder whose content decides what it is.
@@ -88,15 +97,19 @@ fn open_among(
     coding: Coding,
 ) -> Result<Dataset> {
     let places = |roots: &mut dyn Iterator<Item = &PathBuf>| roots.map(|root| root.join(name_or_path)).collect();
-    if NAMED.contains(&name_or_path) {
-        options.check_has_classes(name_or_path)?;
-    }
     match name_or_path {
+        "cifar-10" => options.check(Kind::Cifar10, name_or_path)?,
+        "cifar-100" => options.check(Kind::Cifar100, name_or_path)?,
+        name if NAMED.contains(&name) => options.check(Kind::Idx, name)?,
+        _ => {}
+    }
+    let known = known_classes(coding);
+    let named = match name_or_path {
         "mnist" => {
             let places: Vec<PathBuf> = places(&mut chosen.iter());
             match places.iter().find(|place| place.is_dir()) {
-                Some(place) => idx_folder::read(place, name_or_path),
-                None => embedded::mnist(),
+                Some(place) => idx_folder::read(place, name_or_path, known)?,
+                None => embedded::mnist()?,
             }
         }
         name if NAMED.contains(&name) => {
@@ -105,12 +118,50 @@ fn open_among(
                 places.extend(chosen.iter().chain(&cache).map(|root| root.join("emnist")));
             }
             match places.iter().find(|place| place.is_dir()) {
-                Some(place) if name.starts_with("cifar-") => cifar::read(place, name, options.coarse == Some(true)),
-                Some(place) => idx_folder::read(place, name_or_path),
-                None => Err(not_found(name_or_path, &places)),
+                Some(place) if name.starts_with("cifar-") => cifar::read(place, name, options.coarse == Some(true))?,
+                Some(place) => idx_folder::read(place, name_or_path, known)?,
+                None => return Err(not_found(name_or_path, &places)),
             }
         }
-        path => open_path(Path::new(path), options, coding),
+        path => return open_path(Path::new(path), options, coding),
+    };
+    finished(named, options, coding, &|test| {
+        open_among(test, chosen, cache.clone(), &Options { test: None, ..options.clone() }, coding)
+    })
+}
+
+/// The classes of a network that tells them, of images.
+fn known_classes(coding: Coding<'_>) -> Option<&[String]> {
+    match coding {
+        Coding::Known { table: None, classes, head } if head.is_classes() => Some(classes),
+        _ => None,
+    }
+}
+
+/// A set that is whole by itself, with the test samples that `options` name in place of its own, and labels numbered as
+/// the network numbers them.
+fn finished(
+    mut data: Dataset,
+    options: &Options,
+    coding: Coding,
+    open: &dyn Fn(&str) -> Result<Dataset>,
+) -> Result<Dataset> {
+    if let Some(path) = &options.test {
+        let Some(name) = path.to_str() else {
+            return Err(Error::input(path, "the path is not Unicode; rename it"));
+        };
+        let other = open(name)?;
+        if other.image != data.image {
+            return Err(Error::input(path, "its test samples are not of the extent of those to train on"));
+        }
+        data.test = other.with_classes(&data.classes, name)?.test;
+    }
+    match known_classes(coding) {
+        Some(classes) => {
+            let name = data.name.clone();
+            data.with_classes(classes, &name)
+        }
+        None => Ok(data),
     }
 }
 
@@ -127,7 +178,7 @@ fn not_found(name: &str, places: &[PathBuf]) -> Error {
 
 /// Open a file or a folder whose content decides what it is; its own name becomes the data set's.
 fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> {
-    if !path.exists() {
+    if !path.exists() && path != Path::new(table::STANDARD_INPUT) {
         let told = path.display().to_string();
         let meant = resembling(&told).map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
         return Err(Error::usage(format!(
@@ -135,18 +186,26 @@ fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> 
             NAMED.join(", ")
         )));
     }
-    let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-    if has_extension(path, &TABLES) {
+    let bare = if has_extension(path, &["gz"]) { path.with_extension("") } else { path.to_owned() };
+    let stem = match path == Path::new(table::STANDARD_INPUT) {
+        true => "stdin".into(),
+        false => bare.file_stem().unwrap_or(path.as_os_str()).to_string_lossy(),
+    };
+    let told = path.display().to_string();
+    if is_text(path, &TABLES) {
+        options.check(Kind::Table, &told)?;
         return table::open(path, &stem, options, coding);
     }
-    if has_extension(path, &LIBSVM) {
+    if is_text(path, &LIBSVM) {
+        options.check(Kind::Sparse, &told)?;
         return open_libsvm(path, &stem, options, coding);
     }
     if has_extension(path, &["npy"]) {
+        options.check(Kind::Array, &told)?;
         return arrays::open_file(path, &stem, options, coding);
     }
     if has_extension(path, &["npz"]) {
-        return arrays::open_archive(path, &stem, options, coding);
+        return arrays::open(path, &stem, options, coding);
     }
     if !path.is_dir() {
         return Err(Error::input(
@@ -164,14 +223,25 @@ fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> 
         ("folders of pictures", image_folder::is_image_folder(path)?),
     ];
     let found: Vec<&str> = kinds.iter().filter(|(_, there)| *there).map(|(kind, _)| *kind).collect();
-    if found[..] != ["arrays"] && !found.is_empty() {
-        options.check_has_classes(&name)?;
-    }
+    let open_test = |test: &str| open_path(Path::new(test), &Options { test: None, ..options.clone() }, coding);
     match found[..] {
-        ["IDX files"] => idx_folder::read(path, &name),
-        ["CIFAR files"] => cifar::read(path, &name, options.coarse == Some(true)),
-        ["arrays"] => arrays::open_folder(path, &name, options, coding),
-        ["folders of pictures"] => image_folder::open(path, &name, options, coding),
+        ["IDX files"] => {
+            options.check(Kind::Idx, &told)?;
+            finished(idx_folder::read(path, &name, known_classes(coding))?, options, coding, &open_test)
+        }
+        ["CIFAR files"] => {
+            let kind = if cifar::is_hundred(path, &name)? { Kind::Cifar100 } else { Kind::Cifar10 };
+            options.check(kind, &told)?;
+            finished(cifar::read(path, &name, options.coarse == Some(true))?, options, coding, &open_test)
+        }
+        ["arrays"] => arrays::open(path, &name, options, coding),
+        ["folders of pictures"] => {
+            options.check(Kind::Pictures, &told)?;
+            image_folder::open(path, &name, options, coding)
+        }
+        [] if image_folder::has_loose_pictures(path)? => {
+            Err(Error::input(path, "it holds pictures and no folder of them; put those of each class into a folder"))
+        }
         [] => Err(Error::input(
             path,
             "it holds no data set; expected IDX files (train-images-idx3-ubyte and its three companions, with or \
@@ -183,19 +253,69 @@ fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> 
 }
 
 fn open_libsvm(path: &Path, name: &str, options: &Options, coding: Coding) -> Result<Dataset> {
-    let width = match coding {
-        Coding::Known { table: Some(table), .. } => Some(table.width),
+    let columns = match coding {
+        Coding::Known { table: Some(table), .. } => Some(libsvm::Columns::of(table)),
         _ => None,
     };
     let task = options.task();
-    let train = libsvm::read(path, width, task)?;
+    let (train, columns) = libsvm::read(path, columns, task)?;
     let test = match &options.test {
-        Some(path) => {
-            Some((path.as_path(), sources::Samples::Rows(libsvm::read(path, Some(train.rows.width()), task)?)))
-        }
+        Some(path) => Some((path.as_path(), sources::Samples::Rows(libsvm::read(path, Some(columns), task)?.0))),
         None => None,
     };
     sources::open_samples(path, name, options, coding, sources::Samples::Rows(train), test)
+}
+
+/// The samples of one file, named as people find them again, as the bytes that a network reads.
+pub struct Unlabelled {
+    /// Its array, where a file holds several.
+    pub part: Option<String>,
+    /// `[sample][byte]`.
+    pub bytes: Vec<u8>,
+    /// What reading them decided and passed over.
+    pub notes: Vec<Note>,
+}
+
+/// Read samples for a network of `image` bytes, of the columns `table` where they are rows, whether they are labelled or
+/// not: tables, LIBSVM text, arrays.
+///
+/// # Errors
+/// [`Error::Input`] for a file of another kind and for samples that the network does not take.
+pub fn read_samples(
+    path: &Path,
+    options: &Options,
+    image: ImageShape,
+    table: Option<&Table>,
+) -> Result<Vec<Unlabelled>> {
+    if holds_arrays(path) {
+        return arrays::read_unlabelled(path, image, table);
+    }
+    let Some(table) = table else {
+        return Err(Error::input(path, "it is a table, and the network takes images"));
+    };
+    let whole = |bytes, notes| vec![Unlabelled { part: None, bytes, notes }];
+    if is_text(path, &LIBSVM) {
+        let (read, _) = libsvm::read(path, Some(libsvm::Columns::of(table)), Task::Classes)?;
+        return arrays::rows_for(path, read.rows, table).map(|bytes| whole(bytes, Vec::new()));
+    }
+    if !path.exists() || is_text(path, &TABLES) || !looks_like_picture(path) {
+        return table::read_rows(path, options, table).map(|(bytes, notes)| whole(bytes, notes));
+    }
+    Err(Error::input(
+        path,
+        "it is a picture, and this network takes rows of a table; give a table (.csv, .tsv) or arrays",
+    ))
+}
+
+/// Whether `path` is a file of arrays, or a folder of them.
+pub fn holds_arrays(path: &Path) -> bool {
+    has_extension(path, &["npy", "npz"]) || (path.is_dir() && arrays::is_arrays(path).unwrap_or(false))
+}
+
+/// The path `said` from the root, so that it is found from anywhere; a name that is known is left as it is.
+pub fn from_root(said: &str) -> String {
+    let whole = (!is_named(said)).then(|| std::path::absolute(said).ok()).flatten().filter(|path| path.exists());
+    whole.and_then(|path| path.to_str().map(String::from)).unwrap_or_else(|| said.to_owned())
 }
 
 /// The named data set that `told` was likely meant to be: the same but for punctuation, or at most two letters off.
@@ -206,7 +326,7 @@ fn resembling(told: &str) -> Option<&'static str> {
 }
 
 /// Levenshtein's distance between two words.
-fn edits(a: &[char], b: &[char]) -> usize {
+pub(super) fn edits(a: &[char], b: &[char]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = row[0];

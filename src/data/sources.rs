@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::table::{self, Labelled};
 use super::truth::Truth;
-use super::{Coding, Dataset, ImageShape, Options};
+use super::{Coding, Dataset, ImageShape, Options, unknown_classes};
 use crate::{Error, Result};
 
 /// Samples as a file holds them.
@@ -33,6 +33,7 @@ pub(super) fn open_samples(
     train: Samples,
     test: Option<(&Path, Samples)>,
 ) -> Result<Dataset> {
+    options.check_drawn(options.test.is_none() && test.is_some(), "this data has some of its own")?;
     match train {
         Samples::Rows(train) => {
             let test = match test {
@@ -57,6 +58,17 @@ pub(super) fn open_samples(
                     (classes, head)
                 }
             };
+            if let Coding::Known { .. } = coding {
+                let told = test.iter().filter_map(|(path, samples)| match samples {
+                    Samples::Images { truth, .. } => Some((*path, truth)),
+                    Samples::Rows(_) => None,
+                });
+                for (path, truth) in std::iter::once((path, &truth)).chain(told) {
+                    check_known(path, truth, &classes)?;
+                }
+            } else {
+                check_differs(path, &pixels, shape, options)?;
+            }
             let whole = truth.split(path, pixels, &head, &classes, &place)?;
             let (train, test) = match test {
                 Some((path, Samples::Images { shape: other, pixels, truth, .. })) if other == shape => {
@@ -71,7 +83,39 @@ pub(super) fn open_samples(
                 }
             };
             let (name, ranges) = (name.to_owned(), Vec::new());
-            Ok(Dataset { name, classes, head, image: shape, table: None, ranges, train, test })
+            Ok(Dataset { name, classes, head, image: shape, table: None, ranges, notes: Vec::new(), train, test })
         }
     }
+}
+
+/// Refuse classes that are none of `classes`, all of them by name.
+fn check_known(path: &Path, truth: &Truth, classes: &[String]) -> Result<()> {
+    let Truth::Classes(labels) = truth else { return Ok(()) };
+    let mut unknown: Vec<&str> =
+        labels.iter().map(|label| &**label).filter(|label| !classes.iter().any(|class| class == label)).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    if unknown.is_empty() { Ok(()) } else { Err(unknown_classes(path, &unknown, classes)) }
+}
+
+/// Refuse images in which nothing differs, and tell of those in which little does.
+fn check_differs(path: &Path, pixels: &[u8], shape: ImageShape, options: &Options) -> Result<()> {
+    /// Of 256 values, so many are few: even thresholds may all lie outside of them.
+    const FEW: u8 = 32;
+    let mut images = pixels.chunks_exact(shape.pixels());
+    let first = images.next().unwrap_or_default();
+    if images.len() > 0 && images.all(|image| image == first) {
+        let problem = "its images are all the same to the last pixel, so there is nothing to learn; transparent pictures are \
+                       laid over white, or over black by --background black";
+        return Err(Error::input(path, problem));
+    }
+    let (least, greatest) = pixels.iter().fold((u8::MAX, 0), |(least, most), &p| (p.min(least), p.max(most)));
+    if greatest - least < FEW && options.encoder.is_empty() {
+        eprintln!(
+            "warning: {}: its bytes are only from {least} to {greatest}; --encoder distributive puts thresholds between \
+             them",
+            path.display()
+        );
+    }
+    Ok(())
 }

@@ -1,103 +1,12 @@
-//! Adapters, the chosen device, and what can go wrong with it.
+//! The open device, and what can go wrong with it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
-
+use super::adapters::{self, AdapterSummary};
 use crate::{Error, Result};
-
-/// What the `devices` command and run summaries say of an adapter.
-#[derive(Debug, Clone, Serialize)]
-pub struct AdapterSummary {
-    /// The driver's name for it.
-    pub name: String,
-    /// vulkan, metal or dx12.
-    pub backend: String,
-    /// discrete, integrated, virtual or software.
-    pub kind: String,
-    /// Driver and its version.
-    pub driver: String,
-    /// Optional features that make gatewright faster, as far as the adapter has them.
-    pub features: Vec<String>,
-    /// Largest buffer binding, bytes.
-    pub max_binding_bytes: u64,
-    /// Largest buffer, bytes.
-    pub max_buffer_bytes: u64,
-    /// Largest workgroup, lanes.
-    pub max_workgroup_lanes: u32,
-    /// Workgroup memory, bytes.
-    pub workgroup_memory_bytes: u32,
-}
-
-impl AdapterSummary {
-    fn of(adapter: &wgpu::Adapter) -> Self {
-        let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
-        let wanted = [
-            ("subgroups", wgpu::Features::SUBGROUP),
-            ("f16", wgpu::Features::SHADER_F16),
-            ("timestamps", wgpu::Features::TIMESTAMP_QUERY),
-            ("timestamps inside passes", wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
-        ];
-        AdapterSummary {
-            name: info.name.clone(),
-            backend: info.backend.to_string(),
-            kind: match info.device_type {
-                wgpu::DeviceType::DiscreteGpu => "discrete",
-                wgpu::DeviceType::IntegratedGpu => "integrated",
-                wgpu::DeviceType::VirtualGpu => "virtual",
-                wgpu::DeviceType::Cpu => "software",
-                wgpu::DeviceType::Other => "other",
-            }
-            .into(),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
-            features: wanted.iter().filter(|(_, f)| features.contains(*f)).map(|(n, _)| n.to_string()).collect(),
-            max_binding_bytes: limits.max_storage_buffer_binding_size,
-            max_buffer_bytes: limits.max_buffer_size,
-            max_workgroup_lanes: limits.max_compute_invocations_per_workgroup,
-            workgroup_memory_bytes: limits.max_compute_workgroup_storage_size,
-        }
-    }
-
-    /// Whether the CPU plays the GPU.
-    pub fn is_software(&self) -> bool {
-        self.kind == "software"
-    }
-}
-
-/// Every adapter, best first: discrete, integrated, virtual, other, software.
-pub fn adapters() -> Vec<AdapterSummary> {
-    found().iter().map(AdapterSummary::of).collect()
-}
-
-fn found() -> Vec<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends: wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12,
-        flags: wgpu::InstanceFlags::empty(),
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    adapters.sort_by_key(|a| match a.get_info().device_type {
-        wgpu::DeviceType::DiscreteGpu => 0,
-        wgpu::DeviceType::IntegratedGpu => 1,
-        wgpu::DeviceType::VirtualGpu => 2,
-        wgpu::DeviceType::Other => 3,
-        wgpu::DeviceType::Cpu => 4,
-    });
-    adapters
-}
-
-/// The sentence for a machine without any driver.
-pub fn no_adapter() -> Error {
-    Error::Gpu(
-        "no Vulkan, Metal or DX12 adapter was found; install your GPU's driver, or a software one: \
-         on Debian and Ubuntu `apt-get install mesa-vulkan-drivers`, on Fedora `dnf install mesa-vulkan-drivers`, \
-         on Arch `pacman -S vulkan-swrast`; macOS and Windows bring theirs with the system"
-            .into(),
-    )
-}
 
 /// An open device and its queue.
 pub struct Gpu {
@@ -112,6 +21,8 @@ pub struct Gpu {
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     trouble: Trouble,
     checked: bool,
+    /// Whether kernels are compiled and none is run.
+    pub(super) compiles_only: bool,
 }
 
 /// Memory in use.
@@ -173,49 +84,39 @@ fn refused(tree: &str) -> Error {
 /// How long the host waits for a submission before it holds the device for lost. Submissions are made to last 50 ms.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// How long it waits for the first, a copy of a few bytes. A GPU that others use may have to be waited for.
+const FIRST_PATIENCE: Duration = Duration::from_secs(60);
+
 impl Gpu {
-    /// Open the adapter numbered or named `choice` (a part of its name, any case), or the best.
+    /// Open the adapter numbered or named `choice` (a part of its name, any case), or that which `WGPU_ADAPTER_NAME` names, or
+    /// the best, and see that it does what it is given.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if there is none or it cannot be opened, [`Error::Usage`] if none is named so.
+    /// [`Error::Gpu`] if there is none, it cannot be opened or does nothing, [`Error::Usage`] if none is named so.
     pub fn open(choice: Option<&str>) -> Result<Arc<Self>> {
-        Self::open_with(choice, false)
+        let gpu = Self::open_with(choice, false, false)?;
+        gpu.check_works()?;
+        Ok(gpu)
+    }
+
+    /// The same for compiling only, where a driver may be without its GPU. Every kernel is named on stderr before it is compiled,
+    /// so that what drivers say of it there can be told apart. Nothing may be waited for.
+    ///
+    /// # Errors
+    /// As for [`Gpu::open`].
+    pub fn open_to_compile(choice: Option<&str>) -> Result<Arc<Self>> {
+        Self::open_with(choice, false, true)
     }
 
     /// Open the best adapter under wgpu's default limits, with no optional feature and every shader access checked:
     /// what the least capable device offers. For tests.
     pub fn open_plain() -> Result<Arc<Self>> {
-        Self::open_with(None, true)
+        Self::open_with(None, true, false)
     }
 
-    fn open_with(choice: Option<&str>, plain: bool) -> Result<Arc<Self>> {
-        let adapters = found();
-        if adapters.is_empty() {
-            return Err(no_adapter());
-        }
-        let adapter = match choice {
-            None => &adapters[0],
-            Some(choice) => {
-                let by_number = choice.parse::<usize>().ok().and_then(|n| adapters.get(n));
-                let by_name =
-                    || adapters.iter().find(|a| a.get_info().name.to_lowercase().contains(&choice.to_lowercase()));
-                by_number.or_else(by_name).ok_or_else(|| {
-                    let names: Vec<_> =
-                        adapters.iter().enumerate().map(|(i, a)| format!("{i} {}", a.get_info().name)).collect();
-                    Error::usage(format!("no adapter is numbered or named `{choice}`; there are: {}", names.join(", ")))
-                })?
-            }
-        };
-        let offered = adapter.limits();
-        let required_limits = if plain {
-            wgpu::Limits::default()
-        } else {
-            wgpu::Limits {
-                max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
-                max_buffer_size: offered.max_buffer_size,
-                ..wgpu::Limits::default()
-            }
-        };
+    fn open_with(choice: Option<&str>, plain: bool, compiles_only: bool) -> Result<Arc<Self>> {
+        let adapter = &adapters::choose(choice)?;
+        let required_limits = if plain { wgpu::Limits::default() } else { adapters::required(adapter)? };
         let useful =
             wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES | wgpu::Features::SUBGROUP;
         let descriptor = wgpu::DeviceDescriptor {
@@ -251,7 +152,27 @@ impl Gpu {
             pipelines: Default::default(),
             trouble,
             checked: plain,
+            compiles_only,
         }))
+    }
+
+    /// Have a few bytes copied, and look whether they were: a driver that takes work and does not do it would have training go
+    /// on for ever, or on nothing.
+    fn check_works(&self) -> Result<()> {
+        let told: [u32; 4] = [0x6761_7465, 0x7772_6967, 0x6874_2e2e, 0x0a0a_0a0a];
+        let label = "first copy";
+        let buffer = self.buffer(label, size_of_val(&told) as u64, wgpu::BufferUsages::STORAGE);
+        self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&told));
+        let found: Vec<u32> = self.read_within(&buffer, told.len(), FIRST_PATIENCE)?;
+        if found == told {
+            return Ok(());
+        }
+        Err(Error::Gpu(format!(
+            "{} takes work and does not do it: a copy of {} bytes brought others back; check its driver, or choose another \
+             by --adapter",
+            self.adapter.name,
+            size_of_val(&told)
+        )))
     }
 
     /// The first error that the driver has reported, if any.
@@ -264,6 +185,9 @@ impl Gpu {
         let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipeline) = pipelines.get(source) {
             return pipeline.clone();
+        }
+        if self.compiles_only {
+            eprintln!("kernel {name}");
         }
         let wgsl = wgpu::ShaderSource::Wgsl(source.into());
         let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgsl };
@@ -362,6 +286,10 @@ impl Gpu {
 
     /// Wait for everything submitted, then bring the first `count` elements of `buffer` back.
     pub(super) fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Result<Vec<T>> {
+        self.read_within(buffer, count, PATIENCE)
+    }
+
+    fn read_within<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize, patience: Duration) -> Result<Vec<T>> {
         let bytes = ((count * size_of::<T>()) as u64).next_multiple_of(4);
         if bytes == 0 {
             return Ok(Vec::new());
@@ -376,7 +304,7 @@ impl Gpu {
         encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
         self.queue.submit([encoder.finish()]);
         staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
-        self.wait(None)?;
+        self.wait_within(None, patience)?;
         let view = staging
             .slice(..)
             .get_mapped_range()
@@ -390,7 +318,11 @@ impl Gpu {
     /// # Errors
     /// The first error that the driver has reported; [`Error::DeviceLost`] if it does not answer.
     pub(super) fn wait(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let until = wgpu::PollType::Wait { submission_index: submission, timeout: Some(PATIENCE) };
+        self.wait_within(submission, PATIENCE)
+    }
+
+    fn wait_within(&self, submission: Option<wgpu::SubmissionIndex>, patience: Duration) -> Result<()> {
+        let until = wgpu::PollType::Wait { submission_index: submission, timeout: Some(patience) };
         // Where a device is lost while it is waited for, wgpu panics, after it has called back.
         let polled = catch_unwind(AssertUnwindSafe(|| self.device.poll(until)));
         self.check()?;
@@ -400,8 +332,8 @@ impl Gpu {
                 // Closing the queue would wait once more, and without end.
                 std::mem::forget(self.queue.clone());
                 Err(Error::DeviceLost(format!(
-                    "the GPU has not answered for {} minutes; check its driver and start again",
-                    PATIENCE.as_secs() / 60
+                    "the GPU has not answered for {} seconds; check its driver and start again",
+                    patience.as_secs()
                 )))
             }
             Ok(Err(e)) => Err(Error::Gpu(format!("waiting for the GPU failed: {e}"))),

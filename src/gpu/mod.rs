@@ -1,5 +1,6 @@
 //! All of wgpu is behind this wall: devices, and sessions that carry plans out on them.
 
+mod adapters;
 mod device;
 mod engine;
 mod ready;
@@ -7,7 +8,8 @@ mod session;
 mod subgroups;
 mod timing;
 
-pub use device::{AdapterSummary, Gpu, adapters, no_adapter};
+pub use adapters::{AdapterSummary, adapters, advice, chosen, no_adapter, unused_card};
+pub use device::Gpu;
 pub use engine::{GpuEngine, plan_circuit};
 pub use session::Session;
 pub use timing::{Clock, Span};

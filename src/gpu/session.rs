@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::device::{AdapterSummary, Gpu};
+use super::adapters::AdapterSummary;
+use super::device::Gpu;
 use super::ready::Ready;
 use super::timing::{Clock, Span, time_passes};
 use crate::plan::{Access, Buffer, Contents, Id, Life, Limits, List, Plan, Tuning};

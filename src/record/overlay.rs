@@ -20,17 +20,22 @@ pub fn overlay(runs: &[RunRecord]) -> Result<Vec<u8>> {
         };
         runs.iter().enumerate().map(line).collect()
     };
+    let of = match (runs.iter().all(RunRecord::is_held_out), runs.iter().any(RunRecord::is_held_out)) {
+        (true, _) => "held out",
+        (_, false) => "of the training samples",
+        _ => "held out, or of the training samples",
+    };
     // What all runs are trained to tell, if that is one thing.
     let tasks: Vec<Task> = runs.iter().map(|run| run.settings.input.task()).collect();
     let task = tasks.first().filter(|first| tasks.iter().all(|task| task == *first));
     let in_percent = if tasks.contains(&Task::Values) { 1.0 } else { 100.0 };
     let name = task.map_or("quality", |task| task.quality_name());
-    let quality = format!("hard {name}, held out{}", if in_percent > 1.0 { ", %" } else { "" });
+    let quality = format!("hard {name}, {of}{}", if in_percent > 1.0 { ", %" } else { "" });
     let loss = task.map_or("loss", |task| task.loss_name());
     plot::png(1500, 1620, |canvas| {
         let panels = canvas.split_evenly((3, 1));
         plot::lines(&panels[0], &quality, &lines(&|m| m.accuracy * in_percent))?;
-        plot::lines(&panels[1], &format!("{loss}, held out"), &lines(&|m| m.loss))?;
+        plot::lines(&panels[1], &format!("{loss}, {of}"), &lines(&|m| m.loss))?;
         plot::lines(&panels[2], "backward temperature", &lines(&|m| f64::from(m.temperature)))
     })
 }

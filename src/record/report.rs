@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::RunRecord;
-use crate::circuit::{Census, Engine, draw, reference};
-use crate::data::{ImageShape, Quality, Split, Task};
+use crate::circuit::{Census, Engine, Netlist, draw, reference};
+use crate::data::{Column, ColumnCoding, ImageShape, Quality, Split, Table, Task, number_text};
 use crate::network::Model;
 use crate::run::curves;
 use crate::{Error, Result};
@@ -45,7 +45,7 @@ enum Form {
 ///
 /// # Errors
 /// [`Error::Run`] if something cannot be drawn.
-pub fn report(run: &RunRecord, model: &Model, test: &Split) -> Result<String> {
+pub fn report(run: &RunRecord, model: &Model, test: &Split, which: &str) -> Result<String> {
     let netlist = model.netlist().map_err(Error::Run)?;
     let votes = Engine::new(&netlist).counts(&test.pixels, true);
     let mut page = String::new();
@@ -53,8 +53,13 @@ pub fn report(run: &RunRecord, model: &Model, test: &Split) -> Result<String> {
     // Writing to a String cannot fail.
     let _ = write!(page, "{}<title>{name}</title>\n<h1>{name}</h1>\n", include_str!("report_head.html"));
     facts(&mut page, run, model.head.task());
+    let _ = writeln!(page, "<p>Judged by {}.</p>", escaped(which));
     if !run.metrics.is_empty() {
-        section(&mut page, "Curves", &picture(&curves(&run.metrics, model.head.task())?, "curves", None));
+        section(
+            &mut page,
+            "Curves",
+            &picture(&curves(&run.metrics, model.head.task(), run.is_held_out())?, "curves", None),
+        );
     }
     if model.head.is_classes() {
         judged_classes(&mut page, model, test, &votes)?;
@@ -67,7 +72,11 @@ pub fn report(run: &RunRecord, model: &Model, test: &Split) -> Result<String> {
     if census.by_function.iter().any(|&n| n > 0) {
         section(&mut page, "Gates by function", &picture(&draw::gate_types(&census)?, "gates by function", None));
     }
-    section(&mut page, "Input use", &picture(&draw::input_use(&netlist)?, "input use", None));
+    let use_of_inputs = match &model.table {
+        Some(table) => column_use(&netlist, table),
+        None => picture(&draw::input_use(&netlist)?, "input use", None),
+    };
+    section(&mut page, "Input use", &use_of_inputs);
     let settings: String =
         crate::settings::table(&run.settings).iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
     section(&mut page, "Settings", &format!("<pre>{}</pre>", escaped(&settings)));
@@ -83,8 +92,13 @@ fn judged_classes(page: &mut String, model: &Model, test: &Split, votes: &[u32])
     let is_right = |&s: &usize| predicted[s] == usize::from(test.labels[s]);
     let (right, wrong): (Vec<usize>, Vec<usize>) = (0..test.len()).partition(is_right);
     for (title, samples) in [("Wrong", &wrong), ("Right", &right)] {
-        let title = format!("{title}: {} of {} test samples", samples.len(), test.len());
-        section(page, &title, &pictures(model, test, &predicted, samples)?);
+        let unit = if model.table.is_some() { "rows" } else { "samples" };
+        let title = format!("{title}: {} of {} test {unit}", samples.len(), test.len());
+        let shown = match &model.table {
+            Some(table) => rows(table, model, test, &predicted, samples),
+            None => pictures(model, test, &predicted, samples)?,
+        };
+        section(page, &title, &shown);
     }
     Ok(())
 }
@@ -148,6 +162,67 @@ fn confusion(model: &Model, test: &Split, predicted: &[usize]) -> String {
         let _ = writeln!(table, "<td>{:.2} %</td></tr>", row[is] as f64 / total * 100.0);
     }
     table + "</table>"
+}
+
+/// How often gates and votes read each column of a table, most first.
+fn column_use(netlist: &Netlist, table: &Table) -> String {
+    let of_byte: Vec<usize> =
+        table.columns.iter().enumerate().flat_map(|(c, column)| vec![c; column.bytes()]).collect();
+    let mut readers = vec![0usize; table.columns.len()];
+    let gates = netlist.luts.iter().flat_map(|lut| lut.inputs().iter().copied());
+    let votes = netlist.votes.iter().flatten().map(|vote| vote.signal);
+    for signal in gates.chain(votes) {
+        if let Some(&byte) = netlist.encoder.pixel.get(signal as usize) {
+            readers[of_byte[byte as usize]] += 1;
+        }
+    }
+    let mut order: Vec<usize> = (0..readers.len()).collect();
+    order.sort_by_key(|&column| std::cmp::Reverse(readers[column]));
+    let lines = order.iter().map(|&column| {
+        format!("<tr><th>{}</th><td>{}</td></tr>\n", escaped(&table.columns[column].name), readers[column])
+    });
+    format!(
+        "<p>How many gates and votes read bits of each column.</p>\n<table class=facts>\n{}</table>",
+        lines.collect::<String>()
+    )
+}
+
+/// Rows spread evenly over `samples`, as the network reads them, with what they are and what they are taken for.
+fn rows(table: &Table, model: &Model, test: &Split, predicted: &[usize], samples: &[usize]) -> String {
+    let mut html = "<table class=facts>\n<tr><th>row</th><th>is</th><th>taken for</th>".to_string();
+    table.columns.iter().for_each(|column| html.push_str(&format!("<th>{}</th>", escaped(&column.name))));
+    html.push_str("</tr>\n");
+    for i in 0..samples.len().min(SAMPLES) {
+        let s = samples[i * samples.len() / samples.len().min(SAMPLES)];
+        let mut bytes = &test.pixels[s * table.bytes()..(s + 1) * table.bytes()];
+        let (is, taken) = (&model.classes[usize::from(test.labels[s])], &model.classes[predicted[s]]);
+        let _ = write!(html, "<tr><td>{}</td><td>{}</td><td>{}</td>", s + 1, escaped(is), escaped(taken));
+        for column in &table.columns {
+            let (own, rest) = bytes.split_at(column.bytes());
+            bytes = rest;
+            let _ = write!(html, "<td>{}</td>", escaped(&cell(column, own)));
+        }
+        html.push_str("</tr>\n");
+    }
+    html + "</table>"
+}
+
+/// What the network sees of a cell: a word, or between which thresholds a number lies.
+fn cell(column: &Column, bytes: &[u8]) -> String {
+    match &column.coding {
+        ColumnCoding::Thermometer { thresholds } => match usize::from(bytes[0]) {
+            0 => "missing".into(),
+            1 => thresholds.first().map_or("a number".into(), |t| format!("≤ {}", number_text(*t))),
+            n if n > thresholds.len() => format!("> {}", number_text(thresholds[thresholds.len() - 1])),
+            n => format!("{} to {}", number_text(thresholds[n - 2]), number_text(thresholds[n - 1])),
+        },
+        ColumnCoding::Binary { values } => {
+            usize::from(bytes[0]).checked_sub(1).and_then(|i| values.get(i)).cloned().unwrap_or("another".into())
+        }
+        ColumnCoding::OneHot { values } => {
+            bytes.iter().position(|&b| b > 0).map_or("another".into(), |i| values[i].clone())
+        }
+    }
 }
 
 /// Pictures of samples spread evenly over `samples`, with what they are and what they are taken for.

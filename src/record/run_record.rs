@@ -73,6 +73,12 @@ impl RunRecord {
         crate::run::best(&self.metrics).map(|m| (m.accuracy, m.step))
     }
 
+    /// Whether the samples it was watched by were held out of training.
+    pub fn is_held_out(&self) -> bool {
+        let counted = self.summary.as_ref().and_then(|summary| summary.validation_samples);
+        self.settings.validation > 0.0 && counted != Some(0)
+    }
+
     /// Steps done, as far as evaluations tell.
     pub fn steps(&self) -> u32 {
         self.metrics.last().map_or(0, |m| m.step)

@@ -71,10 +71,6 @@ pub struct Identity {
 impl Identity {
     /// Of a run of `model` on `train`.
     pub fn of(model: &Model, train: &Split) -> Self {
-        let mut data = Sha256::new();
-        data.update(&train.labels);
-        data.update(&train.pixels);
-        data.update(bytemuck::cast_slice::<f32, u8>(&train.targets));
         let mut network = Sha256::new();
         network.update(bytemuck::cast_slice::<u32, u8>(&model.encoder.pixel));
         network.update(&model.encoder.threshold);
@@ -82,14 +78,23 @@ impl Identity {
             network.update((layer.gates() as u64).to_le_bytes());
             network.update(bytemuck::cast_slice::<u32, u8>(&layer.wiring));
         }
-        Identity { data: hexadecimal(&data.finalize()), network: hexadecimal(&network.finalize()) }
+        Identity { data: Self::of_samples(train), network: hexadecimal(&network.finalize()) }
+    }
+
+    /// Of training samples alone: [`Identity::data`].
+    pub fn of_samples(train: &Split) -> String {
+        let mut data = Sha256::new();
+        data.update(&train.labels);
+        data.update(&train.pixels);
+        data.update(bytemuck::cast_slice::<f32, u8>(&train.targets));
+        hexadecimal(&data.finalize())
     }
 
     /// Compare with what a resumed run `found`; the error is a sentence.
     pub fn check(&self, found: &Identity) -> std::result::Result<(), String> {
         if self.data != found.data {
             return Err(
-                "the training samples are not those that it began with; bring back the data set as it was".into()
+                "the training samples are not those that it began with; name the data set as it was by --data".into()
             );
         }
         if self.network != found.network {

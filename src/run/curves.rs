@@ -8,23 +8,24 @@ use crate::plot::{self, BLUE, Drawn, GREEN, ORANGE, Rgb};
 /// One curve: its name, its colour, and what it takes from a line of metrics.
 type Curve<'a> = (String, Rgb, Box<dyn Fn(&Metrics) -> f64 + 'a>);
 
-/// Draw the metrics of a run of at least one evaluation.
-pub fn curves(metrics: &[Metrics], task: Task) -> Result<Vec<u8>> {
+/// Draw the metrics of a run of at least one evaluation, which were of samples held out, or of the training samples.
+pub fn curves(metrics: &[Metrics], task: Task, is_held_out: bool) -> Result<Vec<u8>> {
+    let of = if is_held_out { "held out" } else { "training samples" };
     let in_percent = if task == Task::Values { 1.0 } else { 100.0 };
     let quality = format!("{}{}", task.quality_name(), if task == Task::Values { "" } else { ", %" });
     plot::png(1350, 1860, |canvas| {
         let panels = canvas.split_evenly((5, 1));
         let accuracy = [
-            curve("hard, held out", BLUE, move |m| m.accuracy * in_percent),
-            curve("soft, held out", GREEN, move |m| m.accuracy_soft * in_percent),
+            curve(&format!("hard, {of}"), BLUE, move |m| m.accuracy * in_percent),
+            curve(&format!("soft, {of}"), GREEN, move |m| m.accuracy_soft * in_percent),
             curve("training batches", ORANGE, move |m| m.train_accuracy * in_percent),
         ];
         panel(&panels[0], &quality, metrics, &accuracy)?;
-        let loss = [curve("held out", BLUE, |m| m.loss), curve("training batches", ORANGE, |m| m.train_loss)];
+        let loss = [curve(of, BLUE, |m| m.loss), curve("training batches", ORANGE, |m| m.train_loss)];
         panel(&panels[1], task.loss_name(), metrics, &loss)?;
         let gap = [
-            curve("selection gap, held out", BLUE, move |m| m.selection_gap * in_percent),
-            curve("computation gap, held out", GREEN, move |m| m.computation_gap * in_percent),
+            curve(&format!("selection gap, {of}"), BLUE, move |m| m.selection_gap * in_percent),
+            curve(&format!("computation gap, {of}"), GREEN, move |m| m.computation_gap * in_percent),
         ];
         panel(&panels[2], if task == Task::Values { "gap of R²" } else { "gap, points" }, metrics, &gap)?;
         let temperature = [

@@ -26,12 +26,16 @@ pub struct RunFolder {
     recorded: Vec<Metrics>,
     /// What the run is trained to tell.
     task: Task,
+    /// Whether what it is watched by is held out of training.
+    is_held_out: bool,
     /// Whether TensorBoard's record is asked for.
     has_events: bool,
     /// It, if it holds exactly `recorded`.
     events: Option<EventFile>,
     /// The last checkpoint that this process wrote there or read from there.
     pub last_checkpoint: Option<PathBuf>,
+    /// What is to be told of the folder before anything is trained.
+    pub warning: Option<String>,
     _lock: File,
 }
 
@@ -51,10 +55,10 @@ impl RunFolder {
         };
         // Looked at before the lock, so that nothing is made in a folder that is not ours, and again behind it.
         refuse_used(&path)?;
-        let lock = lock(&path)?;
+        let (lock, warning) = lock(&path)?;
         refuse_used(&path)?;
         files::remove_unfinished(&path)?;
-        Ok(Self::locked(path, lock))
+        Ok(Self::locked(path, (lock, warning)))
     }
 
     /// Open the folder of a run that was interrupted or is to be extended, and clear away what a killed process left.
@@ -66,22 +70,24 @@ impl RunFolder {
         if !config.is_file() {
             return Err(Error::input(path, "it is no run folder, for it has no config.toml; begin a run by --out"));
         }
-        let lock = lock(path)?;
+        let (lock, warning) = lock(path)?;
         files::remove_unfinished(path)?;
         checkpoints::remove_unfinished(path)?;
-        Ok(Self::locked(path.to_path_buf(), lock))
+        Ok(Self::locked(path.to_path_buf(), (lock, warning)))
     }
 
     /// Nothing recorded yet.
-    fn locked(path: PathBuf, lock: File) -> Self {
+    fn locked(path: PathBuf, (lock, warning): (File, Option<String>)) -> Self {
         RunFolder {
             path,
             lines: None,
             recorded: Vec::new(),
             task: Task::Classes,
+            is_held_out: false,
             has_events: false,
             events: None,
             last_checkpoint: None,
+            warning,
             _lock: lock,
         }
     }
@@ -101,14 +107,21 @@ impl RunFolder {
         Summary::load(&summary_of(&self.path))
     }
 
-    /// Begin or go on, having made these evaluations: the run has not ended.
-    pub fn go_on(&mut self, settings: &Settings, recorded: Vec<Metrics>, tensorboard: bool) -> Result<()> {
+    /// Begin or go on, having made these evaluations, of samples held out or not: the run has not ended.
+    pub fn go_on(
+        &mut self,
+        settings: &Settings,
+        recorded: Vec<Metrics>,
+        is_held_out: bool,
+        tensorboard: bool,
+    ) -> Result<()> {
         let summary = summary_of(&self.path);
         match std::fs::remove_file(&summary) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", summary, e)),
             _ => self.recorded = recorded,
         }
         self.task = settings.input.task();
+        self.is_held_out = is_held_out;
         self.write_config(settings)?;
         self.write_lines()?;
         self.has_events = tensorboard;
@@ -139,7 +152,7 @@ impl RunFolder {
                 }
             };
         }
-        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded, self.task)?)
+        files::write_whole(&self.path.join("curves.png"), &curves(&self.recorded, self.task, self.is_held_out)?)
     }
 
     /// Write `config.toml`.
@@ -199,19 +212,21 @@ fn line(metrics: &Metrics) -> Result<String> {
     Ok(line + "\n")
 }
 
-/// Lock the folder at `path` for as long as the file lives.
-fn lock(path: &Path) -> Result<File> {
+/// Lock the folder at `path` for as long as the file lives; where the file system has no locks, a warning says so.
+fn lock(path: &Path) -> Result<(File, Option<String>)> {
     let at = path.join(LOCK);
     let file = File::create(&at).map_err(|e| Error::io("create", &at, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+    let warning = match file.try_lock() {
+        Ok(()) => None,
         Err(TryLockError::WouldBlock) => {
-            Err(Error::input(path, "another process is training in this folder; wait for it or stop it"))
+            return Err(Error::input(path, "another process is training in this folder; wait for it or stop it"));
         }
-        // Some network file systems have no locks; there the user must take care.
-        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(e)) => Err(Error::io("lock", at, e)),
-    }
+        Err(TryLockError::Error(e)) => Some(format!(
+            "{} cannot be locked ({e}); see to it that no other process trains in this folder",
+            path.display()
+        )),
+    };
+    Ok((file, warning))
 }
 
 fn first_free(name: &str) -> Result<PathBuf> {

@@ -13,13 +13,13 @@ pub struct Metrics {
     pub train_loss: f64,
     /// Mean training accuracy since the line before.
     pub train_accuracy: f64,
-    /// Held-out loss of the hard network.
+    /// Loss, of samples held out or else of the training samples, of the hard network.
     pub loss: f64,
-    /// Held-out accuracy of the hard network: the [`crate::data::Quality::score`] of any task.
+    /// Accuracy of the hard network on these: the [`crate::data::Quality::score`] of any task.
     pub accuracy: f64,
-    /// Held-out accuracy of the selected gates evaluated softly.
+    /// Accuracy of the selected gates evaluated softly.
     pub accuracy_soft: f64,
-    /// Held-out accuracy of the network as training runs it.
+    /// Accuracy of the network as training runs it.
     pub accuracy_training_mode: f64,
     /// `accuracy_training_mode − accuracy_soft`.
     pub selection_gap: f64,

@@ -23,6 +23,10 @@ pub struct Summary {
     pub data: String,
     /// Samples trained on.
     pub train_samples: usize,
+    /// Samples held out, by which the run was watched.
+    pub validation_samples: Option<usize>,
+    /// SHA-256 of the samples trained on, in hexadecimal, by which a run's data are known wherever they lie.
+    pub train_sha256: Option<String>,
     /// Samples judged by at the end.
     pub test_samples: usize,
     /// Gates of each layer.
@@ -99,6 +103,8 @@ impl Default for Summary {
             driver: String::new(),
             data: String::new(),
             train_samples: 0,
+            validation_samples: None,
+            train_sha256: None,
             test_samples: 0,
             layers: Vec::new(),
             gates: 0,

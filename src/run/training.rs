@@ -7,13 +7,13 @@ use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints;
 use super::diagnose::diagnose;
 use super::folder::RunFolder;
-use super::judged::Judged;
 use super::metrics::best;
+use super::modes::Modes;
 use super::options::{Options, Place};
 use super::reporter::{Beginning, Reporter};
 use super::stepping::{Stepping, Time};
 use super::summary::Summary;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Encoder, Split};
 use crate::gpu::{Clock, Gpu};
 use crate::settings::{Select, Settings, essential_differences};
 use crate::train::{Bandwidth, Evaluator, Pace, Profile, Trainer};
@@ -46,9 +46,25 @@ pub fn run(
         }
     };
     let (data, validation) = data.hold_out(settings.validation, settings.seed)?;
+    if validation.is_empty() && settings.validation > 0.0 {
+        let told = format!("a validation fraction of {} takes none of {}", settings.validation, data.train.len());
+        if settings.patience.is_some() || settings.select == Select::Best {
+            return Err(Error::usage(format!(
+                "{told} training samples, and --patience and --select best judge by them; choose a greater --validation"
+            )));
+        }
+        report.warn(&format!("{told} training samples; what is told along the way is of these"));
+    }
     let mut replacements = options.retry_lost_device;
     loop {
-        let gpu = open()?;
+        let gpu = match open() {
+            Err(Error::DeviceLost(message)) if replacements > 0 => {
+                replacements -= 1;
+                report.warn(&format!("{message}; opening the device anew"));
+                continue;
+            }
+            opened => opened?,
+        };
         let trained = on_device(&gpu, settings, &data, &validation, (&mut folder, from.take()), options, report);
         let last = folder.as_ref().and_then(|f| f.last_checkpoint.clone());
         match trained {
@@ -123,6 +139,7 @@ fn on_device(
     let watched = if is_held_out { validation } else { &data.train };
     let evaluator = Evaluator::new(&trainer, watched)?;
     let identity = Identity::of(trainer.model(), &data.train);
+    let sha256 = identity.data.clone();
     let folder = match folder {
         Some(folder) => folder,
         none => none.insert(RunFolder::create(options.place.folder().as_deref(), &data.name)?),
@@ -140,8 +157,12 @@ fn on_device(
         }
     }
     let recorded = from.as_ref().map_or_else(Vec::new, |c| c.header.metrics.clone());
-    folder.go_on(settings, recorded, options.tensorboard)?;
+    if let Some(warning) = folder.warning.take() {
+        report.warn(&warning);
+    }
+    folder.go_on(settings, recorded, is_held_out, options.tensorboard)?;
     let model = trainer.model();
+    let all = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
     report.begin(&Beginning {
         adapter: &gpu.adapter.name,
         backend: &gpu.adapter.backend,
@@ -150,6 +171,8 @@ fn on_device(
         samples: [data.train.len(), validation.len(), data.test.len()],
         layers: &settings.layers,
         features: model.encoder.features(),
+        left_out: all.beyond(&model.encoder, data),
+        rare: settings.rare,
         parameters: model.parameters(),
         steps: settings.steps,
         done: trainer.steps(),
@@ -177,7 +200,7 @@ fn on_device(
         restore_best(&mut trainer, folder)?;
     }
     let test = Evaluator::new(&trainer, &data.test)?;
-    let test = Judged::of(&mut trainer, &test)?;
+    let test = Modes::of(&mut trainer, &test)?;
     let model = trainer.download()?.clone();
     test.check_on_cpu(&model, &data.test)?;
     let best = best(folder.recorded()).filter(|_| is_held_out);
@@ -213,6 +236,8 @@ fn on_device(
         test_targets: Some(test.hard.quality.targets.clone()).filter(|targets| !targets.is_empty()),
         best_step: best.map(|m| m.step),
         best_accuracy: best.map(|m| m.accuracy),
+        validation_samples: Some(validation.len()),
+        train_sha256: Some(sha256),
         model_step: trainer.steps(),
         ..Summary::default()
     };

@@ -19,7 +19,8 @@ use crate::{Error, Result};
 pub enum Bearing {
     /// What every step does: all sittings of a run have the same.
     Step,
-    /// How far the run goes, when it is looked at and which of its networks is kept: may change.
+    /// How far the run goes, when it is looked at, which of its networks is kept, and where its samples come from, whose
+    /// bytes are compared by themselves: may change.
     Length,
     /// Where things lie, which decides nothing: may change, and is no difference between runs.
     Place,
@@ -108,15 +109,15 @@ macro_rules! settings {
             /// Ready settings to start from [default: quick, and table for tables]
             #[arg(long, help_heading = "Where settings come from")]
             pub preset: Option<Preset>,
-            /// Keep the backward temperature at --temperature: short for --cage=false
-            #[arg(long, conflicts_with = "cage", help_heading = "Method")]
-            #[serde(skip)]
-            pub no_cage: bool,
             $($(
                 #[doc = $help]
                 #[arg(long, help = flag_help(stringify!($name)), help_heading = $group, $($($arg)+)?)]
                 pub $name: Option<$type>,
             )+)+
+            /// Keep the backward temperature at --temperature: short for --cage=false
+            #[arg(long, conflicts_with = "cage", help_heading = "Method")]
+            #[serde(skip)]
+            pub no_cage: bool,
             /// How the data set is to be read
             #[command(flatten, next_help_heading = "Reading the data (keys of [input] in a file)")]
             #[serde(default)]
@@ -135,7 +136,7 @@ macro_rules! settings {
 
         impl Settings {
             /// Everything, where it applies or not.
-            fn all_said(&self) -> Overrides {
+            pub(super) fn all_said(&self) -> Overrides {
                 Overrides {
                     preset: None,
                     no_cage: false,
@@ -181,7 +182,7 @@ macro_rules! settings {
 settings! {
     "Data" {
         "Data set: mnist (built in), another known by name, or a file or folder: a table (.csv, .tsv, .libsvm), arrays (.npz, .npy), a folder of pictures a class, of IDX or of CIFAR files"
-        data: String = "mnist".into(), Any, Step;
+        data: String = "mnist".into(), Any, Length;
 
         "Folder in which named data sets lie (or the environment variable GATEWRIGHT_DATA)"
         data_dir: PathBuf | None, Any, Place [value_name = "DIR"];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use super::differences::table;
+use super::differences::lines;
 use super::list::{Entry, Overrides, Settings};
 use super::presets::Preset;
 use super::range::Range;
@@ -53,7 +53,7 @@ impl Overrides {
 
 /// What `--help` says of a setting: what the list says, the numbers it takes, and its default.
 pub(super) fn flag_help(field: &str) -> String {
-    static DEFAULTS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| table(&Settings::default()));
+    static DEFAULTS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| lines(&Settings::default().all_said()));
     let Some(entry) = Entry::of(field) else { return String::new() };
     let mut help = entry.help.to_string();
     if entry.range != Range::Any {

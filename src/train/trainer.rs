@@ -111,7 +111,7 @@ impl Trainer {
     /// As for [`Trainer::new`].
     pub fn tuned(gpu: &Arc<Gpu>, settings: &Settings, data: &Dataset, tuning: Tuning) -> Result<Self> {
         let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
-        let encoder = encoder.without_rare(&data.train.pixels, data.image, settings.rare, settings.arity);
+        let encoder = encoder.without_rare(data, settings.rare, settings.arity)?;
         // Whether it fits is known by its shapes, before it is drawn.
         fitting_plan(settings, &Outline::of_settings(settings, data, &encoder), tuning, gpu.limits())?;
         let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;

@@ -18,6 +18,10 @@ const GATES_A_FUNCTION: usize = 256;
 pub fn header(netlist: &Netlist, options: &Options, label: &Label) -> String {
     let (name, upper) = (&options.name, options.name.to_uppercase());
     let stack = (netlist.features() + Slots::new(netlist).count) * 8 + 64 * netlist.classes.len() * 4;
+    let sample = match options.table {
+        Some(_) => "row, pixels being its bytes",
+        None => "image, pixels in [channel][row][column] order",
+    };
     let mut h = format!("/*\n{} */\n", label.comment(" * "));
     let _ = write!(
         h,
@@ -36,7 +40,7 @@ pub fn header(netlist: &Netlist, options: &Options, label: &Label) -> String {
          void {name}_encode64(const uint8_t *pixels, size_t samples, uint64_t features[{upper}_FEATURES]);\n\n\
          /* Votes of 64 samples: counts is [64][{upper}_CLASSES]. */\n\
          void {name}_counts64(const uint64_t features[{upper}_FEATURES], uint32_t *counts);\n\n\
-         /* Votes for one image, pixels in [channel][row][column] order. */\n\
+         /* Votes for one {sample}. */\n\
          void {name}_counts(const uint8_t pixels[{upper}_PIXELS], uint32_t counts[{upper}_CLASSES]);\n\n"
     );
     h.push_str(&head::c_header(options));

@@ -51,15 +51,15 @@ pub fn c_header(options: &Options) -> String {
     let (name, upper) = (&options.name, options.name.to_uppercase());
     match &options.head {
         Head::Classes => format!(
-            "/* Class of one image: the one with the most votes, the first among equals. */\n\
+            "/* Class of one sample: the one with the most votes, the first among equals. */\n\
              uint32_t {name}_class(const uint8_t pixels[{upper}_PIXELS]);\n\n"
         ),
         Head::Labels => format!(
-            "/* Labels of one image: 1 where more than half of the label's gates vote for it, else 0. */\n\
+            "/* Labels of one sample: 1 where more than half of the label's gates vote for it, else 0. */\n\
              void {name}_labels(const uint8_t pixels[{upper}_PIXELS], uint8_t labels[{upper}_CLASSES]);\n\n"
         ),
         Head::Values(values) => format!(
-            "#define {upper}_TARGETS {}\n\n/* Values of one image, in their own units. */\n\
+            "#define {upper}_TARGETS {}\n\n/* Values of one sample, in their own units. */\n\
              void {name}_values(const uint8_t pixels[{upper}_PIXELS], double values[{upper}_TARGETS]);\n\n",
             values.targets.len()
         ),
@@ -131,7 +131,7 @@ pub fn c_source(options: &Options) -> String {
 pub fn rust(options: &Options) -> String {
     match &options.head {
         Head::Classes => r#"
-/// Class of one image: the one with the most votes, the first among equals.
+/// Class of one sample: the one with the most votes, the first among equals.
 pub fn class(image: &[u8; PIXELS]) -> usize {
     let counts = counts(image);
     (1..CLASSES).fold(0, |best, class| if counts[class] > counts[best] { class } else { best })
@@ -140,7 +140,7 @@ pub fn class(image: &[u8; PIXELS]) -> usize {
         .into(),
         Head::Labels => format!(
             r#"
-/// Labels of one image: set where more than half of the label's gates vote for it.
+/// Labels of one sample: set where more than half of the label's gates vote for it.
 pub fn labels(image: &[u8; PIXELS]) -> [bool; CLASSES] {{
     counts(image).map(|count| count > {})
 }}
@@ -152,7 +152,7 @@ pub fn labels(image: &[u8; PIXELS]) -> [bool; CLASSES] {{
 /// Targets.
 pub const TARGETS: usize = {targets};
 
-/// Values of one image, in their own units.
+/// Values of one sample, in their own units.
 pub fn values(image: &[u8; PIXELS]) -> [f64; TARGETS] {{
     const RANGES: [(f64, f64); TARGETS] = [{ranges}];
     let counts = counts(image);

@@ -64,13 +64,17 @@ impl Label {
             "A logic gate network, trained and written by gatewright.".to_string(),
             format!("It came from {}.", names::comment(&options.origin)),
             format!(
-                "{} gates, depth {}, {} feature bits of images of {} x {} x {} bytes (channels, rows, columns).",
+                "{} gates, depth {}, {} feature bits of {}.",
                 netlist.luts.len(),
                 netlist.depth(),
                 netlist.features(),
-                image.channels,
-                image.height,
-                image.width
+                match &options.table {
+                    Some(table) => format!("rows of {} columns in {} bytes", table.columns.len(), image.pixels()),
+                    None => format!(
+                        "images of {} x {} x {} bytes (channels, rows, columns)",
+                        image.channels, image.height, image.width
+                    ),
+                }
             ),
         ];
         about.extend(head::about(netlist, options));

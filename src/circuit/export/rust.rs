@@ -98,7 +98,7 @@ pub fn counts64(features: &[u64; FEATURES]) -> [[u32; CLASSES]; 64] {{
     counts
 }}
 
-/// Votes for one image, its bytes in `[channel][row][column]` order.
+/// Votes for one sample: the bytes of a row, or of an image in `[channel][row][column]` order.
 pub fn counts(image: &[u8; PIXELS]) -> [u32; CLASSES] {{
     counts64(&encode64(core::slice::from_ref(image)))[0]
 }}

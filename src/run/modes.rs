@@ -8,7 +8,7 @@ use crate::train::{Evaluation, Evaluator, Mode, Trainer};
 use crate::{Error, Result};
 
 /// One split judged three ways, by kernels that share tables and wiring and nothing else.
-pub struct Judged {
+pub struct Modes {
     /// The selected gates on bits.
     pub hard: Evaluation,
     /// The selected gates on real activations.
@@ -17,10 +17,10 @@ pub struct Judged {
     pub training: Evaluation,
 }
 
-impl Judged {
+impl Modes {
     /// Judge the trainer's network as it is.
     pub fn of(trainer: &mut Trainer, evaluator: &Evaluator) -> Result<Self> {
-        Ok(Judged {
+        Ok(Modes {
             hard: evaluator.run(trainer, Mode::Hard)?,
             selected_soft: evaluator.run(trainer, Mode::SelectedSoft)?,
             training: evaluator.run(trainer, Mode::Training)?,
@@ -73,18 +73,18 @@ pub fn evaluate(
 ) -> Result<Metrics> {
     let progress = trainer.progress(since)?;
     let gradient_norms = trainer.gradient_norms()?;
-    let judged = Judged::of(trainer, evaluator)?;
+    let modes = Modes::of(trainer, evaluator)?;
     Ok(Metrics {
         step: progress.step,
         seconds,
         train_loss: progress.loss,
         train_accuracy: progress.accuracy,
-        loss: judged.hard.loss,
-        accuracy: judged.hard.accuracy,
-        accuracy_soft: judged.selected_soft.accuracy,
-        accuracy_training_mode: judged.training.accuracy,
-        selection_gap: judged.selection_gap(),
-        computation_gap: judged.computation_gap(),
+        loss: modes.hard.loss,
+        accuracy: modes.hard.accuracy,
+        accuracy_soft: modes.selected_soft.accuracy,
+        accuracy_training_mode: modes.training.accuracy,
+        selection_gap: modes.selection_gap(),
+        computation_gap: modes.computation_gap(),
         temperature: progress.temperature,
         temperature_min: progress.temperature_range[0],
         temperature_max: progress.temperature_range[1],
