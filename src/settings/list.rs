@@ -200,7 +200,7 @@ settings! {
         "Thermometer thresholds a channel"
         thresholds: usize = 3, Within(1.0, 255.0), Step [value_name = "T"];
 
-        "Leave out input bits that are set, or unset, in less than this fraction of the training samples"
+        "Leave out input bits that are set, or unset, in less than this fraction of the training samples, and tell no class"
         rare: f64 = 0.1, Within(0.0, 0.5), Step [value_name = "FRACTION"];
     }
 
