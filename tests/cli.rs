@@ -73,6 +73,83 @@ fn a_run_leaves_a_folder_that_repeats_it_byte_for_byte() {
     assert_eq!(confusion, 10_000);
 }
 
+/// What preset, file and flags come to is a file that comes to the same; it takes no device.
+#[test]
+fn settings_are_shown_as_a_file_that_repeats_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_gatewright"))
+            .args([&["train", "--show-settings"], args].concat())
+            .env("VK_DRIVER_FILES", "/nonexistent.json")
+            .env("VK_ICD_FILENAMES", "/nonexistent.json")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}: {}", complaint(&output));
+        (text(&output.stdout), complaint(&output))
+    };
+    let file = dir.path().join("shown.toml");
+    let again = ["--config", file.to_str().unwrap()];
+    for args in [
+        &[] as &[&str],
+        &["--preset", "mnist-small", "--lr", "0.03"],
+        &["--method", "soft-mix", "--input", "soft", "--thresholds", "1"],
+        &["--no-cage", "--temperature", "0.3", "--patience", "2"],
+    ] {
+        let (settings, _) = shown(args);
+        std::fs::write(&file, &settings).unwrap();
+        assert_eq!(shown(&again).0, settings, "{args:?}");
+    }
+    let (small, _) = shown(&["--preset", "mnist-small", "--lr", "0.03"]);
+    assert!(small.contains("layers = \"6x8000\"\n") && small.contains("lr = 0.03\n"), "{small}");
+    // Data that are not there keep the last layer from being fitted, which is told.
+    let (_, told) = shown(&["--data", "cifar-10", "--data-dir", dir.path().to_str().unwrap()]);
+    assert!(told.is_empty() || told.contains("the last layer is not fitted"), "{told}");
+}
+
+/// `train`, `profile` and `sweep` read the same table in the same way, and give its three classes the same last layer.
+#[test]
+fn every_command_makes_the_network_that_train_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = dir.path().join("t.csv");
+    let row = |i: usize| format!("c{},{},{}\n", i % 3, i % 7, i % 5);
+    std::fs::write(&table, "kind,a,b\n".to_string() + &(0..90).map(row).collect::<String>()).unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_string();
+    let (table, run, cells) = (table.to_str().unwrap(), path("run"), path("cells"));
+    let said = ["--data", table, "--label", "kind", "--encoder", "distributive", "--batch", "32"];
+    let json = |args: &[&str]| -> serde_json::Value {
+        let output = gatewright(args);
+        assert!(output.status.success(), "{args:?}: {}", complaint(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let short = ["--steps", "2", "--eval-every", "2", "--json", "--out", &run];
+    let trained = json(&[&["train"], &said[..], &short[..]].concat());
+    assert_eq!(trained["layers"], serde_json::json!([2000, 2000, 2000, 2001]), "shared by three classes");
+    let profiled = json(&[&["profile", "--rounds", "1", "--json"], &said[..]].concat());
+    assert_eq!(profiled["layers"], trained["layers"]);
+    let model = gatewright::network::Model::load(&Path::new(&run).join("model.safetensors")).unwrap();
+    assert_eq!(profiled["features"].as_u64(), Some(model.encoder.features() as u64));
+
+    let sweep = format!(
+        "title = \"t\"\n[base]\ndata = '{table}'\nbatch = 32\nsteps = 2\neval-every = 2\n\
+         input = {{ label = \"kind\", encoder = [\"distributive\"] }}\n[[grid]]\nseed = [0]\n"
+    );
+    std::fs::write(path("sweep.toml"), sweep).unwrap();
+    let swept = json(&["sweep", &path("sweep.toml"), "--out", &cells, "--json"]);
+    assert_eq!(swept[0]["summary"]["layers"], trained["layers"]);
+    assert_eq!(swept[0]["summary"]["test_accuracy"], trained["test_accuracy"], "the same run");
+
+    // Layers that are said are refused alike.
+    for command in ["train", "profile", "depth"] {
+        let refused = gatewright(&[&[command, "--layers", "2x100"], &said[..]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{command}");
+        assert!(complaint(&refused).contains("99 can"), "{command}: {}", complaint(&refused));
+    }
+    // What a file says wins over what `depth` has of its own.
+    std::fs::write(path("two.toml"), "layers = \"2x90\"\n").unwrap();
+    let deep = json(&[&["depth", "--json", "--config", &path("two.toml")], &said[..]].concat());
+    assert_eq!(deep[0]["layers"].as_array().unwrap().len(), 2);
+}
+
 #[test]
 fn depth_tells_of_every_layer_of_every_network() {
     let dir = tempfile::tempdir().unwrap();

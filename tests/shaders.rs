@@ -1,38 +1,184 @@
-//! Every kernel in every form that a run can ask for, by naga, spirv-val and Tint: it validates, translates to SPIR-V, MSL and
-//! HLSL, keeps to wgpu's default limits, and lays its structures out as the host does.
+//! Every page in every form that a run can ask for, by naga, spirv-val and Tint: it validates, reads and writes as it declares, translates
+//! to SPIR-V, MSL and HLSL, keeps to wgpu's default limits, and lays its structures out as the host does. The forms come from plans:
+//! settings, networks, batches and tunings, as training, evaluations and circuits plan them.
 
+mod common;
 mod compilers;
 
-use std::mem::offset_of;
-use std::path::Path;
+use std::collections::HashSet;
 use std::process::Command;
+use std::sync::OnceLock;
 
-use gatewright::gpu::shader::{GradientFormat, Variant};
-use gatewright::gpu::structs;
+use gatewright::data::{ImageShape, Task};
+use gatewright::gpu::plan_circuit;
+use gatewright::network::{Form, Parametrization};
+use gatewright::plan::{Access, CageScope, FILES, GradientFormat, Limits, Page, Plan, Source, Tuning, uniforms};
+use gatewright::train::{
+    BatchSize, Cage, EvaluationPlan, InputKind, LayerOutline, Method, Outline, Preset, Settings, StepPlan,
+};
 use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ScalarKind, TypeInner};
 
-fn parse(variant: &Variant) -> Module {
-    naga::front::wgsl::parse_str(&variant.source())
-        .unwrap_or_else(|e| panic!("{variant:?}: {}", e.emit_to_string(&variant.source())))
+/// A device that takes anything.
+const LIMITS: Limits = Limits { buffer_bytes: 1 << 40, is_software: false };
+
+/// A page and what it is put together to.
+struct Made {
+    page: Page,
+    source: Source,
 }
 
-/// Validate with no capability beyond WGSL's own, so that no optional feature is asked for, but subgroups where the variant is
-/// for devices that have them. (Packing f16 is WGSL's own; naga counts it apart for the sake of old OpenGL.)
-fn validated(variant: &Variant) -> (Module, ModuleInfo) {
-    let module = parse(variant);
-    let optional = match variant {
-        Variant { subgroups: true, .. } => Capabilities::SUBGROUP,
-        Variant { gradients: GradientFormat::F16, .. } => Capabilities::SHADER_FLOAT16_IN_FLOAT32,
-        _ => Capabilities::empty(),
+fn outline(arities: &[usize], parametrization: Parametrization, task: Task, code_bits: u32) -> Outline {
+    let layer = |(i, &arity): (usize, &usize)| LayerOutline {
+        form: Form::Dense,
+        gates: 960,
+        inputs: if i == 0 { 50 } else { 960 },
+        arity,
+        parametrization,
+        most_readers: 3,
     };
+    Outline {
+        image: ImageShape { channels: 1, height: 5, width: 5 },
+        features: 50,
+        most_features: 8,
+        outputs: 16,
+        task,
+        code_bits,
+        label_words: 1,
+        samples: 4000,
+        layers: arities.iter().enumerate().map(layer).collect(),
+    }
+}
+
+/// The plans of training and of an evaluation beside it.
+fn plans(settings: &Settings, outline: &Outline, tuning: Tuning, words: u32, limits: Limits) -> [Plan; 2] {
+    let size = BatchSize { samples: settings.batch, words };
+    let step = StepPlan::make(settings, outline, tuning, limits, size).unwrap();
+    let network = (&step.plan, &step.network);
+    let evaluation = EvaluationPlan::make(settings, outline, tuning, limits, network).unwrap();
+    [step.plan, evaluation.plan]
+}
+
+/// The pages of the plans of a table of settings.
+fn all() -> &'static [Made] {
+    static ALL: OnceLock<Vec<Made>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let mut made = plans_of_training();
+        for tuning in [Tuning::SOFTWARE, Tuning::HARDWARE] {
+            made.extend((0..=6).map(|max_arity| {
+                let shape = common::Shape { pixels: 9, features: 20, gates: 300, classes: 3, max_arity, seed: 1 };
+                plan_circuit(&common::random_netlist(shape), &tuning)
+            }));
+        }
+        let mut seen = HashSet::new();
+        let pages = made.iter().flat_map(|plan| plan.passes()).map(|pass| pass.page.clone());
+        let more = [4, 16].map(|lanes| {
+            let page = Page::of("device/probe_subgroups").number("WORKGROUP", 256).number("LANES", lanes);
+            page.flag("LANES_SHARE", true).flag("SUBGROUPS", true)
+        });
+        let pages = pages.chain(more).chain([Page::of("device/copy").number("WORKGROUP", 256)]);
+        let pages: Vec<Page> = pages.filter(|page| seen.insert(page.clone())).collect();
+        pages.into_iter().map(|page| Made { source: page.assemble().unwrap(), page }).collect()
+    })
+}
+
+fn plans_of_training() -> Vec<Plan> {
+    use GradientFormat::{Bf16, F16, F32, Int8, Int12, Int16};
+    let base = Settings { batch: 256, cage: None, ..Preset::Quick.settings() };
+    let moved = |shift, flip| Settings { shift, flip, ..base.clone() };
+    let exchanging = Tuning { subgroups: true, ..Tuning::HARDWARE };
+    let sharing = Tuning { subgroups: false, ..Tuning::HARDWARE };
+    let sine = |arities: &[usize]| outline(arities, Parametrization::IwpSin, Task::Classes, 1);
+    let mut made = Vec::new();
+    let mut add = |settings: &Settings, outline: &Outline, tuning: Tuning, words: u32| {
+        made.extend(plans(settings, outline, tuning, words, LIMITS));
+    };
+    // Every format and method, at once and in shares, in the shapes of every kind of device.
+    for gradients in [F32, Bf16, F16, Int8, Int12, Int16] {
+        for method in [Method::HardSt, Method::GumbelSt, Method::SoftMix, Method::SoftGumbel] {
+            if method.is_soft() && gradients.is_sliced() {
+                continue;
+            }
+            let settings = Settings { gradients, method, ..base.clone() };
+            for tuning in [Tuning::SOFTWARE, exchanging, sharing] {
+                for words in [8, 3] {
+                    add(&settings, &sine(&[2, 2, 2]), tuning, words);
+                }
+            }
+        }
+    }
+    // Every arity, reading and read by others, with every parametrization and scope.
+    for arity in 1..=6usize {
+        for gradients in [F32, Int8] {
+            for method in [Method::HardSt, Method::SoftMix] {
+                let settings = Settings { gradients, method, ..base.clone() };
+                for tuning in
+                    [Tuning::SOFTWARE, sharing].into_iter().filter(|_| !(method.is_soft() && gradients == Int8))
+                {
+                    add(&settings, &sine(&[arity, 7 - arity, arity, arity]), tuning, 8);
+                }
+            }
+        }
+        for parametrization in Parametrization::ALL.into_iter().filter(|p| p.can_have(arity)) {
+            for method in [Method::HardSt, Method::GumbelSt, Method::SoftMix, Method::SoftGumbel] {
+                for scope in [CageScope::Network, CageScope::Layer, CageScope::Gate] {
+                    let gradients = if method.is_soft() { F32 } else { Int8 };
+                    let cage = (!method.is_soft()).then_some(Cage { scope, ..Cage::default() });
+                    let settings = Settings { gradients, method, cage, ..base.clone() };
+                    add(&settings, &outline(&[arity; 2], parametrization, Task::Classes, 1), Tuning::SOFTWARE, 8);
+                }
+            }
+        }
+    }
+    for (task, code_bits) in [(Task::Labels, 1), (Task::Values, 1), (Task::Values, 16)] {
+        for gradients in [F32, Bf16, F16, Int8] {
+            let settings = Settings { gradients, ..base.clone() };
+            for words in [8, 3] {
+                add(&settings, &outline(&[2; 3], Parametrization::IwpSin, task, code_bits), Tuning::SOFTWARE, words);
+            }
+        }
+    }
+    // Where images are moved, where pixels are input, where samples lie in shards, where outputs have many gates.
+    let soft = Settings { method: Method::SoftMix, gradients: F32, input_kind: InputKind::Soft, ..base.clone() };
+    for settings in [moved(2, false), moved(0, true), soft] {
+        add(&settings, &sine(&[2; 3]), Tuning::SOFTWARE, 8);
+    }
+    let shards = Limits { buffer_bytes: 50_000, ..LIMITS };
+    let soft = Settings { method: Method::SoftMix, gradients: F32, input_kind: InputKind::Soft, ..base.clone() };
+    let mut wide = sine(&[2; 2]);
+    wide.layers[1].gates = 16 * 40_000;
+    for method in [Method::HardSt, Method::SoftMix] {
+        let settings = Settings { method, gradients: F32, ..base.clone() };
+        add(&settings, &wide, Tuning::SOFTWARE, 8);
+    }
+    let mut small = sine(&[2; 2]);
+    small.layers.iter_mut().for_each(|layer| layer.gates = 16);
+    small.layers[1].inputs = 16;
+    for settings in [moved(2, false), moved(0, true), soft, base] {
+        made.extend(plans(&Settings { batch: 32, ..settings }, &small, Tuning::SOFTWARE, 1, shards));
+    }
+    made
+}
+
+fn parse(made: &Made) -> Module {
+    naga::front::wgsl::parse_str(&made.source.text)
+        .unwrap_or_else(|e| panic!("{:?}: {}", made.page, e.emit_to_string(&made.source.text)))
+}
+
+/// Validate with no capability beyond WGSL's own, so that no optional feature is asked for, but subgroups where the page is
+/// for devices that have them. (Packing f16 is WGSL's own; naga counts it apart for the sake of old OpenGL.)
+fn validated(made: &Made) -> (Module, ModuleInfo) {
+    let module = parse(made);
+    let mut optional = Capabilities::empty();
+    optional.set(Capabilities::SUBGROUP, made.page.holds("SUBGROUPS"));
+    optional.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, made.page.holds("GRADIENT_F16"));
     let info = Validator::new(ValidationFlags::all(), optional)
         .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
         .subgroup_operations(naga::valid::SubgroupOperationSet::all())
         .validate(&module)
-        .unwrap_or_else(|e| panic!("{variant:?}: {}", e.emit_to_string(&variant.source())));
+        .unwrap_or_else(|e| panic!("{:?}: {}", made.page, e.emit_to_string(&made.source.text)));
     (module, info)
 }
 
@@ -42,39 +188,67 @@ fn layout(module: &Module) -> Layouter {
     layouter
 }
 
+/// What is bound is used, what is declared as read is read, and what is declared as written is written.
 #[test]
-fn every_variant_translates_to_spirv_msl_and_hlsl() {
+fn every_page_uses_its_bindings_as_it_declares_them() {
+    for made in all() {
+        let (module, info) = validated(made);
+        let uses = info.get_entry_point(0);
+        for (n, binding) in made.source.bindings.iter().enumerate() {
+            let bound = |v: &naga::GlobalVariable| v.binding.as_ref().is_some_and(|b| b.binding as usize == n);
+            let (handle, variable) = module.global_variables.iter().find(|(_, v)| bound(v)).unwrap();
+            assert_eq!(variable.name.as_deref(), Some(binding.name.as_str()), "{:?}", made.page);
+            let used = uses[handle];
+            let what = format!("{} of {:?} is used by {used:?}", binding.name, made.page);
+            match binding.access {
+                Access::Uniform => assert!(!used.is_empty() && variable.space == AddressSpace::Uniform, "{what}"),
+                // An array's length may be all that is asked of it beside its elements.
+                Access::Read => {
+                    assert!(used.contains(GlobalUse::READ) && !used.contains(GlobalUse::WRITE), "{what}");
+                }
+                Access::Write => assert!(used.contains(GlobalUse::WRITE), "{what}"),
+            }
+        }
+        assert_eq!(
+            module.global_variables.iter().filter(|(_, v)| v.binding.is_some()).count(),
+            made.source.bindings.len()
+        );
+    }
+}
+
+#[test]
+fn every_page_translates_to_spirv_msl_and_hlsl() {
     let folder = tempfile::tempdir().unwrap();
     let dump = std::env::var_os(compilers::DUMP).map(std::path::PathBuf::from);
     if let Some(dump) = &dump {
         std::fs::create_dir_all(dump).unwrap();
     }
     let mut files = Vec::new();
-    for (i, variant) in Variant::all().iter().enumerate() {
-        let (module, info) = validated(variant);
+    for (i, made) in all().iter().enumerate() {
+        let (module, info) = validated(made);
 
         // Subgroups came with Vulkan 1.1 and SPIR-V 1.3.
-        let lang_version = if variant.subgroups { (1, 3) } else { (1, 0) };
+        let lang_version = if made.page.holds("SUBGROUPS") { (1, 3) } else { (1, 0) };
         let options = spv::Options { lang_version, ..Default::default() };
         let words = spv::write_vec(&module, &info, &options, None).unwrap();
         let file = folder.path().join(format!("{i}.spv"));
         std::fs::write(&file, bytemuck::cast_slice(&words)).unwrap();
-        files.push((file, variant.source()));
+        files.push((file, &made.source.text));
 
         let options = msl::Options { lang_version: (2, 4), ..Default::default() };
         let (text, _) = msl::write_string(&module, &info, &options, &msl::PipelineOptions::default()).unwrap();
-        assert!(text.contains("kernel void"), "{variant:?}");
+        assert!(text.contains("kernel void"), "{:?}", made.page);
 
         let (options, pipeline) = (hlsl_options(), hlsl::PipelineOptions::default());
         let mut hlsl = String::new();
         hlsl::Writer::new(&mut hlsl, &options, &pipeline).write(&module, &info, None).unwrap();
-        assert!(hlsl.contains("[numthreads("), "{variant:?}");
+        assert!(hlsl.contains("[numthreads("), "{:?}", made.page);
         let twice = compilers::defined_twice(&hlsl);
-        assert!(twice.is_empty(), "HLSL would be refused, for it defines twice: {twice:?}\n{variant:?}");
+        assert!(twice.is_empty(), "HLSL would be refused, for it defines twice: {twice:?}\n{:?}", made.page);
 
         if let Some(dump) = &dump {
-            let name = format!("{i:04}-{}", variant.kernel.replace('/', "-"));
-            let files = [("wgsl", variant.source()), ("hlsl", hlsl), ("metal", text)];
+            let name = format!("{i:04}-{}", made.page.name());
+            let files = [("wgsl", made.source.text.clone()), ("hlsl", hlsl), ("metal", text)];
             for (extension, text) in files {
                 std::fs::write(dump.join(format!("{name}.{extension}")), text).unwrap();
             }
@@ -99,19 +273,18 @@ fn hlsl_options() -> hlsl::Options {
 }
 
 #[test]
-fn every_variant_is_accepted_by_tint() {
+fn every_page_is_accepted_by_tint() {
     let folder = tempfile::tempdir().unwrap();
-    let variants = Variant::all();
-    for (i, variant) in variants.iter().enumerate() {
-        let name = format!("{i:04}-{}.wgsl", variant.kernel.replace('/', "-"));
-        std::fs::write(folder.path().join(name), variant.source()).unwrap();
+    for (i, made) in all().iter().enumerate() {
+        let name = format!("{i:04}-{}.wgsl", made.page.name());
+        std::fs::write(folder.path().join(name), made.source.text.clone()).unwrap();
     }
     // WGSL has no order between * and |, which naga lets pass: proof that Tint looked.
     let control = "@compute @workgroup_size(1) fn main() { var a = 1u; a = a * 2u | 3u; }";
     std::fs::write(folder.path().join("control.wgsl"), control).unwrap();
     let Some((accepted, complaints)) = compilers::tint(folder.path()) else { return };
-    println!("{accepted} of {} sources are accepted by Tint", variants.len());
-    assert!(accepted == variants.len() && complaints.contains("control.wgsl:"), "{complaints}");
+    println!("{accepted} of {} sources are accepted by Tint", all().len());
+    assert!(accepted == all().len() && complaints.contains("control.wgsl:"), "{complaints}");
 }
 
 #[test]
@@ -133,129 +306,46 @@ fn hlsl_that_defines_a_function_twice_is_found() {
 }
 
 #[test]
-fn every_variant_keeps_to_wgpus_default_limits() {
+fn every_page_keeps_to_wgpus_default_limits() {
     let limits = wgpu::Limits::default();
-    for variant in Variant::all() {
-        let module = parse(&variant);
+    for made in all() {
+        let (module, page) = (parse(made), &made.page);
         let layouts = layout(&module);
         let variables = || module.global_variables.iter().map(|(_, variable)| variable);
         let storage = variables().filter(|v| matches!(v.space, AddressSpace::Storage { .. })).count();
-        assert!(
-            storage <= limits.max_storage_buffers_per_shader_stage as usize,
-            "{storage} storage buffers: {variant:?}"
-        );
+        assert!(storage <= limits.max_storage_buffers_per_shader_stage as usize, "{storage} storage buffers: {page:?}");
         let workgroup = variables().filter(|v| v.space == AddressSpace::WorkGroup);
         let bytes: u32 = workgroup.map(|v| layouts[v.ty].size.next_multiple_of(16)).sum();
-        assert!(bytes <= limits.max_compute_workgroup_storage_size, "{bytes} bytes of workgroup memory: {variant:?}");
+        assert!(bytes <= limits.max_compute_workgroup_storage_size, "{bytes} bytes of workgroup memory: {page:?}");
         assert_eq!(module.entry_points.len(), 1);
         let [x, y, z] = module.entry_points[0].workgroup_size;
-        assert!(x * y * z <= limits.max_compute_invocations_per_workgroup, "{x} x {y} x {z}: {variant:?}");
-        assert!(variables().all(|v| v.binding.as_ref().is_none_or(|b| b.group == 0)), "one bind group: {variant:?}");
+        assert!(x * y * z <= limits.max_compute_invocations_per_workgroup, "{x} x {y} x {z}: {page:?}");
     }
 }
 
-/// A host field: name, offset, and what WGSL calls its type; padding that is an array here is several fields there.
-type Field<'a> = (&'a str, usize, &'static str);
-
-/// A host structure's fields with their offsets, typed by the compiler.
-macro_rules! fields {
-    ($host:ty { $($field:ident),+ }) => {{
-        fn wgsl_type<T: 'static>(_: impl Fn(&$host) -> T) -> &'static str {
-            let known = [("u32", std::any::TypeId::of::<u32>()), ("f32", std::any::TypeId::of::<f32>())];
-            known.into_iter().find(|(_, id)| *id == std::any::TypeId::of::<T>()).map_or("padding", |(name, _)| name)
-        }
-        let fields: Vec<Field<'static>> =
-            vec![$((stringify!($field), offset_of!($host, $field), wgsl_type(|s: &$host| s.$field))),+];
-        (size_of::<$host>(), fields)
-    }};
-}
+/// A host structure: its name, its size and its fields.
+type Host<'a> = (&'a str, usize, &'a [(&'static str, usize, &'static str)]);
 
 #[test]
 fn host_structures_are_laid_out_as_the_shaders() {
-    let source = include_str!("../shaders/shared/structs.wgsl");
-    let module = naga::front::wgsl::parse_str(source).unwrap();
+    let module = naga::front::wgsl::parse_str(include_str!("../shaders/shared/structs.wgsl")).unwrap();
     let layouts = layout(&module);
-    let hosts = [
-        ("Layer", fields!(structs::Layer { gates, inputs, words, group, first_partial, first_gate, index, pad })),
-        (
-            "Batch",
-            fields!(structs::Batch {
-                samples,
-                size,
-                words,
-                first,
-                row_words,
-                features,
-                key0,
-                key1,
-                classes,
-                shard,
-                width,
-                height,
-                shift,
-                flip,
-                least_side,
-                ring,
-                offset,
-                pad
-            }),
-        ),
-        (
-            "Training",
-            fields!(structs::Training {
-                learning_rate,
-                final_fraction,
-                warmup_steps,
-                total_steps,
-                beta1,
-                beta2,
-                epsilon,
-                weight_decay,
-                group_tau,
-                temperature,
-                cage,
-                cage_tau_min,
-                cage_tau_max,
-                cage_decay,
-                choices,
-                selections,
-                partials,
-                samples,
-                batch,
-                slice_scale,
-                key0,
-                key1,
-                layers,
-                group
-            }),
-        ),
-        ("Cage", fields!(structs::Cage { mean, temperature, selections })),
-        (
-            "Step",
-            fields!(structs::Step {
-                step,
-                temperature,
-                learning_rate,
-                confidence,
-                confidence_mean,
-                beta1_power,
-                beta2_power,
-                epoch,
-                position,
-                pad
-            }),
-        ),
+    let hosts: [Host; 5] = [
+        ("Layer", size_of::<uniforms::Layer>(), uniforms::Layer::FIELDS),
+        ("Batch", size_of::<uniforms::Batch>(), uniforms::Batch::FIELDS),
+        ("Training", size_of::<uniforms::Training>(), uniforms::Training::FIELDS),
+        ("Cage", size_of::<uniforms::Cage>(), uniforms::Cage::FIELDS),
+        ("Step", size_of::<uniforms::Step>(), uniforms::Step::FIELDS),
     ];
     let mut compared = 0;
     for (handle, ty) in module.types.iter() {
         let TypeInner::Struct { members, span } = &ty.inner else { continue };
         let name = ty.name.as_deref().unwrap();
-        let (_, (size, fields)) =
-            hosts.iter().find(|(host, _)| *host == name).unwrap_or_else(|| panic!("{name} has no host twin"));
+        let (_, size, fields) =
+            hosts.iter().find(|(host, ..)| *host == name).unwrap_or_else(|| panic!("{name} has no host twin"));
         assert_eq!(*size, *span as usize, "size of {name}");
         assert_eq!(*size, layouts[handle].size as usize, "size of {name}");
-        let told = |name: &str| !name.starts_with("pad");
-        let members: Vec<Field> = members
+        let members: Vec<(&str, usize, &str)> = members
             .iter()
             .map(|m| {
                 let kind = match module.types[m.ty].inner {
@@ -266,41 +356,32 @@ fn host_structures_are_laid_out_as_the_shaders() {
                 (m.name.as_deref().unwrap(), m.offset as usize, kind)
             })
             .collect();
-        let (shader, host): (Vec<_>, Vec<_>) = (
-            members.iter().copied().filter(|m| told(m.0)).collect(),
-            fields.iter().copied().filter(|f| told(f.0)).collect(),
-        );
-        assert_eq!(host, shader, "fields of {name}");
-        // Padding fills the end on both sides.
-        let end = shader.last().map_or(0, |last| last.1 + 4);
-        let first_pad = |fields: &[Field]| fields.iter().find(|f| !told(f.0)).map(|f| f.1);
-        assert!(first_pad(&members).is_none_or(|at| at == end) && first_pad(fields).is_none_or(|at| at == end));
+        // Padding, which is at the end, is an array here and several fields there.
+        let told = |fields: &[(&'static str, usize, &'static str)]| -> Vec<(String, usize, String)> {
+            let told = fields.iter().take_while(|f| !f.0.starts_with("pad"));
+            told.map(|f| (f.0.to_string(), f.1, f.2.to_string())).collect()
+        };
+        let shader: Vec<_> = members
+            .iter()
+            .take_while(|m| !m.0.starts_with("pad"))
+            .map(|m| (m.0.to_string(), m.1, m.2.to_string()))
+            .collect();
+        assert_eq!(told(fields), shader, "fields of {name}");
         compared += 1;
     }
     assert_eq!(compared, hosts.len(), "every host structure has its shader twin");
 }
 
-/// Lines under shaders/ that no variant holds are dead.
+/// Lines under shaders/ that no page holds are dead.
 #[test]
-fn every_line_of_every_shader_is_part_of_some_variant() {
-    let sources: Vec<String> = Variant::all().iter().map(Variant::source).collect();
-    let lines: std::collections::HashSet<&str> = sources.iter().flat_map(|source| source.lines()).collect();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders")];
-    let mut files = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            files += 1;
-            let text = std::fs::read_to_string(&path).unwrap();
-            assert!(lines.contains(text.lines().next().unwrap()), "{} is in no variant", path.display());
-            for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
-                assert!(lines.contains(line), "{}: no variant holds `{line}`", path.display());
-            }
+fn every_line_of_every_shader_is_part_of_some_page() {
+    let unnumbered = |line: &str| line.split_once(") var<").map_or(line.to_string(), |(_, rest)| format!("var<{rest}"));
+    let lines: HashSet<String> =
+        all().iter().flat_map(|made| made.source.text.lines().map(unnumbered).collect::<Vec<_>>()).collect();
+    for (name, text) in FILES {
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            assert!(lines.contains(line), "{name}: no page holds `{line}`");
         }
     }
-    assert!(files >= 20, "{files} files were found");
+    assert!(FILES.len() >= 20, "{} files were found", FILES.len());
 }

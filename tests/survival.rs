@@ -329,6 +329,7 @@ fn toy() -> Dataset {
         table: None,
         head: Head::Classes,
         ranges: Vec::new(),
+        notes: Vec::new(),
         train: split(&mut rng, 150),
         test: split(&mut rng, 40),
     }

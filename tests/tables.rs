@@ -188,7 +188,7 @@ fn a_model_keeps_its_columns_to_the_last_bit() {
     }
     text.push_str("nan,no,odd,y\ninf,YES,plain,y\n-inf,yes,,x\n");
     let folder = folder_of(&[("named.csv", &format!("size,answer,kind,class\n{text}")), ("placed.csv", &text)]);
-    let read = |name: &str| read_rows(&folder.path().join(name), None, &table).unwrap();
+    let read = |name: &str| read_rows(&folder.path().join(name), &Options::default(), &table).unwrap().0;
     let bytes = read("named.csv");
     assert_eq!(read("placed.csv"), bytes);
     for (i, _) in thresholds.iter().enumerate() {
@@ -200,13 +200,13 @@ fn a_model_keeps_its_columns_to_the_last_bit() {
     assert_eq!(rest, [[0, 1, 0, 1, 0], [5, 0, 0, 0, 1], [1, 2, 0, 0, 0]].concat());
     let told = |text: &str| {
         let folder = folder_of(&[("t.csv", text)]);
-        read_rows(&folder.path().join("t.csv"), None, &table).unwrap_err().to_string()
+        read_rows(&folder.path().join("t.csv"), &Options::default(), &table).unwrap_err().to_string()
     };
     assert!(told("1,yes\n").contains("2 columns"));
     assert!(told("big,yes,odd\n").contains("\"big\" in column \"size\" is no number"));
-    let headed = Some(true);
+    let headed = Options { header: Some(true), ..Options::default() };
     let folder = folder_of(&[("t.csv", "size,kind\n1,odd\n")]);
-    let missing = read_rows(&folder.path().join("t.csv"), headed, &table).unwrap_err().to_string();
+    let missing = read_rows(&folder.path().join("t.csv"), &headed, &table).unwrap_err().to_string();
     assert!(missing.contains("no column \"answer\""), "{missing}");
 }
 
@@ -339,7 +339,7 @@ fn broken_tables_are_refused_in_a_sentence() {
         error.to_string()
     };
     assert!(told("").contains("no rows"));
-    assert!(told("a,b\n1\n").contains("line 2 has 1 cells"));
+    assert!(told("a,b\n1\n").contains("line 2 has 1 cell and most lines have 2"));
     assert!(told("a;b\n").contains("t.csv"));
     assert!(told("1\n2\n").contains("no column beside the labels"));
     assert!(told("1,x\n2,\n").contains("line 2 has no label"));

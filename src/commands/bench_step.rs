@@ -170,6 +170,7 @@ pub(super) fn random_bits(inputs: usize, batch: u32) -> Dataset {
         table: None,
         head: Head::Classes,
         ranges: Vec::new(),
+        notes: Vec::new(),
         train: Split { pixels, labels, targets: Vec::new() },
         test: Split::default(),
     }

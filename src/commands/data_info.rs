@@ -54,6 +54,7 @@ fn report(data: &Dataset) -> Value {
         "kind": if data.table.is_some() { "table" } else { "images" },
         "channels": data.image.channels, "height": data.image.height, "width": data.image.width,
         "train_samples": data.train.len(), "test_samples": data.test.len(),
+        "notes": data.notes.iter().map(|note| json!({ "text": note.text, "warning": note.is_warning })).collect::<Vec<_>>(),
     });
     match &data.head {
         Head::Classes => {
@@ -109,6 +110,9 @@ fn values(data: &Dataset) -> Value {
 
 fn print(data: &Dataset, report: &Value) {
     println!("{}: {} training and {} test samples", data.name, data.train.len(), data.test.len());
+    for note in &data.notes {
+        println!("{}{}", if note.is_warning { "warning: " } else { "" }, note.text);
+    }
     match &data.table {
         Some(table) => print_columns(table, &data.ranges),
         None => {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::EngineKind;
 use super::judged::{Asked, Judged, Part, judged};
 use crate::circuit::{Engine, Netlist, reference};
-use crate::data::{Options, Split, Task};
+use crate::data::{Decimal, Options, Split, Task};
 use crate::gpu::{Gpu, GpuEngine};
 use crate::network::Model;
 use crate::run::{Judge, Learner, Modes, Where, config_of};
@@ -35,6 +35,12 @@ pub struct Args {
     /// Tables: whether the first line names the columns [default: told from the cells]
     #[arg(long, value_name = "BOOL")]
     header: Option<bool>,
+    /// Tables: what separates cells, as `train` takes it [default: told from the lines]
+    #[arg(long, value_name = "SIGN", allow_hyphen_values = true)]
+    separator: Option<String>,
+    /// Tables: what separates whole numbers from fractions [default: told from the cells]
+    #[arg(long, value_enum, value_name = "MARK")]
+    decimal: Option<Decimal>,
     /// Draw this fraction of each class of data without test samples, and judge by that [default: the run's own test samples,
     /// or all of data that the model was not trained on]
     #[arg(long, value_name = "FRACTION")]
@@ -73,6 +79,8 @@ pub fn run(args: Args) -> Result<()> {
     let told = if args.json { super::path_for_json(&args.model)? } else { "" };
     let options = Options {
         header: args.header,
+        separator: args.separator.clone(),
+        decimal: args.decimal,
         test_fraction: args.test_fraction,
         split_seed: args.split_seed,
         ..Options::default()

@@ -28,6 +28,12 @@ pub struct Args {
     /// Tables: whether the first line names the columns [default: told from the cells]
     #[arg(long, value_name = "BOOL")]
     header: Option<bool>,
+    /// Tables: what separates cells, as `train` takes it [default: told from the lines]
+    #[arg(long, value_name = "SIGN", allow_hyphen_values = true)]
+    separator: Option<String>,
+    /// Tables: what separates whole numbers from fractions [default: told from the cells]
+    #[arg(long, value_enum, value_name = "MARK")]
+    decimal: Option<data::Decimal>,
     /// Print a JSON line an image or a row
     #[arg(long)]
     json: bool,
@@ -54,9 +60,18 @@ fn rows(args: &Args, model: &Model, engine: &Engine) -> Result<()> {
 /// Print what each sample of a file of many is: `kind` is what JSON calls the file, `unit` what it calls a sample.
 fn samples(args: &Args, path: &Path, model: &Model, engine: &Engine, kind: &str, unit: &str) -> Result<()> {
     let told_path = if args.json { super::path_for_json(path)? } else { "" };
-    for data::Unlabelled { part, mut bytes } in
-        data::read_samples(path, args.header, model.image, model.table.as_ref())?
+    let options = data::Options {
+        header: args.header,
+        separator: args.separator.clone(),
+        decimal: args.decimal,
+        ..data::Options::default()
+    };
+    for data::Unlabelled { part, mut bytes, notes } in
+        data::read_samples(path, &options, model.image, model.table.as_ref())?
     {
+        for note in notes.iter().filter(|note| note.is_warning) {
+            eprintln!("warning: {}: {}", path.display(), note.text);
+        }
         if args.invert {
             bytes.iter_mut().for_each(|byte| *byte = 255 - *byte);
         }
@@ -95,8 +110,8 @@ fn told(model: &Model, votes: &[u32]) -> String {
 
 /// Print what each image is, and its votes. Images that cannot be read are told of; the others are classified all the same.
 fn images(args: &Args, model_path: &Path, model: &Model, engine: &Engine) -> Result<()> {
-    if args.header.is_some() {
-        return Err(Error::usage("--header is for tables, and this network takes images"));
+    if args.header.is_some() || args.separator.is_some() || args.decimal.is_some() {
+        return Err(Error::usage("--header, --separator and --decimal are for tables, and this network takes images"));
     }
     let background = match args.background {
         Some(background) => background,

@@ -108,6 +108,7 @@ pub fn run(args: Args) -> Result<()> {
         report["backend"] = device.backend().into();
         report["driver"] = device.driver().into();
         report["layers"] = settings.layers.clone().into();
+        report["features"] = trainer.model().encoder.features().into();
         report["batch"] = settings.batch.into();
         report["memory"] = serde_json::json!({ "planned": planned, "allocated": buffers, "buffers": memory });
         println!("{report:#}");

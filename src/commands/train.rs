@@ -53,6 +53,9 @@ pub fn run(args: Args) -> Result<()> {
         return show(&chosen);
     }
     let (settings, data) = chosen.open()?;
+    for note in data.notes.iter().filter(|note| note.is_warning) {
+        eprintln!("warning: {}", note.text);
+    }
     let settings = super::from_root(settings);
     let unit = if data.table.is_some() { "rows" } else { "images" };
     let options = Options {
@@ -148,6 +151,14 @@ impl Reporter for Console {
             run.parameters,
             run.gpu_bytes as f64 / 1048576.0
         );
+        if let Some((bits, example)) = &run.left_out {
+            eprintln!(
+                "{bits} more input bits are left out, such as `{example}`: set or unset in less than {} % of the samples, \
+                 and telling {} no better (--rare 0 keeps them)",
+                number_text(run.rare * 100.0),
+                if run.task == Task::Classes { "classes" } else { "targets" }
+            );
+        }
         eprintln!("run folder {}", run.folder.display());
         if run.done > 0 {
             eprintln!("going on after step {}", run.done);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::kind::Kind;
 use super::npy::{Array, Header, Numbers};
@@ -176,14 +177,18 @@ pub(super) fn read_unlabelled(path: &Path, image: ImageShape, table: Option<&Tab
         }
     };
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
-        return Ok(vec![Unlabelled { part: None, bytes: bytes(path, read_file(path)?)? }]);
+        return Ok(vec![Unlabelled { part: None, bytes: bytes(path, read_file(path)?)?, notes: Vec::new() }]);
     }
     let mut store = Store::open(path)?;
     let mut parts = Vec::new();
     for wanted in NAMES.iter().flat_map(|(x, _, x_test, _)| [x, x_test]) {
         if let Some(name) = store.find(wanted)? {
             let array = store.read(&name)?;
-            parts.push(Unlabelled { part: Some(name.clone()), bytes: bytes(&path.join(&name), array)? });
+            parts.push(Unlabelled {
+                part: Some(name.clone()),
+                bytes: bytes(&path.join(&name), array)?,
+                notes: Vec::new(),
+            });
         }
     }
     if parts.is_empty() {
@@ -228,7 +233,7 @@ pub(super) fn open_file(path: &Path, name: &str, options: &Options, coding: Codi
         }
         let names = (1..=width).map(|number| format!("c{number}")).collect();
         let rows = Rows::Numbers { values: real(array.numbers), width };
-        Labelled::within(path, names, rows, &options).map(Samples::Rows)
+        Labelled::within(path, names, rows, &[], &options).map(Samples::Rows)
     };
     let test = options.test.as_deref().map(|path| read(path).map(|samples| (path, samples))).transpose()?;
     open_samples(path, name, &options, coding, read(path)?, test)
@@ -261,7 +266,7 @@ fn together(path: &Path, task: Task, (x_name, x): (&str, Array), (y_name, y): (&
     let (called, truth) = match task {
         Task::Classes => (
             vec![if x.shape.len() == 2 { "label" } else { "labels" }.to_string()],
-            Truth::Classes(classes_of(y.numbers).map_err(|e| bad(y_name, e))?),
+            Truth::Classes(classes_of(y.numbers).map_err(|e| bad(y_name, e))?.into_iter().map(Arc::from).collect()),
         ),
         task => {
             let name = if task == Task::Labels { "label" } else { "value" };

@@ -120,6 +120,7 @@ pub(super) fn read(folder: &Path, name: &str, coarse: bool) -> Result<Dataset> {
         head: Head::Classes,
         table: None,
         ranges: Vec::new(),
+        notes: Vec::new(),
         train,
         test,
     })

@@ -75,6 +75,7 @@ mod tests {
             table: None,
             head: Head::Classes,
             ranges: Vec::new(),
+            notes: Vec::new(),
             train: Split {
                 pixels: values.iter().flat_map(|&v| [vec![v; 8], vec![v + 1; 8], vec![v + 2; 8]].concat()).collect(),
                 labels: values.iter().map(|&v| u8::from(v == 200)).collect(),

@@ -48,39 +48,76 @@ impl Encoder {
         Encoder { pixel, threshold }
     }
 
-    /// Without the features that are set, or unset, in less than `fraction` of the samples: a wire to a bit that hardly
-    /// ever changes is wasted. At least `keep` features stay, those that vary most.
+    /// Without the features that tell nothing of the training samples of `data`: of those that are set, or unset, in less
+    /// than `fraction` of them, the ones that do not tell targets apart either (see [`Telling`]). At least `keep` features
+    /// stay, those that vary most; `fraction` 0 keeps every feature.
     ///
-    /// `pixels` is `[samples][image.pixels()]` bytes; `fraction` 0 keeps every feature.
-    pub fn without_rare(self, pixels: &[u8], image: ImageShape, fraction: f64, keep: usize) -> Self {
-        let samples = pixels.len() / image.pixels();
-        if fraction <= 0.0 || samples == 0 {
-            return self;
+    /// # Errors
+    /// [`Error::Usage`] if fewer than `keep` features, the inputs of a gate, differ between samples.
+    pub fn without_rare(self, data: &Dataset, fraction: f64, keep: usize) -> Result<Self> {
+        let samples = data.train.len();
+        if samples == 0 {
+            return Ok(self);
         }
-        // How many samples have each value of each byte, then how many have a greater one.
-        let mut above = vec![[0u32; 256]; image.pixels()];
-        for row in pixels.chunks_exact(image.pixels()) {
-            row.iter().zip(&mut above).for_each(|(&byte, counts)| counts[usize::from(byte)] += 1);
+        let sets = self.counts(data, &mut (0..samples).map(|sample| (sample, 1.0)));
+        let minority: Vec<usize> = sets.iter().map(|&set| (set as usize).min(samples - set as usize)).collect();
+        let varying = minority.iter().filter(|&&n| n > 0).count();
+        if varying < keep {
+            return Err(Error::usage(format!(
+                "{}: {varying} of its {} input bits differ between the training samples, and a gate takes {keep}; add \
+                 columns or samples that differ, or --thresholds",
+                data.name,
+                self.features()
+            )));
         }
-        for counts in &mut above {
-            let mut greater = 0;
-            for count in counts.iter_mut().rev() {
-                (*count, greater) = (greater, greater + *count);
+        if fraction <= 0.0 {
+            return Ok(self);
+        }
+        let is_frequent = |f: usize| minority[f] as f64 >= fraction * samples as f64;
+        let telling = Telling::of(&self, data, &sets, &minority, &is_frequent);
+        let mut kept: Vec<usize> = (0..self.features()).filter(|&f| is_frequent(f) || telling.is_kept[f]).collect();
+        if kept.len() < keep {
+            kept = (0..self.features()).collect();
+            kept.sort_by_key(|&f| std::cmp::Reverse(minority[f]));
+            kept.truncate(keep);
+            kept.sort_unstable();
+        }
+        Ok(Encoder {
+            pixel: kept.iter().map(|&f| self.pixel[f]).collect(),
+            threshold: kept.iter().map(|&f| self.threshold[f]).collect(),
+        })
+    }
+
+    /// How many features are not among those of `kept`, whose order is the same, and what the first of them tells.
+    pub fn beyond(&self, kept: &Encoder, data: &Dataset) -> Option<(usize, String)> {
+        let mut of_kept = kept.pixel.iter().zip(&kept.threshold).peekable();
+        let of_all = self.pixel.iter().zip(&self.threshold);
+        let mut left = of_all.enumerate().filter(|(_, bit)| of_kept.next_if_eq(bit).is_none()).map(|(f, _)| f);
+        let first = left.next()?;
+        let about = match &data.table {
+            Some(table) => table.bits().get(first).map(|bit| bit.about.clone()).unwrap_or_default(),
+            None => format!("byte {} > {}", self.pixel[first], self.threshold[first]),
+        };
+        Some((1 + left.count(), about))
+    }
+
+    /// `[features]`: the sum of the weights of the training samples in which each is set, of those that `of` gives with
+    /// their weights.
+    fn counts(&self, data: &Dataset, of: &mut dyn Iterator<Item = (usize, f64)>) -> Vec<f64> {
+        let bytes = data.image.pixels();
+        // By byte and its value, then by what is greater.
+        let mut above = vec![[0f64; 256]; bytes];
+        for (sample, weight) in of {
+            let row = &data.train.pixels[sample * bytes..(sample + 1) * bytes];
+            row.iter().zip(&mut above).for_each(|(&byte, sums)| sums[usize::from(byte)] += weight);
+        }
+        for sums in &mut above {
+            let mut greater = 0.0;
+            for sum in sums.iter_mut().rev() {
+                (*sum, greater) = (greater, greater + *sum);
             }
         }
-        let minority = |f: usize| {
-            let set = above[self.pixel[f] as usize][usize::from(self.threshold[f])] as usize;
-            set.min(samples - set)
-        };
-        let mut by_variety: Vec<usize> = (0..self.features()).collect();
-        by_variety.sort_by_key(|&f| std::cmp::Reverse(minority(f)));
-        let enough = by_variety.partition_point(|&f| minority(f) as f64 >= fraction * samples as f64);
-        by_variety.truncate(enough.max(keep));
-        by_variety.sort_unstable();
-        Encoder {
-            pixel: by_variety.iter().map(|&f| self.pixel[f]).collect(),
-            threshold: by_variety.iter().map(|&f| self.threshold[f]).collect(),
-        }
+        self.pixel.iter().zip(&self.threshold).map(|(&p, &t)| above[p as usize][usize::from(t)]).collect()
     }
 
     /// Number of input bits.
@@ -92,6 +129,92 @@ impl Encoder {
     pub fn bit(&self, f: usize, bytes: &[u8]) -> bool {
         bytes[self.pixel[f] as usize] > self.threshold[f]
     }
+}
+
+/// Which rare features tell targets apart, by the targets' own counts.
+///
+/// A feature tells a target (a class against the others, a label, a value) as far as the square of their correlation over
+/// the n samples, r², goes: n·r² is χ² of one degree of freedom where neither knows of the other.
+///
+/// Of a **table**, a rare feature stays if n·r² is above 10.8 (one in a thousand by chance) for one of the targets, and if
+/// more than two samples differ in it. All words of a column stay that more than one row has, if the column as a whole
+/// tells a target: if the sum over its words is above its expectation by four standard deviations. Of **images**, whose
+/// neighbouring pixels tell the same, a rare feature stays if it is much the better witness: if its correlation with one of
+/// the targets is more than twice that of every frequent feature, and n·r² above 10.8.
+struct Telling {
+    /// `[features]`.
+    is_kept: Vec<bool>,
+}
+
+impl Telling {
+    /// χ² of one degree of freedom that chance exceeds once in a thousand times.
+    const SURE: f64 = 10.8;
+
+    fn of(
+        encoder: &Encoder,
+        data: &Dataset,
+        sets: &[f64],
+        minority: &[usize],
+        is_frequent: &dyn Fn(usize) -> bool,
+    ) -> Self {
+        let (features, n) = (encoder.features(), data.train.len() as f64);
+        let mut is_kept = vec![false; features];
+        if (0..features).all(is_frequent) {
+            return Telling { is_kept };
+        }
+        let columns = words(data, encoder);
+        let width = data.train.targets_a_sample();
+        let targets = if width > 0 { width } else { data.classes.len() };
+        for target in 0..targets {
+            let value = |sample: usize| match width {
+                0 => f64::from(u8::from(usize::from(data.train.labels[sample]) == target)),
+                _ => f64::from(data.train.targets[sample * width + target]),
+            };
+            let of = (0..data.train.len()).map(|sample| (sample, value(sample)));
+            let (sum, squares) = of.clone().fold((0.0, 0.0), |(s, q), (_, y)| (s + y, q + y * y));
+            let sums = encoder.counts(data, &mut of.filter(|&(_, y)| y != 0.0));
+            let spread = squares - sum * sum / n;
+            let r2: Vec<f64> = (0..features)
+                .map(|f| {
+                    let own = sets[f] * (1.0 - sets[f] / n);
+                    let shared = sums[f] - sets[f] * sum / n;
+                    if own > 0.0 && spread > 0.0 { shared * shared / (own * spread) } else { 0.0 }
+                })
+                .collect();
+            let best = match data.table {
+                Some(_) => 0.0,
+                None => (0..features).filter(|&f| is_frequent(f)).map(|f| r2[f]).fold(0.0, f64::max),
+            };
+            for f in 0..features {
+                is_kept[f] |= minority[f] > 2 && r2[f] > 4.0 * best && n * r2[f] > Self::SURE;
+            }
+            for column in &columns {
+                let there = || column.clone().filter(|&f| minority[f] > 1);
+                let count = there().count() as f64;
+                let chi: f64 = there().map(|f| n * r2[f]).sum();
+                if chi - count > 4.0 * (2.0 * count).sqrt() {
+                    there().for_each(|f| is_kept[f] = true);
+                }
+            }
+        }
+        Telling { is_kept }
+    }
+}
+
+/// The features of each column of words of a table.
+fn words(data: &Dataset, encoder: &Encoder) -> Vec<std::ops::Range<usize>> {
+    let Some(table) = &data.table else { return Vec::new() };
+    let mut first = 0;
+    let mut made = Vec::new();
+    for column in &table.columns {
+        let bytes = first..first + column.bytes() as u32;
+        first = bytes.end;
+        let of = |byte: u32| encoder.pixel.partition_point(|&pixel| pixel < byte);
+        if bytes.len() > 1 {
+            made.push(of(bytes.start)..of(bytes.end));
+        }
+    }
+    made
 }
 
 /// A thermometer a channel, at the quantiles of its bytes or of a normal distribution of their mean and variance. Equal
@@ -181,6 +304,7 @@ mod tests {
             table: None,
             head: Head::Classes,
             ranges: Vec::new(),
+            notes: Vec::new(),
             train: Split { pixels: vec![0, 10, 200, 200, 20, 30, 200, 200], labels: vec![0, 0], targets: Vec::new() },
             test: Split::default(),
         }
@@ -209,8 +333,10 @@ mod tests {
         let image = ImageShape { channels: 1, height: 1, width: 3 };
         // Thresholds 85 and 170. Byte 0 is always 0; byte 1 is 100 in one sample of four; byte 2 is 200 in two of four.
         let pixels = [0, 100, 200, 0, 0, 200, 0, 0, 0, 0, 0, 0];
+        let train = Split { pixels: pixels.to_vec(), labels: vec![0, 1, 0, 1], targets: Vec::new() };
+        let data = Dataset { image, train, classes: vec!["a".into(), "b".into()], ..two_channels() };
         let left = |fraction, keep| {
-            let encoder = Encoder::thermometer(image, 2).unwrap().without_rare(&pixels, image, fraction, keep);
+            let encoder = Encoder::thermometer(image, 2).unwrap().without_rare(&data, fraction, keep).unwrap();
             encoder.pixel.into_iter().zip(encoder.threshold).collect::<Vec<_>>()
         };
         assert_eq!(left(0.0, 0).len(), 6);

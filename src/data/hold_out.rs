@@ -86,6 +86,7 @@ mod tests {
             table: None,
             head: Head::Classes,
             ranges: Vec::new(),
+            notes: Vec::new(),
             train: split(samples),
             test: split(10),
         }

@@ -72,6 +72,7 @@ pub(super) fn decode<R: BufRead>(
         table: None,
         head: Head::Classes,
         ranges: Vec::new(),
+        notes: Vec::new(),
         train,
         test,
     })

@@ -45,7 +45,7 @@ struct Flag {
 }
 
 /// The one list of which flags go with which kinds. Those that go with all, `--test` and `--encoder`, are not in it.
-const FLAGS: [Flag; 10] = [
+const FLAGS: [Flag; 12] = [
     Flag {
         name: "--task",
         what: "tables and arrays",
@@ -66,6 +66,8 @@ const FLAGS: [Flag; 10] = [
         is_said: |o| !o.ignore.is_empty(),
     },
     Flag { name: "--header", what: "text tables", kinds: &[Table], is_said: |o| o.header.is_some() },
+    Flag { name: "--separator", what: "text tables", kinds: &[Table], is_said: |o| o.separator.is_some() },
+    Flag { name: "--decimal", what: "text tables", kinds: &[Table], is_said: |o| o.decimal.is_some() },
     Flag {
         name: "--test-fraction",
         what: "data without test samples of its own",

@@ -14,6 +14,7 @@ mod idx_folder;
 mod image_folder;
 mod kind;
 mod libsvm;
+mod notes;
 mod npy;
 mod options;
 mod picture;
@@ -30,11 +31,12 @@ pub use contact_sheet::contact_sheet;
 pub use encoder::Encoder;
 pub use fetch::{Remote, RemoteFile};
 pub use head::{Head, Target, Task, Values, is_set};
+pub use notes::Note;
 pub use options::{Background, EncoderKind, Fit, Options};
 pub use picture::read_image;
 pub use quality::{Quality, TargetQuality, number_text};
 pub use source::{Unlabelled, from_root, holds_arrays, home, is_named, is_table, open, open_with, read_samples};
-pub use table::{Bit, Coding as ColumnCoding, Column, Table, read_rows};
+pub use table::{Bit, Coding as ColumnCoding, Column, Decimal, Table, read_rows};
 
 use crate::{Error, Result};
 
@@ -110,6 +112,8 @@ pub struct Dataset {
     pub table: Option<Table>,
     /// `[column]` of the table: least and greatest training value of columns of numbers.
     pub ranges: Vec<Option<[f64; 2]>>,
+    /// What reading it decided and passed over.
+    pub notes: Vec<Note>,
     /// Samples to train on.
     pub train: Split,
     /// Samples touched only to report.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ImageShape;
 use super::head::{Task, Values};
+use super::table::Decimal;
 use crate::{Error, Result};
 
 /// What a user may say about a data set beside its name; each is a flag, and a key of `[input]` in a `--config` file.
@@ -29,6 +30,12 @@ pub struct Options {
     /// Tables: whether the first line names the columns [default: told from the cells]
     #[arg(long, value_name = "BOOL")]
     pub header: Option<bool>,
+    /// Tables: what separates cells: comma, semicolon, tab, pipe, blanks or another sign [default: told from the lines]
+    #[arg(long, value_name = "SIGN", allow_hyphen_values = true)]
+    pub separator: Option<String>,
+    /// Tables: what separates whole numbers from fractions [default: told from the cells]
+    #[arg(long, value_enum, value_name = "MARK")]
+    pub decimal: Option<Decimal>,
     /// Test samples, in a file or folder of the same form as --data
     #[arg(long, value_name = "PATH")]
     pub test: Option<PathBuf>,
@@ -137,6 +144,8 @@ impl Options {
             label: self.label.clone().or_else(|| base.label.clone()),
             ignore: list(&self.ignore, &base.ignore),
             header: self.header.or(base.header),
+            separator: self.separator.clone().or_else(|| base.separator.clone()),
+            decimal: self.decimal.or(base.decimal),
             test: self.test.clone().or_else(|| base.test.clone()),
             test_fraction: self.test_fraction.or(base.test_fraction),
             split_seed: self.split_seed.or(base.split_seed),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::kind::Kind;
 use super::picture::looks_like_picture;
 use super::{
-    Coding, Dataset, ImageShape, Options, Remote, Table, Task, arrays, cifar, embedded, idx_folder, image_folder,
+    Coding, Dataset, ImageShape, Note, Options, Remote, Table, Task, arrays, cifar, embedded, idx_folder, image_folder,
     libsvm, sources, table,
 };
 use crate::{Error, Result};
@@ -28,7 +28,7 @@ const NAMED: [&str; 11] = [
 ];
 
 /// File names of tables, by extension.
-const TABLES: [&str; 5] = ["csv", "tsv", "tab", "txt", "data"];
+const TABLES: [&str; 8] = ["csv", "tsv", "tab", "txt", "data", "dat", "psv", "ssv"];
 const LIBSVM: [&str; 3] = ["libsvm", "svm", "svmlight"];
 
 /// [`open_with`] all options left alone; tables get 16 thresholds a column of numbers.
@@ -44,15 +44,21 @@ pub fn is_named(name: &str) -> bool {
 /// Whether `name_or_path` is a table, whose rows are no images. An archive of arrays may be either; it is opened to see.
 pub fn is_table(name_or_path: &str) -> bool {
     let path = Path::new(name_or_path);
-    has_extension(path, &TABLES)
-        || has_extension(path, &LIBSVM)
-        || has_extension(path, &["npy"])
-        || arrays::is_rows(path)
+    is_text(path, &TABLES) || is_text(path, &LIBSVM) || has_extension(path, &["npy"]) || arrays::is_rows(path)
+}
+
+/// Whether `path` is a text of one of these kinds, packed or not, or the standard input, which is a table.
+fn is_text(path: &Path, known: &[&str]) -> bool {
+    let packed = has_extension(path, &["gz"]) && has_ending(&path.with_extension(""), known);
+    packed || has_extension(path, known) || path == Path::new(table::STANDARD_INPUT) && known == TABLES
+}
+
+fn has_ending(path: &Path, known: &[&str]) -> bool {
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| known.contains(&&*e.to_ascii_lowercase()))
 }
 
 fn has_extension(path: &Path, known: &[&str]) -> bool {
-    let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
-    path.is_file() && extension.is_some_and(|e| known.contains(&&*e))
+    path.is_file() && has_ending(path, known)
 }
 
 /// Open a data set: one that is known by name, or a file or folder whose content decides what it is.
@@ -172,7 +178,7 @@ fn not_found(name: &str, places: &[PathBuf]) -> Error {
 
 /// Open a file or a folder whose content decides what it is; its own name becomes the data set's.
 fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> {
-    if !path.exists() {
+    if !path.exists() && path != Path::new(table::STANDARD_INPUT) {
         let told = path.display().to_string();
         let meant = resembling(&told).map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
         return Err(Error::usage(format!(
@@ -180,13 +186,17 @@ fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> 
             NAMED.join(", ")
         )));
     }
-    let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    let bare = if has_extension(path, &["gz"]) { path.with_extension("") } else { path.to_owned() };
+    let stem = match path == Path::new(table::STANDARD_INPUT) {
+        true => "stdin".into(),
+        false => bare.file_stem().unwrap_or(path.as_os_str()).to_string_lossy(),
+    };
     let told = path.display().to_string();
-    if has_extension(path, &TABLES) {
+    if is_text(path, &TABLES) {
         options.check(Kind::Table, &told)?;
         return table::open(path, &stem, options, coding);
     }
-    if has_extension(path, &LIBSVM) {
+    if is_text(path, &LIBSVM) {
         options.check(Kind::Sparse, &told)?;
         return open_libsvm(path, &stem, options, coding);
     }
@@ -243,16 +253,14 @@ fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> 
 }
 
 fn open_libsvm(path: &Path, name: &str, options: &Options, coding: Coding) -> Result<Dataset> {
-    let width = match coding {
-        Coding::Known { table: Some(table), .. } => Some(table.width),
+    let columns = match coding {
+        Coding::Known { table: Some(table), .. } => Some(libsvm::Columns::of(table)),
         _ => None,
     };
     let task = options.task();
-    let train = libsvm::read(path, width, task)?;
+    let (train, columns) = libsvm::read(path, columns, task)?;
     let test = match &options.test {
-        Some(path) => {
-            Some((path.as_path(), sources::Samples::Rows(libsvm::read(path, Some(train.rows.width()), task)?)))
-        }
+        Some(path) => Some((path.as_path(), sources::Samples::Rows(libsvm::read(path, Some(columns), task)?.0))),
         None => None,
     };
     sources::open_samples(path, name, options, coding, sources::Samples::Rows(train), test)
@@ -264,6 +272,8 @@ pub struct Unlabelled {
     pub part: Option<String>,
     /// `[sample][byte]`.
     pub bytes: Vec<u8>,
+    /// What reading them decided and passed over.
+    pub notes: Vec<Note>,
 }
 
 /// Read samples for a network of `image` bytes, of the columns `table` where they are rows, whether they are labelled or
@@ -273,7 +283,7 @@ pub struct Unlabelled {
 /// [`Error::Input`] for a file of another kind and for samples that the network does not take.
 pub fn read_samples(
     path: &Path,
-    header: Option<bool>,
+    options: &Options,
     image: ImageShape,
     table: Option<&Table>,
 ) -> Result<Vec<Unlabelled>> {
@@ -283,12 +293,13 @@ pub fn read_samples(
     let Some(table) = table else {
         return Err(Error::input(path, "it is a table, and the network takes images"));
     };
-    let whole = |bytes| vec![Unlabelled { part: None, bytes }];
-    if has_extension(path, &LIBSVM) {
-        return arrays::rows_for(path, libsvm::read(path, Some(table.width), Task::Classes)?.rows, table).map(whole);
+    let whole = |bytes, notes| vec![Unlabelled { part: None, bytes, notes }];
+    if is_text(path, &LIBSVM) {
+        let (read, _) = libsvm::read(path, Some(libsvm::Columns::of(table)), Task::Classes)?;
+        return arrays::rows_for(path, read.rows, table).map(|bytes| whole(bytes, Vec::new()));
     }
-    if !path.exists() || has_extension(path, &TABLES) || !looks_like_picture(path) {
-        return table::read_rows(path, header, table).map(whole);
+    if !path.exists() || is_text(path, &TABLES) || !looks_like_picture(path) {
+        return table::read_rows(path, options, table).map(|(bytes, notes)| whole(bytes, notes));
     }
     Err(Error::input(
         path,
@@ -315,7 +326,7 @@ fn resembling(told: &str) -> Option<&'static str> {
 }
 
 /// Levenshtein's distance between two words.
-fn edits(a: &[char], b: &[char]) -> usize {
+pub(super) fn edits(a: &[char], b: &[char]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = row[0];

@@ -83,7 +83,7 @@ pub(super) fn open_samples(
                 }
             };
             let (name, ranges) = (name.to_owned(), Vec::new());
-            Ok(Dataset { name, classes, head, image: shape, table: None, ranges, train, test })
+            Ok(Dataset { name, classes, head, image: shape, table: None, ranges, notes: Vec::new(), train, test })
         }
     }
 }
@@ -91,7 +91,8 @@ pub(super) fn open_samples(
 /// Refuse classes that are none of `classes`, all of them by name.
 fn check_known(path: &Path, truth: &Truth, classes: &[String]) -> Result<()> {
     let Truth::Classes(labels) = truth else { return Ok(()) };
-    let mut unknown: Vec<&str> = labels.iter().filter(|l| !classes.contains(l)).map(String::as_str).collect();
+    let mut unknown: Vec<&str> =
+        labels.iter().map(|label| &**label).filter(|label| !classes.iter().any(|class| class == label)).collect();
     unknown.sort_unstable();
     unknown.dedup();
     if unknown.is_empty() { Ok(()) } else { Err(unknown_classes(path, &unknown, classes)) }

@@ -94,6 +94,11 @@ impl Rows {
     }
 }
 
+/// The plan of `netlist` in batches of 128 samples.
+pub fn plan_circuit(netlist: &Netlist, tuning: &Tuning) -> Plan {
+    CircuitPlan::make(netlist, &Rows::new(netlist), BITS_WORDS, tuning).plan
+}
+
 impl CircuitPlan {
     /// Plan `netlist` in batches of `words` words of samples, whose signals lie in `rows`.
     fn make(netlist: &Netlist, rows: &Rows, words: u32, tuning: &Tuning) -> Self {

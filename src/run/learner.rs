@@ -45,7 +45,7 @@ impl<'a> Learner<'a> {
             Device::Gpu(gpu) => Ok(Learner::Gpu(Box::new(Trainer::new(gpu, settings, data)?))),
             Device::Cpu(_) => {
                 let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
-                let encoder = encoder.without_rare(&data.train.pixels, data.image, settings.rare, settings.arity);
+                let encoder = encoder.without_rare(data, settings.rare, settings.arity)?;
                 let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
                 let model = Model { table: data.table.clone(), head: data.head.clone(), ..drawn };
                 Self::with_model(device, settings, model, &data.train)

@@ -36,6 +36,10 @@ pub struct Beginning<'a> {
     pub layers: &'a [usize],
     /// Input bits.
     pub features: usize,
+    /// How many more there were, and what one of them tells.
+    pub left_out: Option<(usize, String)>,
+    /// The share of samples below which bits were left out.
+    pub rare: f64,
     /// Trained parameters.
     pub parameters: usize,
     /// Steps.

@@ -14,7 +14,7 @@ use super::options::{Options, Place};
 use super::reporter::{Beginning, Reporter};
 use super::stepping::{Stepping, Time};
 use super::summary::Summary;
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Encoder, Split};
 use crate::settings::{Select, Settings, essential_differences};
 use crate::train::Pace;
 use crate::{Error, Result, files};
@@ -163,6 +163,7 @@ fn on_device(
     }
     folder.go_on(settings, recorded, is_held_out, options.tensorboard)?;
     let model = trainer.model();
+    let all = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
     report.begin(&Beginning {
         adapter: device.name(),
         backend: device.backend(),
@@ -171,6 +172,8 @@ fn on_device(
         samples: [data.train.len(), validation.len(), data.test.len()],
         layers: &settings.layers,
         features: model.encoder.features(),
+        left_out: all.beyond(&model.encoder, data),
+        rare: settings.rare,
         parameters: model.parameters(),
         steps: settings.steps,
         done: trainer.steps(),

@@ -7,13 +7,14 @@ use crate::data::{self, Coding, Dataset};
 use crate::{Error, Result};
 
 /// Every setting as a flag, and a file of them.
-#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct Chosen {
     /// The flags.
-    #[command(flatten)]
+    #[cfg_attr(feature = "cli", command(flatten))]
     pub flags: Overrides,
     /// TOML file of settings, such as a run's config.toml; it wins over the preset, and flags win over it
-    #[arg(long, value_name = "FILE", help_heading = "Where settings come from")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", help_heading = "Where settings come from"))]
     pub config: Option<PathBuf>,
 }
 
@@ -39,9 +40,9 @@ impl Chosen {
     /// # Errors
     /// As [`Chosen::open`].
     pub fn open_over(&self, defaults: &Overrides) -> Result<(Settings, Dataset)> {
-        let (mut settings, says_layers) = self.resolve_over(defaults)?;
+        let (mut settings, said) = self.resolve_over(defaults)?;
         let data = settings.open_data()?;
-        settings.fit(data.classes.len(), says_layers)?;
+        settings.fit_to(&data, said)?;
         Ok((settings, data))
     }
 
@@ -51,18 +52,21 @@ impl Chosen {
     /// # Errors
     /// As [`Chosen::open`], but for the data.
     pub fn show(&self) -> Result<(Settings, Option<Error>)> {
-        let (mut settings, says_layers) = self.resolve_over(&Overrides::default())?;
+        let (mut settings, said) = self.resolve_over(&Overrides::default())?;
         match settings.open_data() {
-            Ok(data) => settings.fit(data.classes.len(), says_layers).map(|()| (settings, None)),
+            Ok(data) => settings.fit_to(&data, said).map(|()| (settings, None)),
             Err(error) => Ok((settings, Some(error))),
         }
     }
 
-    /// Settings, and whether layers were said by the file or the flags.
-    fn resolve_over(&self, defaults: &Overrides) -> Result<(Settings, bool)> {
+    /// Settings, and what of those that are fitted to the data was said by the file or the flags.
+    fn resolve_over(&self, defaults: &Overrides) -> Result<(Settings, Said)> {
         let file = self.config.as_deref().map(Overrides::load).transpose()?.unwrap_or_default();
-        let says_layers = self.flags.layers.is_some() || file.layers.is_some();
-        Ok((self.flags.over(&[defaults, &file])?, says_layers))
+        let said = Said {
+            layers: self.flags.layers.is_some() || file.layers.is_some(),
+            validation: self.flags.validation.is_some() || file.validation.is_some(),
+        };
+        Ok((self.flags.over(&[defaults, &file])?, said))
     }
 }
 
@@ -72,7 +76,25 @@ impl From<Overrides> for Chosen {
     }
 }
 
+/// What was said of the settings that are fitted to the data.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    layers: bool,
+    validation: bool,
+}
+
+/// Training rows from which on a table's validation samples are held out by default, and their share.
+const HELD_OUT: (usize, f64) = (2000, 0.1);
+
 impl Settings {
+    /// Fit the last layer to the outputs of `data`, and hold out some rows of a large table, unless other was said.
+    fn fit_to(&mut self, data: &Dataset, said: Said) -> Result<()> {
+        if self.validation == 0.0 && !said.validation && data.table.is_some() && data.train.len() >= HELD_OUT.0 {
+            self.validation = HELD_OUT.1;
+        }
+        self.fit(data.classes.len(), said.layers)
+    }
+
     /// Open the data set that these settings name.
     pub fn open_data(&self) -> Result<Dataset> {
         let coding = Coding::Learned { thresholds: self.thresholds };

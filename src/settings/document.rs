@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::{Arg, Command};
 
-use super::differences::table;
+use super::differences::lines;
 use super::{Bearing, ENTRIES, Entry, Overrides, Preset, Range, Settings};
 
 /// Where the written part of the page ends.
@@ -34,7 +34,7 @@ fn words(flag: &Arg) -> String {
 fn generated() -> String {
     let flags = <Overrides as clap::Args>::augment_args(Command::new("train"));
     let flag = |name: &str| flags.get_arguments().find(|arg| arg.get_long() == Some(name));
-    let defaults = table(&Settings::default());
+    let defaults = lines(&Settings::default().all_said());
     let mut page = "\n## Presets\n\n| preset | what it is for |\n|---|---|\n".to_string();
     for preset in Preset::ALL {
         let name = preset.name();

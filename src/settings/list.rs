@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::choices::{Cage, InputKind, Method, Schedule, Select};
 use super::layers::Layers;
-use super::overrides::flag_help;
 use super::presets::Preset;
 use super::range::Range::{self, Above, Any, Below, Finite, Least, Multiple, Within};
 use crate::data;
@@ -50,7 +49,7 @@ impl Entry {
     }
 
     /// The entry of a field that is in the list.
-    pub(super) fn of(field: &str) -> Option<&'static Entry> {
+    pub fn of(field: &str) -> Option<&'static Entry> {
         ENTRIES.iter().find(|entry| entry.field == field)
     }
 }
@@ -102,24 +101,31 @@ macro_rules! settings {
         }
 
         /// What a user may say of a run: each field a flag, and a key of a `--config` file.
-        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "cli", derive(clap::Args))]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        #[command(allow_negative_numbers = true)]
+        #[cfg_attr(feature = "cli", command(allow_negative_numbers = true))]
         pub struct Overrides {
             /// Ready settings to start from [default: quick, and table for tables]
-            #[arg(long, help_heading = "Where settings come from")]
+            #[cfg_attr(feature = "cli", arg(long, help_heading = "Where settings come from"))]
             pub preset: Option<Preset>,
-            /// Keep the backward temperature at --temperature: short for --cage=false
-            #[arg(long, conflicts_with = "cage", help_heading = "Method")]
-            #[serde(skip)]
-            pub no_cage: bool,
             $($(
                 #[doc = $help]
-                #[arg(long, help = flag_help(stringify!($name)), help_heading = $group, $($($arg)+)?)]
+                #[cfg_attr(
+                    feature = "cli",
+                    arg(long, help = super::help::flag_help(stringify!($name)), help_heading = $group, $($($arg)+)?)
+                )]
                 pub $name: Option<$type>,
             )+)+
+            /// Keep the backward temperature at --temperature: short for --cage=false
+            #[cfg_attr(feature = "cli", arg(long, conflicts_with = "cage", help_heading = "Method"))]
+            #[serde(skip)]
+            pub no_cage: bool,
             /// How the data set is to be read
-            #[command(flatten, next_help_heading = "Reading the data (keys of [input] in a file)")]
+            #[cfg_attr(
+                feature = "cli",
+                command(flatten, next_help_heading = "Reading the data (keys of [input] in a file)")
+            )]
             #[serde(default)]
             pub input: data::Options,
         }
@@ -136,7 +142,7 @@ macro_rules! settings {
 
         impl Settings {
             /// Everything, where it applies or not.
-            fn all_said(&self) -> Overrides {
+            pub(super) fn all_said(&self) -> Overrides {
                 Overrides {
                     preset: None,
                     no_cage: false,
@@ -193,7 +199,7 @@ settings! {
         "Thermometer thresholds a channel"
         thresholds: usize = 3, Within(1.0, 255.0), Step [value_name = "T"];
 
-        "Leave out input bits that are set, or unset, in less than this fraction of the training samples"
+        "Leave out input bits that are set, or unset, in less than this fraction of the training samples, and tell no class"
         rare: f64 = 0.1, Within(0.0, 0.5), Step [value_name = "FRACTION"];
     }
 
@@ -354,7 +360,7 @@ impl Settings {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod tests {
     use super::*;
 

@@ -4,8 +4,10 @@
 mod choices;
 mod chosen;
 mod differences;
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod document;
+#[cfg(feature = "cli")]
+mod help;
 mod layers;
 mod list;
 mod overrides;

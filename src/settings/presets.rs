@@ -66,6 +66,7 @@ impl Preset {
     }
 }
 
+#[cfg(feature = "cli")]
 impl clap::ValueEnum for Preset {
     fn value_variants<'a>() -> &'a [Self] {
         Self::ALL

@@ -1,9 +1,13 @@
 //! What the GPU tests share: devices, dispatch, packing, random layers.
 #![allow(dead_code)] // each test program uses a part
 
-use gatewright::gpu::shader::{GradientFormat, Variant};
-use gatewright::gpu::{Gpu, Kernel, structs};
-use gatewright::network::{Consumers, Layer, Parametrization};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gatewright::gpu::{Gpu, Session};
+use gatewright::network::{Form, Layer, Parametrization};
+use gatewright::plan::{Access, Buffer, GradientFormat, Page, Pass, Plan, uniforms};
 use gatewright::random::Philox;
 use gatewright::reference::Constants;
 
@@ -14,38 +18,72 @@ pub const SINE_ERROR: f64 = 1.0 / 2048.0;
 
 /// The best adapter as training opens it, then as the least capable device would be: wgpu's default limits, no optional
 /// feature, every access checked.
-pub fn devices() -> [Gpu; 2] {
+pub fn devices() -> [Arc<Gpu>; 2] {
     [Gpu::open(None).unwrap(), Gpu::open_plain().unwrap()]
 }
 
-/// Runs kernels, compiling each variant once.
-pub struct Bench<'a> {
-    pub gpu: &'a Gpu,
-    kernels: Vec<Kernel>,
-}
+/// What a page is given, and what it leaves there.
+pub struct Held(RefCell<Vec<u8>>);
 
-impl<'a> Bench<'a> {
-    pub fn new(gpu: &'a Gpu) -> Self {
-        Bench { gpu, kernels: Vec::new() }
+impl Held {
+    pub fn zeros(bytes: u64) -> Self {
+        Held(RefCell::new(vec![0; bytes as usize]))
     }
 
-    /// Submit one dispatch; lanes share through workgroup memory where the device does not let them do so in subgroups.
-    pub fn run(&mut self, variant: Variant, buffers: &[(u32, &wgpu::Buffer)], grid: [u32; 2]) {
-        let subgroups = variant.subgroups && self.gpu.shares_subgroups(variant.lanes).unwrap();
-        let variant = Variant { subgroups, ..variant };
-        let at = self.kernels.iter().position(|k| *k.variant() == variant).unwrap_or_else(|| {
-            self.kernels.push(Kernel::new(self.gpu, variant));
-            self.kernels.len() - 1
-        });
-        let pass = self.kernels[at].bind(self.gpu, variant.kernel.into(), buffers, grid);
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        pass.record(&mut encoder.begin_compute_pass(&Default::default()));
-        self.gpu.queue.submit([encoder.finish()]);
+    pub fn of<T: bytemuck::Pod>(values: &[T]) -> Self {
+        Held(RefCell::new(bytemuck::cast_slice(values).to_vec()))
+    }
+
+    pub fn one<T: bytemuck::Pod>(value: &T) -> Self {
+        Held::of(&[*value])
+    }
+
+    pub fn write<T: bytemuck::Pod>(&self, values: &[T]) {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        self.0.borrow_mut()[..bytes.len()].copy_from_slice(bytes);
+    }
+}
+
+/// Runs single pages, as plans of one pass.
+pub struct Bench {
+    pub gpu: Arc<Gpu>,
+    shares: HashMap<u32, bool>,
+}
+
+impl Bench {
+    pub fn new(gpu: &Arc<Gpu>) -> Self {
+        Bench { gpu: gpu.clone(), shares: HashMap::new() }
+    }
+
+    /// Whether so many lanes can exchange within a subgroup of this device.
+    pub fn shares_subgroups(&mut self, lanes: u32) -> bool {
+        *self.shares.entry(lanes).or_insert_with(|| self.gpu.shares_subgroups(lanes).unwrap())
+    }
+
+    /// One dispatch of `page`, bound by name.
+    pub fn run(&mut self, page: Page, buffers: &[(&'static str, &Held)], grid: [u32; 2]) {
+        let mut plan = Plan::default();
+        let mut pass = Pass::of(page.clone()).grid(grid);
+        let mut ids = Vec::new();
+        for (name, held) in buffers {
+            let id = plan.add(Buffer::scratch(name, 0).holding(held.0.borrow().as_slice()));
+            pass = pass.bind(name, id);
+            ids.push(id);
+        }
+        let list = plan.list(vec![pass]);
+        let session = Session::open(&self.gpu, plan, &[]).unwrap();
+        session.submit(&list, 1).unwrap();
+        let written = page.assemble().unwrap().bindings.into_iter().filter(|b| b.access == Access::Write);
+        for binding in written {
+            let at = buffers.iter().position(|(name, _)| *name == binding.name).unwrap();
+            let mut held = buffers[at].1.0.borrow_mut();
+            *held = session.read(ids[at], held.len()).unwrap();
+        }
         self.gpu.check().unwrap();
     }
 
-    pub fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Vec<T> {
-        self.gpu.read(buffer, count).unwrap()
+    pub fn read<T: bytemuck::Pod>(&self, held: &Held, count: usize) -> Vec<T> {
+        bytemuck::pod_collect_to_vec(&held.0.borrow()[..count * size_of::<T>()])
     }
 }
 
@@ -197,6 +235,7 @@ pub fn random_layer(inputs: usize, gates: usize, arity: usize, rng: &mut Philox)
     let wire = |rng: &mut Philox| if rng.below(3) == 0 { 0 } else { rng.below(read) };
     let table = |rng: &mut Philox| (u64::from(rng.next_u32()) << 32 | u64::from(rng.next_u32())) & all_codes(arity);
     Layer {
+        form: Form::Dense,
         inputs,
         arity,
         wiring: (0..gates * arity).map(|_| wire(rng)).collect(),
@@ -217,24 +256,9 @@ pub fn table_words(layer: &Layer) -> Vec<u32> {
     layer.tables.iter().flat_map(|t| [*t as u32, (t >> 32) as u32].into_iter().take(words)).collect()
 }
 
-/// A layer's edges as `backward_hard` reads them: `[inputs + 1]` offsets into the same array, then for every pin that
-/// reads an input `gate << 3 | pin` and the gate's other wires.
-pub fn edges(layer: &Layer) -> Vec<u32> {
-    let consumers = Consumers::of(&layer.wiring, layer.inputs, layer.arity);
-    let arity = layer.arity;
-    let mut edges: Vec<u32> =
-        consumers.offsets.iter().map(|&pin| (layer.inputs + 1 + pin as usize * arity) as u32).collect();
-    for &pin in &consumers.pins {
-        let (gate, own) = (pin as usize / arity, pin as usize % arity);
-        edges.push((gate << 3 | own) as u32);
-        edges.extend((0..arity).filter(|&p| p != own).map(|p| layer.wiring[gate * arity + p]));
-    }
-    edges
-}
-
 /// A layer's extents as the kernels read them.
-pub fn extents(gates: usize, inputs: usize, words: usize, group: usize) -> structs::Layer {
-    structs::Layer {
+pub fn extents(gates: usize, inputs: usize, words: usize, group: usize) -> uniforms::Layer {
+    uniforms::Layer {
         gates: gates as u32,
         inputs: inputs as u32,
         words: words as u32,
@@ -247,14 +271,13 @@ pub fn extents(gates: usize, inputs: usize, words: usize, group: usize) -> struc
 }
 
 /// A batch as the kernels read it.
-pub fn batch(samples: usize, size: usize, classes: usize) -> structs::Batch {
-    structs::Batch {
+pub fn batch_of(samples: usize, size: usize, classes: usize) -> uniforms::Batch {
+    uniforms::Batch {
         samples: samples as u32,
         size: size as u32,
         words: size.div_ceil(32) as u32,
         first: 0,
         row_words: 0,
-        features: 0,
         key0: 0,
         key1: 0,
         classes: classes as u32,
@@ -266,7 +289,6 @@ pub fn batch(samples: usize, size: usize, classes: usize) -> structs::Batch {
         least_side: 16_384,
         ring: 0,
         offset: 0,
-        pad: [0; 3],
     }
 }
 
@@ -292,8 +314,8 @@ pub fn constants() -> Constants {
 }
 
 /// Constants as the kernels read them.
-pub fn training(c: &Constants, partials: usize) -> structs::Training {
-    structs::Training {
+pub fn training(c: &Constants, partials: usize) -> uniforms::Training {
+    uniforms::Training {
         learning_rate: c.learning_rate as f32,
         final_fraction: c.final_fraction as f32,
         warmup_steps: c.warmup_steps,
@@ -322,8 +344,8 @@ pub fn training(c: &Constants, partials: usize) -> structs::Training {
 }
 
 /// A run's state as the kernels read it.
-pub fn state(step: u32, epoch: u32, position: u32) -> structs::Step {
-    structs::Step {
+pub fn state(step: u32, epoch: u32, position: u32) -> uniforms::Step {
+    uniforms::Step {
         step,
         temperature: 1.0,
         learning_rate: 0.03125,
@@ -335,13 +357,6 @@ pub fn state(step: u32, epoch: u32, position: u32) -> structs::Step {
         position,
         pad: [0; 3],
     }
-}
-
-/// A buffer for the run's state, which `advance` writes and others read as a uniform.
-pub fn state_buffer(gpu: &Gpu, state: structs::Step) -> wgpu::Buffer {
-    let buffer = gpu.buffer("step", 48, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::UNIFORM);
-    gpu.write(&buffer, &[state]);
-    buffer
 }
 
 #[track_caller]

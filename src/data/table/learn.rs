@@ -185,6 +185,7 @@ pub(crate) fn normal_quantile(p: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cells::{Cells, Separator};
     use super::*;
 
     fn numbers(values: &[f64]) -> Rows {
@@ -243,8 +244,7 @@ mod tests {
 
     #[test]
     fn kinds_that_do_not_fit_are_refused() {
-        let records = ["a", "b", "c", "1"].map(|w| csv::StringRecord::from(vec![w])).to_vec();
-        let rows = Rows::Text { records, width: 1 };
+        let rows = Rows::Text(Cells::cut(b"a\nb\nc\n1\n".to_vec(), Separator::Byte(b','), 1).unwrap().0);
         let of = |train: &[usize], kind| learn(&rows, train, 0, "x", kind, 3);
         assert!(of(&[0, 1, 2], Some(EncoderKind::Gaussian)).unwrap_err().to_string().contains("words"));
         assert!(of(&[0, 1, 2], Some(EncoderKind::Binary)).unwrap_err().to_string().contains("3 different values"));

@@ -3,19 +3,26 @@
 //! A row of a table becomes bytes such that every input bit of a network is `byte > threshold`, as it is for images. So
 //! the shaders, the engines and the exports know nothing of columns; a [`Table`] does, and goes with the model.
 
+mod cells;
+mod column;
 mod delimited;
+mod header;
 mod learn;
+mod number;
 mod open;
 mod rows;
+mod separator;
+mod text;
 
 use serde::{Deserialize, Serialize};
 
-use delimited::read as read_text;
 use learn::learn;
 pub(crate) use learn::normal_quantile;
+pub use number::Decimal;
 pub use open::read_rows;
 pub(super) use open::{Labelled, classes, drawn, numbered, of_rows, open};
 pub(super) use rows::{Cell, Rows};
+pub(super) use text::{STANDARD_INPUT, bytes};
 
 /// The columns of a table, as a network reads them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -174,6 +181,15 @@ impl Column {
         }
     }
 
+    /// Whether its bits can differ.
+    fn varies(&self) -> bool {
+        match &self.coding {
+            Coding::Thermometer { thresholds } => self.missing || !thresholds.is_empty(),
+            Coding::Binary { .. } => true,
+            Coding::OneHot { values } => values.len() > 1 || self.missing && !values.is_empty(),
+        }
+    }
+
     /// Append the column's bits, the first of its bytes being `first`.
     fn bits(&self, first: u32, bits: &mut Vec<Bit>) {
         let name = &self.name;
@@ -202,9 +218,14 @@ impl Column {
                 let value = match cell {
                     Cell::Missing => f64::NAN,
                     Cell::Number(value) => *value,
-                    Cell::Text(text) => text.parse().map_err(|_| {
-                        format!("\"{text}\" in column \"{}\" is no number; correct it or leave it empty", self.name)
-                    })?,
+                    Cell::Text(text) => match text.parse() {
+                        Ok(value) => value,
+                        Err(_) if number::is_missing_number(text) => f64::NAN,
+                        Err(_) => {
+                            let problem = "is no number; correct it or leave it empty";
+                            return Err(format!("\"{text}\" in column \"{}\" {problem}", self.name));
+                        }
+                    },
                 };
                 let below = thresholds.partition_point(|&t| value > t) as u8;
                 to.push(if value.is_nan() { 0 } else { 1 + below });

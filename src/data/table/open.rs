@@ -1,12 +1,15 @@
 //! From files of rows to a data set: labels, classes, test rows, columns, bytes.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::learn::in_order;
-use super::{Cell, Rows, Table, learn, read_text};
+use super::{Cell, Rows, Table, delimited, learn};
 use crate::data::options::Options;
+use crate::data::source::edits;
 use crate::data::truth::Truth;
-use crate::data::{Coding, Dataset, Head, ImageShape, Task, stratified};
+use crate::data::{Coding, ColumnCoding, Dataset, Head, ImageShape, Note, Task, stratified};
 use crate::{Error, Result};
 
 /// Classes that a label, a byte, can tell apart.
@@ -24,6 +27,8 @@ pub struct Labelled {
     pub rows: Rows,
     /// What the labels or values are.
     pub truth: Truth,
+    /// What reading them decided and passed over.
+    pub notes: Vec<Note>,
 }
 
 impl Labelled {
@@ -31,28 +36,34 @@ impl Labelled {
     pub fn apart(rows: Rows, called: Vec<String>, truth: Truth) -> Self {
         let names = (1..=rows.width()).map(|number| format!("c{number}")).collect();
         let labels = called.into_iter().zip(rows.width()..).collect();
-        Labelled { names, labels, columns: (0..rows.width()).collect(), rows, truth }
+        Labelled { names, labels, columns: (0..rows.width()).collect(), rows, truth, notes: Vec::new() }
     }
 
-    /// Rows that hold their labels or values in the columns that `options` name, or else in the last.
-    pub fn within(path: &Path, names: Vec<String>, rows: Rows, options: &Options) -> Result<Self> {
+    /// Rows that hold their labels or values in the columns that `options` name, or else in the last that is not in
+    /// `left_out`. Of these, columns that `options` give a kind stay.
+    pub fn within(path: &Path, names: Vec<String>, rows: Rows, left_out: &[usize], options: &Options) -> Result<Self> {
         let labels_at = match options.label.as_deref() {
-            None => vec![names.len() - 1],
+            None => match (0..names.len()).rev().find(|at| !left_out.contains(at)) {
+                Some(last) => vec![last],
+                None => return Err(Error::input(path, "none of its columns holds a value")),
+            },
             Some(said) => find_all(said, &names, options.task())?,
         };
         let ignored: Result<Vec<usize>> = options.ignore.iter().map(|said| find(said, &names)).collect();
         let ignored = ignored?;
-        let is_read = |at: &usize| !labels_at.contains(at) && !ignored.contains(at);
+        let kept: Vec<usize> = options.column_kinds()?.iter().filter_map(|(said, _)| find(said, &names).ok()).collect();
+        let is_left_out = |at: &usize| ignored.contains(at) || left_out.contains(at) && !kept.contains(at);
+        let is_read = |at: &usize| !labels_at.contains(at) && !is_left_out(at);
         let columns: Vec<usize> = (0..names.len()).filter(is_read).collect();
         if columns.is_empty() {
             return Err(Error::input(
                 path,
-                "it has no column beside the labels; tables need a separator between cells",
+                "it has no column beside the labels; tables need a separator between cells (--separator says which)",
             ));
         }
         let labels: Vec<(String, usize)> = labels_at.into_iter().map(|at| (names[at].clone(), at)).collect();
         let truth = truth(path, &rows, &labels, options.task())?;
-        Ok(Labelled { labels, names, columns, rows, truth })
+        Ok(Labelled { labels, names, columns, rows, truth, notes: Vec::new() })
     }
 
     /// Names of the columns of labels or values.
@@ -66,13 +77,15 @@ pub fn open(path: &Path, name: &str, options: &Options, coding: Coding) -> Resul
     let test = options.test.as_deref();
     match coding {
         Coding::Learned { .. } => {
-            let test = test.map(|path| Ok((path, labelled(path, options)?))).transpose()?;
-            of_rows(path, name, options, coding, labelled(path, options)?, test)
+            let train = labelled(path, options, None)?;
+            let known: Vec<&str> = train.names.iter().map(String::as_str).collect();
+            let test = test.map(|path| Ok((path, labelled(path, options, Some(&known))?))).transpose()?;
+            of_rows(path, name, options, coding, train, test)
         }
         Coding::Known { table: None, .. } => Err(Error::input(path, "it is a table, and the network takes images")),
         Coding::Known { table: Some(table), classes, head } => {
             let read = |path: &Path| {
-                let (names, rows, columns, labels_at) = rows_for(path, options.header, table)?;
+                let Found { names, rows, columns, labels_at, notes } = rows_for(path, options, table)?;
                 let Some(labels_at) = labels_at else {
                     let wanted: Vec<String> = table.all_labels().into_iter().map(|(name, _)| name).collect();
                     let problem =
@@ -82,7 +95,7 @@ pub fn open(path: &Path, name: &str, options: &Options, coding: Coding) -> Resul
                 let labels = table.all_labels().into_iter().zip(labels_at).map(|((name, _), at)| (name, at));
                 let labels: Vec<_> = labels.collect();
                 let truth = truth(path, &rows, &labels, head.task())?;
-                Ok(Labelled { names, labels, columns, rows, truth })
+                Ok(Labelled { names, labels, columns, rows, truth, notes })
             };
             let test = test.map(|path| Ok((path, read(path)?))).transpose()?;
             let known = Known { table: table.clone(), outputs: classes.to_vec(), head: head.clone() };
@@ -97,7 +110,7 @@ pub fn of_rows(
     name: &str,
     options: &Options,
     coding: Coding,
-    train: Labelled,
+    mut train: Labelled,
     test: Option<(&Path, Labelled)>,
 ) -> Result<Dataset> {
     let (known, train) = match coding {
@@ -109,8 +122,11 @@ pub fn of_rows(
                 None => train.truth.drawn(train.rows.len(), options)?.0,
             };
             let head = train.truth.head(path, &called, options, &rows)?;
-            let table = learn_columns(options, thresholds, &train, &rows)?;
+            let (table, notes) = learn_columns(path, options, thresholds, &train, &rows)?;
             table.check().map_err(|problem| Error::input(path, problem))?;
+            train.notes.extend(notes);
+            train.notes.extend(twins(&format!("\"{}\"", called[0]), &outputs));
+            train.columns = table.columns.iter().map(|column| column.at).collect();
             (Known { table, outputs, head }, train)
         }
         Coding::Known { table: None, .. } => {
@@ -152,6 +168,7 @@ fn encoded(
     };
     let whole = encode(path, &train)?;
     let ranges = |chosen: &[usize]| train.columns.iter().map(|&at| range(&train.rows, chosen, at)).collect();
+    let notes = train.notes.clone();
     let (ranges, train, test) = match test {
         Some((path, mut test)) => {
             if test.names != train.names {
@@ -170,7 +187,8 @@ fn encoded(
         }
     };
     let image = ImageShape { channels: 1, height: 1, width: table.bytes() };
-    Ok(Dataset { name: name.to_owned(), classes: outputs, head, image, table: Some(table), ranges, train, test })
+    let name = name.to_owned();
+    Ok(Dataset { name, classes: outputs, head, image, table: Some(table), ranges, notes, train, test })
 }
 
 /// Least and greatest number of a column in the rows `chosen`, if it holds numbers and nothing else.
@@ -189,40 +207,42 @@ fn range(rows: &Rows, chosen: &[usize], at: usize) -> Option<[f64; 2]> {
     range
 }
 
-/// Read the rows of a text table for `table`, labelled or not, as `[row][byte]`.
-pub fn read_rows(path: &Path, header: Option<bool>, table: &Table) -> Result<Vec<u8>> {
-    let (_, rows, places, _) = rows_for(path, header, table)?;
-    table.encode_all(&rows, &places).map_err(|problem| Error::input(path, problem))
+/// Read the rows of a text table for `table`, labelled or not, as `[row][byte]`, and what reading them decided.
+pub fn read_rows(path: &Path, options: &Options, table: &Table) -> Result<(Vec<u8>, Vec<Note>)> {
+    let found = rows_for(path, options, table)?;
+    let bytes = table.encode_all(&found.rows, &found.columns);
+    bytes.map(|bytes| (bytes, found.notes)).map_err(|problem| Error::input(path, problem))
 }
 
 /// The numbers of training samples and of those drawn to test.
-pub fn drawn(labels: &[String], options: &Options) -> Result<(Vec<usize>, Vec<usize>)> {
+pub fn drawn(labels: &[Arc<str>], options: &Options) -> Result<(Vec<usize>, Vec<usize>)> {
     if options.whole {
         return Ok(((0..labels.len()).collect(), Vec::new()));
     }
     let classes = different(labels);
     let of_row: Vec<u32> =
-        labels.iter().map(|label| classes.iter().position(|c| c == label).unwrap_or(0) as u32).collect();
+        labels.iter().map(|label| classes.iter().position(|c| **c == **label).unwrap_or(0) as u32).collect();
     stratified::split(&of_row, options.test_fraction()?, options.split_seed.unwrap_or(0))
 }
 
 /// The different labels, in order.
-fn different(labels: &[String]) -> Vec<String> {
-    let mut labels = labels.to_vec();
-    labels.sort_unstable();
-    labels.dedup();
-    in_order(labels)
+fn different(labels: &[Arc<str>]) -> Vec<String> {
+    let different: BTreeSet<&str> = labels.iter().map(|label| &**label).collect();
+    in_order(different.into_iter().map(String::from).collect())
 }
 
 /// The classes that labels tell apart; `what` is what the labels are called.
 ///
 /// # Errors
 /// [`Error::Input`] if there are fewer than two, or more than a byte can number.
-pub fn classes(path: &Path, what: &str, labels: &[String]) -> Result<Vec<String>> {
+pub fn classes(path: &Path, what: &str, labels: &[Arc<str>]) -> Result<Vec<String>> {
     let classes = different(labels);
     let problem = match classes.len() {
         0 => "it holds no samples".into(),
         1 => format!("every \"{what}\" is {}; there is nothing to learn", classes[0]),
+        n if n == labels.len() && n > 9 => {
+            format!("\"{what}\" is another in each of {n} samples; name the labels' column by --label")
+        }
         2..=MOST_CLASSES => return Ok(classes),
         n => format!(
             "\"{what}\" has {n} different values, and {MOST_CLASSES} classes are possible; name another column by --label"
@@ -231,27 +251,82 @@ pub fn classes(path: &Path, what: &str, labels: &[String]) -> Result<Vec<String>
     Err(Error::input(path, problem))
 }
 
-fn learn_columns(options: &Options, thresholds: usize, from: &Labelled, train: &[usize]) -> Result<Table> {
+/// The columns of `from` that tell its `train` rows apart, and what is to be said of the others.
+fn learn_columns(
+    path: &Path,
+    options: &Options,
+    thresholds: usize,
+    from: &Labelled,
+    train: &[usize],
+) -> Result<(Table, Vec<Note>)> {
     let general = options.encoder_kind()?;
     let mut kinds = vec![None; from.names.len()];
     for (said, kind) in options.column_kinds()? {
         kinds[find(said, &from.names)?] = Some(kind);
     }
-    let columns: Result<Vec<_>> = from
-        .columns
-        .iter()
-        .map(|&at| {
-            let learn = |kind| learn(&from.rows, train, at, &from.names[at], kind, thresholds);
-            match kinds[at] {
-                // The general kind is for the columns that it fits.
-                None => learn(general).or_else(|error| if general.is_some() { learn(None) } else { Err(error) }),
-                own => learn(own),
-            }
-        })
-        .collect();
+    let mut notes = Vec::new();
+    let (mut columns, mut constant, mut names_rows) = (Vec::new(), Vec::new(), Vec::new());
+    for &at in &from.columns {
+        let name = &from.names[at];
+        let learn = |kind| learn(&from.rows, train, at, name, kind, thresholds);
+        let column = match kinds[at] {
+            // The general kind is for the columns that it fits.
+            None => learn(general).or_else(|error| if general.is_some() { learn(None) } else { Err(error) })?,
+            own => learn(own)?,
+        };
+        let words = match &column.coding {
+            ColumnCoding::OneHot { values } => values.as_slice(),
+            _ => &[],
+        };
+        notes.extend(twins(&format!("column \"{name}\""), words));
+        if !column.varies() {
+            constant.push((at, name));
+        } else if words.len() == train.len() && words.len() >= 20 && kinds[at].is_none() {
+            names_rows.push(column);
+        } else {
+            columns.push(column);
+        }
+    }
+    if let Some(&(at, name)) = constant.first() {
+        let value = match from.rows.cell(train.first().copied().unwrap_or(0), at) {
+            Cell::Missing => "missing".into(),
+            cell => cell.text().unwrap_or_default().into_owned(),
+        };
+        let columns = if constant.len() == 1 { "1 column" } else { &*format!("{} columns", constant.len()) };
+        let told = format!("left out {columns} that never differ in training rows, such as \"{name}\", always {value}");
+        notes.push(Note::warning(told));
+    }
+    if columns.is_empty() {
+        // A word of its own a row is all that there is.
+        columns.append(&mut names_rows);
+    }
+    if let Some(column) = names_rows.first() {
+        notes.push(Note::warning(format!(
+            "left out {}, with another word in every training row; --encoder {}=one-hot keeps it",
+            match names_rows.len() {
+                1 => format!("column \"{}\"", column.name),
+                n => format!("{n} columns, such as \"{}\"", column.name),
+            },
+            column.name
+        )));
+    }
+    if columns.is_empty() {
+        let problem = "no column beside the labels differs between its training rows; there is nothing to learn from";
+        return Err(Error::input(path, problem));
+    }
     let mut labels = from.labels.iter().cloned();
     let (label, label_at) = labels.next().unwrap_or_default();
-    Ok(Table { width: from.names.len(), label, label_at, more_labels: labels.collect(), columns: columns? })
+    let more_labels = labels.collect();
+    Ok((Table { width: from.names.len(), label, label_at, more_labels, columns }, notes))
+}
+
+/// What to say of words of `what` that differ in case alone.
+fn twins(what: &str, words: &[String]) -> Option<Note> {
+    let mut lower: Vec<(String, &String)> = words.iter().map(|word| (word.to_lowercase(), word)).collect();
+    lower.sort_unstable();
+    let twin = lower.windows(2).find(|pair| pair[0].0 == pair[1].0)?;
+    let (one, other) = (twin[0].1, twin[1].1);
+    Some(Note::warning(format!("{what} holds {one} and {other}, which are taken for different words")))
 }
 
 /// The place of the column called or numbered `said`.
@@ -285,32 +360,44 @@ fn find_all(said: &str, names: &[String], task: Task) -> Result<Vec<usize>> {
     }
 }
 
-fn labelled(path: &Path, options: &Options) -> Result<Labelled> {
-    let (names, rows) = read_text(path, options.header, None)?;
+fn labelled(path: &Path, options: &Options, known: Option<&[&str]>) -> Result<Labelled> {
+    let delimited::Read { names, rows, left_out, notes } = delimited::read(path, options, known)?;
     let names = names.unwrap_or_else(|| (1..=rows.width()).map(|number| format!("c{number}")).collect());
     if let Some(twice) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)).map(|(_, name)| name) {
         return Err(Error::input(path, format!("two of its columns are called \"{twice}\"; rename one")));
     }
-    Labelled::within(path, names, rows, options)
+    let labelled = Labelled::within(path, names, rows, &left_out, options)?;
+    Ok(Labelled { notes, ..labelled })
 }
 
-/// Names, rows, places of a table's columns, and the places of its labels or values, if they are there.
-type Found = (Vec<String>, Rows, Vec<usize>, Option<Vec<usize>>);
+/// Rows read for a table that is known.
+struct Found {
+    names: Vec<String>,
+    rows: Rows,
+    /// Places of the table's columns.
+    columns: Vec<usize>,
+    /// Places of its labels or values, if they are there.
+    labels_at: Option<Vec<usize>>,
+    notes: Vec<Note>,
+}
 
 /// The rows of a file, and where the columns of `table` and its labels lie in it.
-fn rows_for(path: &Path, header: Option<bool>, table: &Table) -> Result<Found> {
+fn rows_for(path: &Path, options: &Options, table: &Table) -> Result<Found> {
     let known: Vec<&str> = table.columns.iter().map(|column| &*column.name).collect();
-    let (names, rows) = read_text(path, header, Some(&known))?;
+    let delimited::Read { names, rows, notes, .. } = delimited::read(path, options, Some(&known))?;
     let labels = table.all_labels();
     let (places, labels_at) = match &names {
         Some(names) => {
             let places: std::result::Result<Vec<usize>, String> = known
                 .iter()
                 .map(|&name| {
-                    names
-                        .iter()
-                        .position(|n| n == name)
-                        .ok_or_else(|| format!("it has no column \"{name}\", which the network reads"))
+                    names.iter().position(|n| n == name).ok_or_else(|| {
+                        let meant = match nearest(name, names, &known) {
+                            Some(near) => format!("; rename its column \"{near}\" if that is meant"),
+                            None => String::new(),
+                        };
+                        format!("it has no column \"{name}\", which the network reads{meant}")
+                    })
                 })
                 .collect();
             let places = places.map_err(|problem| Error::input(path, problem))?;
@@ -333,7 +420,16 @@ fn rows_for(path: &Path, header: Option<bool>, table: &Table) -> Result<Found> {
             ));
         }
     };
-    Ok((names.unwrap_or_default(), rows, places, labels_at))
+    Ok(Found { names: names.unwrap_or_default(), rows, columns: places, labels_at, notes })
+}
+
+/// The one of `names`, none of them `taken`, that `name` was likely meant to be.
+fn nearest<'a>(name: &str, names: &'a [String], taken: &[&str]) -> Option<&'a String> {
+    let letters = |s: &str| s.to_lowercase().chars().collect::<Vec<_>>();
+    let free = names.iter().filter(|other| !taken.contains(&other.as_str()));
+    let near = free.map(|other| (edits(&letters(name), &letters(other)), delimited::alike(name, other), other));
+    let most = name.chars().count().div_ceil(3);
+    near.filter(|(edits, is_alike, _)| *is_alike || *edits <= most).min_by_key(|(n, _, _)| *n).map(|(_, _, o)| o)
 }
 
 /// What the columns `labels` of `rows` tell.
@@ -359,11 +455,21 @@ fn truth(path: &Path, rows: &Rows, labels: &[(String, usize)], task: Task) -> Re
     cells.map(number).collect::<Result<_>>().map(|values| Truth::Numbers(values, labels.len()))
 }
 
-fn labels(path: &Path, rows: &Rows, label_at: usize) -> Result<Vec<String>> {
+fn labels(path: &Path, rows: &Rows, label_at: usize) -> Result<Vec<Arc<str>>> {
+    // Rows of one class share its word.
+    let mut known: HashMap<String, Arc<str>> = HashMap::new();
     (0..rows.len())
         .map(|row| match rows.cell(row, label_at) {
             Cell::Missing => Err(Error::input(path, format!("{} has no label; remove it", rows.line(row)))),
-            cell => Ok(cell.text().unwrap_or_default().into_owned()),
+            cell => {
+                let text = cell.text().unwrap_or_default();
+                if let Some(label) = known.get(&*text) {
+                    return Ok(label.clone());
+                }
+                let label: Arc<str> = Arc::from(&*text);
+                known.insert(text.into_owned(), label.clone());
+                Ok(label)
+            }
         })
         .collect()
 }
@@ -371,12 +477,12 @@ fn labels(path: &Path, rows: &Rows, label_at: usize) -> Result<Vec<String>> {
 /// Labels as numbers of `classes`; `place` tells where one stands.
 pub fn numbered(
     path: &Path,
-    labels: &[String],
+    labels: &[Arc<str>],
     classes: &[String],
     place: &dyn Fn(usize) -> String,
 ) -> Result<Vec<u8>> {
-    let of = |(row, label): (usize, &String)| {
-        classes.iter().position(|class| class == label).map(|class| class as u8).ok_or_else(|| {
+    let of = |(row, label): (usize, &Arc<str>)| {
+        classes.iter().position(|class| **class == **label).map(|class| class as u8).ok_or_else(|| {
             let problem = format!("the label \"{label}\" of {} is none of the {} classes", place(row), classes.len());
             Error::input(path, problem)
         })

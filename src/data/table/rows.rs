@@ -2,19 +2,14 @@
 
 use std::borrow::Cow;
 
-/// What stands for a missing value, in lower case.
-const MISSING: [&str; 6] = ["", "?", "na", "n/a", "nan", "null"];
+use super::cells::Cells;
+use super::number::is_missing;
 
 /// Rows of cells, all of one width.
 #[derive(Debug)]
 pub enum Rows {
-    /// Of a text file.
-    Text {
-        /// A record a row.
-        records: Vec<csv::StringRecord>,
-        /// Columns.
-        width: usize,
-    },
+    /// Of a text file; what is missing is empty, and numbers are as Rust reads them.
+    Text(Cells),
     /// Of an array.
     Numbers {
         /// `[row][column]`, NaN where missing.
@@ -39,8 +34,7 @@ impl<'a> Cell<'a> {
     /// A cell of text, without the blanks around it.
     pub fn of(text: &'a str) -> Self {
         let text = text.trim();
-        let missing = text.len() <= 4 && MISSING.contains(&&*text.to_ascii_lowercase());
-        if missing { Cell::Missing } else { Cell::Text(text) }
+        if is_missing(text) { Cell::Missing } else { Cell::Text(text) }
     }
 
     /// As it is written; `None` where it is missing.
@@ -66,7 +60,7 @@ impl Rows {
     /// Number of rows.
     pub fn len(&self) -> usize {
         match self {
-            Rows::Text { records, .. } => records.len(),
+            Rows::Text(cells) => cells.len(),
             Rows::Numbers { values, width } => values.len() / width.max(&1),
         }
     }
@@ -74,14 +68,18 @@ impl Rows {
     /// Number of columns.
     pub fn width(&self) -> usize {
         match self {
-            Rows::Text { width, .. } | Rows::Numbers { width, .. } => *width,
+            Rows::Text(cells) => cells.width(),
+            Rows::Numbers { width, .. } => *width,
         }
     }
 
     /// The value in row `row` and column `column`.
     pub fn cell(&self, row: usize, column: usize) -> Cell<'_> {
         match self {
-            Rows::Text { records, .. } => Cell::of(&records[row][column]),
+            Rows::Text(cells) => match cells.at(row, column).trim_ascii() {
+                "" => Cell::Missing,
+                text => Cell::Text(text),
+            },
             Rows::Numbers { values, width } => {
                 let value = values[row * width + column];
                 if value.is_nan() { Cell::Missing } else { Cell::Number(value) }
@@ -92,10 +90,7 @@ impl Rows {
     /// What to call row `row` in errors.
     pub fn line(&self, row: usize) -> String {
         match self {
-            Rows::Text { records, .. } => match records[row].position() {
-                Some(position) => format!("line {}", position.line()),
-                None => format!("row {}", row + 1),
-            },
+            Rows::Text(cells) => format!("line {}", cells.line(row)),
             Rows::Numbers { .. } => format!("sample {row}"),
         }
     }
