@@ -56,10 +56,7 @@ impl Labelled {
         let is_read = |at: &usize| !labels_at.contains(at) && !is_left_out(at);
         let columns: Vec<usize> = (0..names.len()).filter(is_read).collect();
         if columns.is_empty() {
-            return Err(Error::input(
-                path,
-                "it has no column beside the labels; tables need a separator between cells (--separator says which)",
-            ));
+            return Err(Error::input(path, "it has no column beside the labels that is not left out"));
         }
         let labels: Vec<(String, usize)> = labels_at.into_iter().map(|at| (names[at].clone(), at)).collect();
         let truth = truth(path, &rows, &labels, options.task())?;
@@ -240,7 +237,7 @@ pub fn classes(path: &Path, what: &str, labels: &[Arc<str>]) -> Result<Vec<Strin
     let problem = match classes.len() {
         0 => "it holds no samples".into(),
         1 => format!("every \"{what}\" is {}; there is nothing to learn", classes[0]),
-        n if n == labels.len() && n > 9 => {
+        n @ 10..=MOST_CLASSES if n == labels.len() => {
             format!("\"{what}\" is another in each of {n} samples; name the labels' column by --label")
         }
         2..=MOST_CLASSES => return Ok(classes),
