@@ -13,6 +13,7 @@ mod idx;
 mod idx_folder;
 mod image_folder;
 mod kind;
+mod labels;
 mod libsvm;
 mod notes;
 mod npy;

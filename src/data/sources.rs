@@ -91,10 +91,9 @@ pub(super) fn open_samples(
 /// Refuse classes that are none of `classes`, all of them by name.
 fn check_known(path: &Path, truth: &Truth, classes: &[String]) -> Result<()> {
     let Truth::Classes(labels) = truth else { return Ok(()) };
-    let mut unknown: Vec<&str> =
-        labels.iter().map(|label| &**label).filter(|label| !classes.iter().any(|class| class == label)).collect();
+    let known = |word: &&str| !classes.iter().any(|class| class == word);
+    let mut unknown: Vec<&str> = labels.words.iter().map(String::as_str).filter(known).collect();
     unknown.sort_unstable();
-    unknown.dedup();
     if unknown.is_empty() { Ok(()) } else { Err(unknown_classes(path, &unknown, classes)) }
 }
 
