@@ -63,9 +63,17 @@ pub fn cifar(input: &[u8]) -> bool {
     open(&folder)
 }
 
-/// A table with its label in the last column.
+/// A table with its label in the last column; its header and separator told from its cells, and said.
 pub fn csv(input: &[u8]) -> bool {
-    open_file("table.csv", input)
+    let path = folder("files").join("table.csv");
+    std::fs::write(&path, input).expect("an input file");
+    let path = path.to_str().expect("a plain name");
+    for (header, separator) in [(true, None), (false, Some("blanks")), (true, Some("|"))] {
+        let options =
+            data::Options { header: Some(header), separator: separator.map(String::from), ..data::Options::default() };
+        let _ = data::open_with(path, None, &options, data::Coding::Learned { thresholds: 16 });
+    }
+    open(Path::new(path))
 }
 
 /// Sparse rows, label first.

@@ -54,15 +54,18 @@ fn damaged_files_are_refused_in_time_and_in_memory() {
 
 /// The same mixing for ten minutes of each reader in turn, a second at a time, from what was mixed before.
 #[test]
-#[ignore = "takes 80 minutes, or as long as GATEWRIGHT_SOAK_SECONDS says for a reader"]
+#[ignore = "takes 80 minutes, or as long as GATEWRIGHT_SOAK_SECONDS says for each, or GATEWRIGHT_SOAK_READER alone"]
 fn readers_stand_a_soak() {
     let seconds = std::env::var("GATEWRIGHT_SOAK_SECONDS").map_or(600, |s| s.parse().unwrap());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let mut rng = Philox::new(now.as_nanos() as u64, 1);
     let mut pools: Vec<_> = readers::ALL.iter().map(|(name, _)| seeds(name)).collect();
     let (mut tried, mut taken) = ([0u64; readers::ALL.len()], [0u64; readers::ALL.len()]);
+    let only = std::env::var("GATEWRIGHT_SOAK_READER").ok();
     for second in 0..seconds {
-        for (i, reader) in readers::ALL.into_iter().enumerate() {
+        let chosen =
+            |(_, (name, _)): &(usize, (&str, readers::Reader))| only.as_deref().is_none_or(|only| only == *name);
+        for (i, reader) in readers::ALL.into_iter().enumerate().filter(chosen) {
             let began = Instant::now();
             while began.elapsed() < Duration::from_secs(1) {
                 let input = mixed(&pools[i], &mut rng);

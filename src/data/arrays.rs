@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::kind::Kind;
 use super::npy::{Array, Header, Numbers};
@@ -266,7 +265,7 @@ fn together(path: &Path, task: Task, (x_name, x): (&str, Array), (y_name, y): (&
     let (called, truth) = match task {
         Task::Classes => (
             vec![if x.shape.len() == 2 { "label" } else { "labels" }.to_string()],
-            Truth::Classes(classes_of(y.numbers).map_err(|e| bad(y_name, e))?.into_iter().map(Arc::from).collect()),
+            Truth::Classes(classes_of(y.numbers).map_err(|e| bad(y_name, e))?.into_iter().collect()),
         ),
         task => {
             let name = if task == Task::Labels { "label" } else { "value" };

@@ -5,8 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Quality, Split, TargetQuality};
-
 /// What a network is trained to tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -179,7 +177,7 @@ impl Head {
 }
 
 /// The output with the most votes, the first among equals.
-fn most_votes(votes: &[f64]) -> usize {
+pub(super) fn most_votes(votes: &[f64]) -> usize {
     (1..votes.len()).fold(0, |best, class| if votes[class] > votes[best] { class } else { best })
 }
 

@@ -207,6 +207,6 @@ fn read(top: &Path, found: &Found, shape: ImageShape, options: &Options) -> Resu
     let background = options.background.or(options.fit.map(|fit| fit.background)).unwrap_or_default();
     let images = pixels.par_chunks_exact_mut(shape.pixels()).zip(files.par_iter());
     images.try_for_each(|(image, (file, _))| read_into(file, shape, background, image))?;
-    let truth = Truth::Classes(files.iter().map(|(_, class)| class.as_str().into()).collect());
+    let truth = Truth::Classes(files.iter().map(|(_, class)| class).collect());
     Ok(Samples::Images { shape, pixels, called: vec!["labels".into()], truth })
 }

@@ -96,7 +96,7 @@ pub(super) fn read(path: &Path, columns: Option<Columns>, task: Task) -> Result<
         }
     }
     let (called, truth) = match task {
-        Task::Classes => ("label", Truth::Classes(labels.into_iter().map(|label| label_of(label).into()).collect())),
+        Task::Classes => ("label", Truth::Classes(labels.into_iter().map(label_of).collect())),
         Task::Labels => ("label", Truth::Numbers(labels, 1)),
         Task::Values => ("value", Truth::Numbers(labels, 1)),
     };
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn sparse_lines_become_rows() {
         let made = of("+1 1:0.5 3:-2 # note\n\n-1 qid:7 2:1e3\n", None).unwrap();
-        assert!(matches!(&made.truth, Truth::Classes(labels) if labels.concat() == "1-1"));
+        assert!(matches!(&made.truth, Truth::Classes(labels) if labels.words == ["1", "-1"]));
         assert_eq!(made.rows.width(), 3);
         let row = |r: usize| [0, 1, 2].map(|c| made.rows.cell(r, c));
         assert_eq!(row(0), [0.5, 0.0, -2.0].map(Cell::Number));

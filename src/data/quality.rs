@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Target, Task};
+use super::head::{Head, most_votes};
+use super::{Split, Target, Task, is_set};
 
 /// How good the answers to a split are.
 #[derive(Debug, Clone, PartialEq)]

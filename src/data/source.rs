@@ -7,7 +7,7 @@ use super::picture::looks_like_picture;
 use super::sources::Unlabelled;
 use super::spelling::edits;
 use super::{
-    Coding, Dataset, ImageShape, Note, Options, Remote, Table, Task, arrays, cifar, embedded, idx_folder, image_folder,
+    Coding, Dataset, ImageShape, Options, Remote, Table, Task, arrays, cifar, embedded, idx_folder, image_folder,
     libsvm, sources, table,
 };
 use crate::{Error, Result};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::table::{self, Labelled};
 use super::truth::Truth;
-use super::{Coding, Dataset, ImageShape, Options, unknown_classes};
+use super::{Coding, Dataset, ImageShape, Note, Options, unknown_classes};
 use crate::{Error, Result};
 
 /// Samples as a file holds them.
@@ -101,10 +101,9 @@ pub(super) fn open_samples(
 /// Refuse classes that are none of `classes`, all of them by name.
 fn check_known(path: &Path, truth: &Truth, classes: &[String]) -> Result<()> {
     let Truth::Classes(labels) = truth else { return Ok(()) };
-    let mut unknown: Vec<&str> =
-        labels.iter().map(|label| &**label).filter(|label| !classes.iter().any(|class| class == label)).collect();
+    let known = |word: &&str| !classes.iter().any(|class| class == word);
+    let mut unknown: Vec<&str> = labels.words.iter().map(String::as_str).filter(known).collect();
     unknown.sort_unstable();
-    unknown.dedup();
     if unknown.is_empty() { Ok(()) } else { Err(unknown_classes(path, &unknown, classes)) }
 }
 

@@ -1,10 +1,9 @@
 //! What is told of samples, as it was read: from words and numbers to a head, labels and targets.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::head::{Head, Target, Task, Values};
-use super::labels::{classes, numbered};
+use super::labels::{Labels, classes, numbered};
 use super::{Options, Split, number_text, stratified};
 use crate::{Error, Result};
 
@@ -14,7 +13,7 @@ const MOST_TARGETS: usize = 256;
 /// What is right for each sample.
 pub enum Truth {
     /// `[sample]`: its class, as it is written.
-    Classes(Vec<Arc<str>>),
+    Classes(Labels),
     /// `[sample][column]`: numbers, of so many columns.
     Numbers(Vec<f64>, usize),
 }

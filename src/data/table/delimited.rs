@@ -52,6 +52,11 @@ pub fn read(path: &Path, options: &Options, known: Option<&[&str]>) -> Result<Re
     if cells.len() == 0 {
         return Err(refused("it holds no rows".into()));
     }
+    if fit.width == 1 && known.is_none() {
+        let problem =
+            "it has no column beside the labels; tables need a separator between cells (--separator says which)";
+        return Err(refused(problem.into()));
+    }
     notes.push(Note::decision(format!(
         "separator: {}{} ({} cells in {} of the first {} lines)",
         fit.separator.name(),

@@ -66,8 +66,8 @@ pub fn learn(
             Err(values) => return refused(format!("holds {} different values; binary takes two", values.len())),
         },
         EncoderKind::Uniform | EncoderKind::Distributive | EncoderKind::Gaussian => {
-            let numbers = train.iter().filter_map(|&row| rows.cell(row, at).number()).filter(|n| n.is_finite());
-            let mut numbers: Vec<f64> = numbers.collect();
+            let mut numbers: Vec<f64> = Vec::with_capacity(train.len());
+            numbers.extend(train.iter().filter_map(|&row| rows.cell(row, at).number()).filter(|n| n.is_finite()));
             numbers.sort_by(f64::total_cmp);
             let count = thresholds.min(MOST_THRESHOLDS);
             let mut thresholds = match kind {

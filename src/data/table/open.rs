@@ -1,12 +1,10 @@
 //! From files of rows to a data set: labels, classes, test rows, columns, bytes.
 
-use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 
-use super::learn::{in_order, learn};
+use super::learn::learn;
 use super::{Cell, Rows, Table, delimited};
-use crate::data::labels::{MOST_CLASSES, classes, different, numbered};
+use crate::data::labels::{Labels, different};
 use crate::data::options::Options;
 use crate::data::spelling::edits;
 use crate::data::truth::Truth;
@@ -54,10 +52,7 @@ impl Labelled {
         let is_read = |at: &usize| !labels_at.contains(at) && !is_left_out(at);
         let columns: Vec<usize> = (0..names.len()).filter(is_read).collect();
         if columns.is_empty() {
-            return Err(Error::input(
-                path,
-                "it has no column beside the labels; tables need a separator between cells (--separator says which)",
-            ));
+            return Err(Error::input(path, "it has no column beside the labels that is not left out"));
         }
         let labels: Vec<(String, usize)> = labels_at.into_iter().map(|at| (names[at].clone(), at)).collect();
         let truth = truth(path, &rows, &labels, options.task())?;
@@ -164,8 +159,8 @@ fn encoded(
         let pixels = table.encode_all(&from.rows, &from.columns).map_err(|problem| Error::input(path, problem))?;
         from.truth.split(path, pixels, &head, &outputs, &|row| from.rows.line(row))
     };
-    let whole = encode(path, &train)?;
-    let ranges = |chosen: &[usize]| train.columns.iter().map(|&at| range(&train.rows, chosen, at)).collect();
+    let ranges =
+        |from: &Labelled, chosen: &[usize]| from.columns.iter().map(|&at| range(&from.rows, chosen, at)).collect();
     let notes = train.notes.clone();
     let (ranges, train, test) = match test {
         Some((path, mut test)) => {
@@ -177,11 +172,15 @@ fn encoded(
             }
             test.columns = train.columns.clone();
             let all: Vec<usize> = (0..train.rows.len()).collect();
-            (ranges(&all), whole, encode(path, &test)?)
+            (ranges(&train, &all), encode(path, &train)?, encode(path, &test)?)
         }
         None => {
             let (chosen, test) = train.truth.drawn(train.rows.len(), options)?;
-            (ranges(&chosen), whole.select(&chosen, table.bytes()), whole.select(&test, table.bytes()))
+            let ranges = ranges(&train, &chosen);
+            let whole = encode(path, &train)?;
+            // The cells go before what was made of them is copied.
+            drop(train);
+            (ranges, whole.select(&chosen, table.bytes()), whole.select(&test, table.bytes()))
         }
     };
     let image = ImageShape { channels: 1, height: 1, width: table.bytes() };
@@ -213,13 +212,14 @@ pub fn read_rows(path: &Path, options: &Options, table: &Table) -> Result<(Vec<u
 }
 
 /// The numbers of training samples and of those drawn to test.
-pub fn drawn(labels: &[Arc<str>], options: &Options) -> Result<(Vec<usize>, Vec<usize>)> {
+pub fn drawn(labels: &Labels, options: &Options) -> Result<(Vec<usize>, Vec<usize>)> {
     if options.whole {
         return Ok(((0..labels.len()).collect(), Vec::new()));
     }
     let classes = different(labels);
-    let of_row: Vec<u32> =
-        labels.iter().map(|label| classes.iter().position(|c| **c == **label).unwrap_or(0) as u32).collect();
+    let of_word = |word: &String| classes.iter().position(|class| class == word).unwrap_or(0) as u32;
+    let of_words: Vec<u32> = labels.words.iter().map(of_word).collect();
+    let of_row: Vec<u32> = labels.of.iter().map(|&word| of_words[word as usize]).collect();
     stratified::split(&of_row, options.test_fraction()?, options.split_seed.unwrap_or(0))
 }
 
@@ -427,21 +427,10 @@ fn truth(path: &Path, rows: &Rows, labels: &[(String, usize)], task: Task) -> Re
     cells.map(number).collect::<Result<_>>().map(|values| Truth::Numbers(values, labels.len()))
 }
 
-fn labels(path: &Path, rows: &Rows, label_at: usize) -> Result<Vec<Arc<str>>> {
-    // Rows of one class share its word.
-    let mut known: HashMap<String, Arc<str>> = HashMap::new();
-    (0..rows.len())
-        .map(|row| match rows.cell(row, label_at) {
-            Cell::Missing => Err(Error::input(path, format!("{} has no label; remove it", rows.line(row)))),
-            cell => {
-                let text = cell.text().unwrap_or_default();
-                if let Some(label) = known.get(&*text) {
-                    return Ok(label.clone());
-                }
-                let label: Arc<str> = Arc::from(&*text);
-                known.insert(text.into_owned(), label.clone());
-                Ok(label)
-            }
-        })
-        .collect()
+fn labels(path: &Path, rows: &Rows, label_at: usize) -> Result<Labels> {
+    let of = |row| match rows.cell(row, label_at) {
+        Cell::Missing => Err(Error::input(path, format!("{} has no label; remove it", rows.line(row)))),
+        cell => Ok(cell.text().unwrap_or_default()),
+    };
+    (0..rows.len()).map(of).collect()
 }
