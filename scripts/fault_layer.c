@@ -12,8 +12,10 @@
  *   weak     workgroups of 128 lanes
  *   narrow   subgroups of 2 lanes at least
  *   old      conforms to version 0.0 of the standard
+ *   slow     every wait takes 0.6 s; how many submissions there were is told on stderr in the end
  */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,7 +36,16 @@ static PFN_vkWaitSemaphores next_semaphores;
 static PFN_vkCmdCopyBuffer next_copy;
 static PFN_vkGetPhysicalDeviceProperties next_properties;
 static PFN_vkGetPhysicalDeviceProperties2 next_properties_2;
-static atomic_int calls, is_failing, is_spent;
+static atomic_int calls, is_failing, is_spent, submissions;
+
+static int is_driver(const char *kind) {
+    const char *driver = getenv("GATEWRIGHT_DRIVER");
+    return driver && !strcmp(driver, kind);
+}
+
+static __attribute__((destructor)) void tell(void) {
+    if (is_driver("slow")) fprintf(stderr, "submissions %d\n", submissions);
+}
 
 /* Whether this call, if the fault is of this kind, is one to fail. */
 static int fails(const char *kind) {
@@ -51,6 +62,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL allocate(VkDevice device, const VkMemoryAl
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence) {
+    atomic_fetch_add(&submissions, 1);
     return fails("submit") ? VK_ERROR_DEVICE_LOST : next_submit(queue, count, infos, fence);
 }
 
@@ -65,6 +77,7 @@ static VkResult failed_wait(void) {
 static VKAPI_ATTR VkResult VKAPI_CALL semaphores(VkDevice device, const VkSemaphoreWaitInfo *info, uint64_t limit) {
     VkResult failed = failed_wait();
     if (failed == VK_TIMEOUT) return failed;
+    if (is_driver("slow")) usleep(600000);
     /* What is lost is at rest, or the sound driver would work on in memory that is given back. */
     VkResult result = next_semaphores(device, info, failed ? UINT64_MAX : limit);
     return failed ? failed : result;
@@ -74,6 +87,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL fences(VkDevice device, uint32_t count, co
                                              uint64_t limit) {
     VkResult failed = failed_wait();
     if (failed == VK_TIMEOUT) return failed;
+    if (is_driver("slow")) usleep(600000);
     VkResult result = next_fences(device, count, fences, all, failed ? UINT64_MAX : limit);
     return failed ? failed : result;
 }
@@ -90,11 +104,6 @@ static VKAPI_ATTR VkResult VKAPI_CALL idle(VkQueue queue) {
 static VKAPI_ATTR void VKAPI_CALL copy(VkCommandBuffer commands, VkBuffer from, VkBuffer to, uint32_t count,
                                        const VkBufferCopy *regions) {
     if (!fails("idle")) next_copy(commands, from, to, count, regions);
-}
-
-static int is_driver(const char *kind) {
-    const char *driver = getenv("GATEWRIGHT_DRIVER");
-    return driver && !strcmp(driver, kind);
 }
 
 static void change_limits(VkPhysicalDeviceLimits *limits) {

@@ -100,6 +100,10 @@ def check_drivers(work, env):
     check(old["adapters"] and not old["advice"], f"old, and allowed: {old}")
     done = train(work / "old", {**env, "GATEWRIGHT_DRIVER": "old"}, run=SHORT)
     check_told("old", done, "was passed over", work / "old")
+    done = train(work / "slow", {**env, "GATEWRIGHT_DRIVER": "slow"}, run=SHORT)
+    check(done.returncode == 0, f"slow: {done.stderr}")
+    submissions = int(done.stderr.split("submissions ")[1].split()[0])
+    check(submissions >= 4 * 6, f"slow: 4 steps of over half a second went into {submissions} submissions")
     print("small, weak, narrow and old drivers are done with, or told of in a sentence")
 
 

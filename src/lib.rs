@@ -8,6 +8,7 @@ pub mod console;
 
 pub mod circuit;
 pub mod commands;
+pub mod cpu;
 pub mod data;
 mod error;
 pub mod files;

@@ -91,19 +91,38 @@ const FEISTEL_ROUNDS: u32 = 6;
 /// number of bits that holds `n`, walked until it lands below `n`. Stateless, so a batch can be picked by any lane and
 /// a run resumed at any step. Twin of `shaders/shared/permutation.wgsl`.
 pub fn permuted(seed: u64, epoch: u32, n: u32, position: u32) -> u32 {
-    let keys = Philox::block(key(seed), [epoch, 0, 0, PERMUTATION_STREAM]);
-    let half_bits = (32 - n.saturating_sub(1).leading_zeros()).div_ceil(2).max(1);
-    let mask = (1u32 << half_bits) - 1;
-    let mut x = position;
-    loop {
-        let (mut left, mut right) = (x >> half_bits, x & mask);
-        for round in 0..FEISTEL_ROUNDS {
-            let k = keys[(round % 4) as usize].wrapping_add(round.wrapping_mul(0x9E37_79B9));
-            (left, right) = (right, left ^ (mix(right ^ k) & mask));
-        }
-        x = (left << half_bits) | right;
-        if x < n {
-            return x;
+    Permutation::new(seed, epoch, n).at(position)
+}
+
+/// An epoch's permutation, to be asked for many elements.
+#[derive(Debug, Clone, Copy)]
+pub struct Permutation {
+    keys: [u32; 4],
+    half_bits: u32,
+    n: u32,
+}
+
+impl Permutation {
+    /// Epoch `epoch`'s of `0..n`.
+    pub fn new(seed: u64, epoch: u32, n: u32) -> Self {
+        let keys = Philox::block(key(seed), [epoch, 0, 0, PERMUTATION_STREAM]);
+        Permutation { keys, half_bits: (32 - n.saturating_sub(1).leading_zeros()).div_ceil(2).max(1), n }
+    }
+
+    /// Element `position`, which is below `n`.
+    pub fn at(&self, position: u32) -> u32 {
+        let mask = (1u32 << self.half_bits) - 1;
+        let mut x = position;
+        loop {
+            let (mut left, mut right) = (x >> self.half_bits, x & mask);
+            for round in 0..FEISTEL_ROUNDS {
+                let k = self.keys[(round % 4) as usize].wrapping_add(round.wrapping_mul(0x9E37_79B9));
+                (left, right) = (right, left ^ (mix(right ^ k) & mask));
+            }
+            x = (left << self.half_bits) | right;
+            if x < self.n {
+                return x;
+            }
         }
     }
 }

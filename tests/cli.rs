@@ -244,15 +244,24 @@ fn bad_usage_is_told_in_a_sentence_with_exit_code_2() {
 }
 
 #[test]
-fn without_a_driver_it_says_what_to_install() {
-    let output = Command::new(env!("CARGO_BIN_EXE_gatewright"))
-        .args(["bench", "step"])
-        .env("VK_DRIVER_FILES", "/nonexistent.json")
-        .env("VK_ICD_FILENAMES", "/nonexistent.json")
-        .output()
-        .unwrap();
+fn without_a_driver_it_trains_on_the_cpu_or_says_what_to_install() {
+    let bench = |more: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_gatewright"))
+            .args(["bench", "step", "--layers", "2x500", "--rounds", "1", "--json"])
+            .args(more)
+            .env("VK_DRIVER_FILES", "/nonexistent.json")
+            .env("VK_ICD_FILENAMES", "/nonexistent.json")
+            .output()
+            .unwrap()
+    };
+    let output = bench(&["--adapter", "0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(complaint(&output).contains("apt-get install mesa-vulkan-drivers"), "{}", complaint(&output));
+    let output = bench(&["--method", "soft-mix"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(complaint(&output).contains("hard-st or gumbel-st"), "{}", complaint(&output));
+    let report: serde_json::Value = serde_json::from_slice(&bench(&[]).stdout).unwrap();
+    assert_eq!(report["backend"], "cpu");
 }
 
 #[test]

@@ -170,7 +170,8 @@ fn bandwidth_is_measured_and_its_memory_given_back() {
 
 #[test]
 fn bench_step_tells_the_share_of_a_copy() {
-    let args = ["bench", "step", "--layers", "2x500", "--inputs", "50", "--batch", "33", "--rounds", "2", "--json"];
+    let shape = ["--layers", "2x500", "--inputs", "50", "--batch", "33", "--rounds", "2", "--json"];
+    let args = [&["bench", "step", "--adapter", "0"][..], &shape].concat();
     let report = told(&args);
     let rate = number(&report["bytes_min"]) / number(&report["step_ms_min"]) * 1e-6;
     assert!((number(&report["gb_per_s"]) / rate - 1.0).abs() < 1e-9, "{report}");
@@ -183,8 +184,20 @@ fn profile_accounts_for_the_whole_step_and_leaves_a_trace() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace.json");
     let path = trace.to_str().unwrap();
-    let report =
-        told(&["profile", "--layers", "60,40,50", "--batch", "64", "--rounds", "3", "--json", "--trace", path]);
+    let report = told(&[
+        "profile",
+        "--adapter",
+        "0",
+        "--layers",
+        "60,40,50",
+        "--batch",
+        "64",
+        "--rounds",
+        "3",
+        "--json",
+        "--trace",
+        path,
+    ]);
     let sum =
         |rows: &str, what: &str| -> f64 { report[rows].as_array().unwrap().iter().map(|row| number(&row[what])).sum() };
     for rows in ["kernels", "passes"] {
@@ -212,7 +225,20 @@ fn a_profiled_run_is_the_same_run() {
     let train = |name: &str, more: &[&str]| {
         let out = folder.path().join(name);
         let place = out.to_str().unwrap();
-        let args = ["train", "--layers", "60,40", "--steps", "250", "--eval-every", "125", "--json", "--out", place];
+        let args = [
+            "train",
+            "--adapter",
+            "0",
+            "--layers",
+            "60,40",
+            "--steps",
+            "250",
+            "--eval-every",
+            "125",
+            "--json",
+            "--out",
+            place,
+        ];
         let summary = told(&[&args, more].concat());
         (summary, std::fs::read(out.join("model.safetensors")).unwrap(), out)
     };
@@ -235,7 +261,20 @@ fn bench_scale_leaves_a_table_and_a_drawing() {
     let out = folder.path().join("scale");
     let sizes = ["--widths", "50,100", "--depths", "1,2", "--batches", "40", "--width", "30", "--depth", "3"];
     let ran = Command::new(env!("CARGO_BIN_EXE_gatewright"))
-        .args(["bench", "scale", "--inputs", "20", "--rounds", "2", "--batch", "64", "--out", out.to_str().unwrap()])
+        .args([
+            "bench",
+            "scale",
+            "--adapter",
+            "0",
+            "--inputs",
+            "20",
+            "--rounds",
+            "2",
+            "--batch",
+            "64",
+            "--out",
+            out.to_str().unwrap(),
+        ])
         .args(sizes)
         .output()
         .unwrap();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Left to right; `reference` holds the twins, which only tests import.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "error",
     "files",
     "random",
@@ -13,6 +13,7 @@ const ROOMS: [&str; 15] = [
     "data",
     "circuit",
     "network",
+    "cpu",
     "plan",
     "settings",
     "gpu",

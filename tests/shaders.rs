@@ -268,9 +268,15 @@ fn every_page_translates_to_spirv_msl_and_hlsl() {
     }
 }
 
-/// As wgpu gives it to DXC and FXC, as far as that decides what functions there are.
+/// As wgpu has it for DXC, of pages that run unchecked.
 fn hlsl_options() -> hlsl::Options {
-    hlsl::Options { shader_model: hlsl::ShaderModel::V6_0, ..Default::default() }
+    hlsl::Options {
+        shader_model: hlsl::ShaderModel::V6_0,
+        restrict_indexing: false,
+        force_loop_bounding: false,
+        zero_initialize_workgroup_memory: false,
+        ..Default::default()
+    }
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn arrays_that_do_not_fit_are_refused_by_name() {
     assert!(told(&|a| a[0].1.truncate(140)).contains("less than the 24 bytes"));
     assert!(told(&|a| a[0].1 = npy("|u1", &[1 << 40, 2, 2, 3], &[0; 24])).contains("its header promises"));
     assert!(told(&|a| a[0].1 = npy("<U8", &[2], &[0; 64])).contains("type U8"));
-    assert!(told(&|a| a.remove(0).1.clear()).contains("it holds no arrays called x_train and y_train"));
+    assert!(told(&|a| a.remove(0).1.clear()).contains("training samples are called x_train"));
     let whole = npz(&coloured(), true);
     let (_folder, path) = written("made.npz", &whole[..whole.len() / 2]);
     assert!(refusal(&path, &Options::default()).contains("no whole .npz archive"));

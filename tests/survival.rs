@@ -13,7 +13,7 @@ use gatewright::gpu::Gpu;
 use gatewright::network::Parametrization;
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
-use gatewright::run::{Beginning, Cadence, Checkpoint, Metrics, Options, Place, Reporter};
+use gatewright::run::{Beginning, Cadence, Checkpoint, Device, Metrics, Options, Place, Reporter};
 use gatewright::train::{Cage, Method, Preset, Schedule, Select, Settings, Trainer};
 
 const STEPS: u32 = 600;
@@ -24,14 +24,14 @@ fn gatewright(args: &[&str]) -> Output {
 
 /// A small real run on MNIST: constant rate, so that it may be extended.
 fn begin<'a>(out: &'a Path, steps: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["train", "--layers", "200,100", "--eval-every", "150", "--batch", "40"];
+    let mut args = vec!["train", "--adapter", "0", "--layers", "200,100", "--eval-every", "150", "--batch", "40"];
     args.extend(["--schedule", "constant", "--steps", steps, "--out", out.to_str().unwrap()]);
     args.extend(more);
     args
 }
 
 fn resume<'a>(place: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["train", "--resume", place.to_str().unwrap()];
+    let mut args = vec!["train", "--adapter", "0", "--resume", place.to_str().unwrap()];
     args.extend(more);
     args
 }
@@ -177,7 +177,7 @@ fn a_run_stopped_at_an_evaluation_tells_all_of_it() {
         let options = Options { place: Place::New(Some(path.clone())), stop: stop.clone(), ..Options::default() };
         let mut stopper = Stopper { stop, at: stop_at.unwrap_or(u32::MAX) };
         let run = |options: &Options, report: &mut dyn Reporter| {
-            gatewright::run::run(&|| Gpu::open(None), &settings, toy(), options, report)
+            gatewright::run::run(&|| Gpu::open(None).map(Device::from), &settings, toy(), options, report)
         };
         let first = run(&options, &mut stopper);
         assert_eq!(first.is_err(), stop_at.is_some());
@@ -413,7 +413,7 @@ impl Reporter for Listener {
 
 fn train_toy(run: &Path, settings: &Settings) -> gatewright::Result<gatewright::run::Summary> {
     let options = Options { place: Place::New(Some(run.into())), ..Options::default() };
-    gatewright::run::run(&|| Gpu::open(None), settings, toy(), &options, &mut Listener::default())
+    gatewright::run::run(&|| Gpu::open(None).map(Device::from), settings, toy(), &options, &mut Listener::default())
 }
 
 /// The model of a patient run is that of a run that ends at its best evaluation.
@@ -495,7 +495,7 @@ fn sabotaged(
     let open = || {
         let gpu = Gpu::open(None)?;
         devices.lock().unwrap().push(gpu.device.clone());
-        Ok(gpu)
+        Ok(Device::from(gpu))
     };
     let mut saboteur = Saboteur { devices: &devices, deed, at, evaluations: 0, warnings: Vec::new() };
     let options = Options {

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use plotters::prelude::*;
 
 use super::bench_step::{CLASSES, random_bits, time_steps};
-use crate::gpu::Gpu;
 use crate::plot::{self, BLUE, Drawn, INK, PALE};
+use crate::run::{Learner, Where};
 use crate::settings::{Layers, Overrides, Settings};
-use crate::train::Trainer;
 use crate::{Error, Result, files};
 
 /// Time training steps of growing width, depth and batch, one growing at a time; leaves scale.csv and scale.png
@@ -42,9 +41,8 @@ pub struct Args {
     /// Folder for scale.csv and scale.png
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Adapter, by number or name
-    #[arg(long)]
-    adapter: Option<String>,
+    #[command(flatten)]
+    place: Where,
 }
 
 /// What grows.
@@ -116,12 +114,13 @@ pub fn run(args: Args) -> Result<()> {
     println!("{:<8}{:>10}{:>8}{:>8}{:>13}{:>15}", "grows", "width", "depth", "batch", "least ms", "gate samples/s");
     let mut points = Vec::new();
     for (axis, width, depth, batch) in wanted {
-        let gpu = Gpu::open(args.adapter.as_deref())?;
+        let settings = settings(width, depth, batch)?;
+        let device = super::open_device(&args.place, &settings)?;
         let data = random_bits(args.inputs as usize, batch);
-        let mut trainer = Trainer::new(&gpu, &settings(width, depth, batch)?, &data)?;
+        let mut trainer = Learner::new(&device, &settings, &data)?;
         let (least_ms, median_ms) = time_steps(&mut trainer, args.rounds, 1)?;
         let bytes = trainer.least_bytes();
-        let point = Point { axis, width, depth, batch, least_ms, median_ms, bytes, gpu_bytes: gpu.allocated_bytes() };
+        let point = Point { axis, width, depth, batch, least_ms, median_ms, bytes, gpu_bytes: trainer.bytes() };
         println!(
             "{:<8}{width:>10}{depth:>8}{batch:>8}{least_ms:>13.3}{:>15.3e}",
             axis.name(),

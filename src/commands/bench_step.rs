@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use crate::data::{Dataset, Head, ImageShape, Split};
-use crate::gpu::{Clock, Gpu};
 use crate::network::{Initialization, Parametrization};
 use crate::plan::GradientFormat;
 use crate::random::Philox;
+use crate::run::{Device, Learner, Where};
 use crate::settings::{Layers, Method, Overrides};
-use crate::train::{Bandwidth, Trainer, Tuning};
+use crate::train::{Trainer, Tuning};
 use crate::{Error, Result};
 
 /// Time whole training steps on random bits; needs no data set
@@ -47,9 +47,8 @@ pub struct Args {
     /// Stream the samples, as if they did not fit the device, instead of keeping them there
     #[arg(long)]
     streamed: bool,
-    /// Adapter, by number or name
-    #[arg(long)]
-    adapter: Option<String>,
+    #[command(flatten)]
+    place: Where,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -74,21 +73,28 @@ pub fn run(args: Args) -> Result<()> {
     };
     let settings = said.resolve(None)?;
     settings.check_classes(CLASSES)?;
-    let gpu = Gpu::open(args.adapter.as_deref())?;
-    let mut tuning = Tuning::for_adapter(&gpu.adapter);
-    if args.streamed {
-        tuning.most_resident_bytes = 0;
-    }
-    let mut trainer = Trainer::tuned(&gpu, &settings, &random_bits(args.inputs, args.batch), tuning)?;
+    let device = super::open_device(&args.place, &settings)?;
+    let data = random_bits(args.inputs, args.batch);
+    let mut trainer = match (&device, args.streamed) {
+        (Device::Gpu(gpu), true) => {
+            let tuning = Tuning { most_resident_bytes: 0, ..Tuning::for_adapter(&gpu.adapter) };
+            Learner::Gpu(Box::new(Trainer::tuned(gpu, &settings, &data, tuning)?))
+        }
+        (Device::Cpu(_), true) => {
+            return Err(Error::usage("the CPU takes samples from memory as they are; leave out --streamed"));
+        }
+        _ => Learner::new(&device, &settings, &data)?,
+    };
     let (min, median) = time_steps(&mut trainer, args.rounds, args.steps)?;
     let gates: usize = settings.layers.iter().sum();
-    let peak = gpu.allocated_bytes();
-    let copy = Bandwidth::measure(&gpu, Clock::best(&gpu))?.copy;
+    let peak = trainer.bytes();
+    let copy = trainer.bandwidth()?.copy;
     let bytes = trainer.least_bytes();
     let rate = bytes.map(|bytes| bytes as f64 / (min * 1e-3));
     let report = serde_json::json!({
-        "adapter": gpu.adapter.name,
-        "backend": gpu.adapter.backend,
+        "adapter": device.name(),
+        "backend": device.backend(),
+        "driver": device.driver(),
         "layers": settings.layers,
         "inputs": args.inputs,
         "batch": args.batch,
@@ -109,20 +115,20 @@ pub fn run(args: Args) -> Result<()> {
     if args.json {
         println!("{report}");
     } else {
-        println!("{} ({})", gpu.adapter.name, gpu.adapter.backend);
+        println!("{} ({}; {})", device.name(), device.backend(), device.driver());
         println!("{gates} gates in {} layers, {} inputs, batch {}", settings.layers.len(), args.inputs, args.batch);
         println!(
             "step: minimum {min:.3} ms, median {median:.3} ms over {} rounds of {} steps",
             args.rounds, args.steps
         );
         println!(
-            "{:.3e} gate·samples/s, {:.1} MiB of buffers",
+            "{:.3e} gate·samples/s, {:.1} MiB to train in",
             gates as f64 * f64::from(args.batch) / (min * 1e-3),
             peak as f64 / 1048576.0
         );
         if let (Some(bytes), Some(rate)) = (bytes, rate) {
             println!(
-                "a step moves {:.2} MB at least: {:.3} GB/s, {:.1} % of the {:.2} GB/s of a copy kernel",
+                "a step moves {:.2} MB at least: {:.3} GB/s, {:.1} % of the {:.2} GB/s of a copy",
                 bytes as f64 * 1e-6,
                 rate * 1e-9,
                 rate / copy * 100.0,
@@ -134,7 +140,7 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// Least and median milliseconds of a step, over `rounds` submissions of `steps` each, after a first one of two.
-pub(super) fn time_steps(trainer: &mut Trainer, rounds: u32, steps: u32) -> Result<(f64, f64)> {
+pub(super) fn time_steps(trainer: &mut Learner, rounds: u32, steps: u32) -> Result<(f64, f64)> {
     trainer.submit(2)?;
     trainer.finish()?;
     let mut times = Vec::new();

@@ -9,6 +9,7 @@ use crate::gpu::Gpu;
 use crate::network::{Initialization, Parametrization, Start};
 use crate::plan::GradientFormat;
 use crate::plot::{self, COLOURS, Line};
+use crate::run::CPU;
 use crate::settings::{Chosen, Layers, Overrides, Settings};
 use crate::train::{Passage, passages};
 use crate::{Error, Result, files};
@@ -64,6 +65,11 @@ pub fn run(args: Args) -> Result<()> {
         said.parametrization.map_or(args.parametrizations, |one| vec![one]),
         said.init.map_or(args.inits, |one| vec![one]),
     );
+    if args.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU)) {
+        return Err(Error::usage(
+            "what depth does is measured by shaders, also with real activations; name a GPU by --adapter, or --adapter llvmpipe",
+        ));
+    }
     let gpu = Gpu::open(args.adapter.as_deref())?;
     let mut networks = Vec::new();
     for &parametrization in &parametrizations {

@@ -1,9 +1,10 @@
-//! `devices`: every adapter, and which one is chosen.
+//! `devices`: every adapter and the CPU, and which of them trains unless one is named.
 
 use crate::Result;
 use crate::gpu::{AdapterSummary, adapters, advice, chosen};
+use crate::run::{Cpu, Device};
 
-/// List the GPUs (and software drivers) that gatewright can use
+/// List what gatewright can train on: GPUs, software drivers and the CPU
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print JSON
@@ -11,22 +12,27 @@ pub struct Args {
     json: bool,
 }
 
+/// Behind what is chosen.
+const CHOSEN: &str = "  (trains unless --adapter says otherwise)";
+
 /// Print a table, or JSON.
 pub fn run(args: Args) -> Result<()> {
     let adapters = adapters()?;
+    let cpu = Cpu::new(None);
     let names: Vec<_> = adapters.iter().map(|a| a.name.as_str()).collect();
-    let chosen = if names.is_empty() { None } else { Some(chosen(&names, None)?) };
+    let is_cpu = Device::is_cpu_by_itself(&adapters);
+    let chosen = if is_cpu { None } else { Some(chosen(&names, None)?) };
     if args.json {
         let advice = advice(&adapters);
-        println!("{}", serde_json::json!({ "chosen": chosen, "adapters": adapters, "advice": advice }));
+        let told = chosen.map_or_else(|| "cpu".into(), serde_json::Value::from);
+        println!("{}", serde_json::json!({ "chosen": told, "adapters": adapters, "cpu": cpu, "advice": advice }));
         return Ok(());
-    }
-    if adapters.is_empty() {
-        return Err(crate::gpu::no_adapter());
     }
     for (i, adapter) in adapters.iter().enumerate() {
         print_adapter(i, adapter, chosen == Some(i));
     }
+    println!("cpu  {}{}", cpu.name, if is_cpu { CHOSEN } else { "" });
+    println!("   {} · hard-st and gumbel-st with integer gradients", cpu.told());
     for advice in advice(&adapters) {
         println!("note: {advice}");
     }
@@ -34,7 +40,7 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn print_adapter(i: usize, a: &AdapterSummary, is_chosen: bool) {
-    let chosen = if is_chosen { "  (chosen unless --adapter says otherwise)" } else { "" };
+    let chosen = if is_chosen { CHOSEN } else { "" };
     println!("{i}  {}{chosen}", a.name);
     println!("   {} {} · {}", a.kind, a.backend, a.driver);
     let features = if a.features.is_empty() { "none".into() } else { a.features.join(", ") };

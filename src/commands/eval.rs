@@ -11,9 +11,8 @@ use crate::circuit::{Engine, Netlist, reference};
 use crate::data::{Decimal, Options, Split, Task};
 use crate::gpu::{Gpu, GpuEngine};
 use crate::network::Model;
-use crate::run::{Modes, config_of};
+use crate::run::{Judge, Learner, Modes, Where, config_of};
 use crate::settings::{Overrides, Settings};
-use crate::train::{Evaluator, Trainer, Tuning};
 use crate::{Error, Result};
 
 /// Evaluate a saved network on a test set: accuracy, confusion matrix or errors, images a second
@@ -55,7 +54,7 @@ pub struct Args {
     /// Adapter of --engine gpu, by number or name (see `devices`)
     #[arg(long)]
     adapter: Option<String>,
-    /// Also evaluate the network as its training runs it, and the selected gates softly, on a GPU; the method is that of the
+    /// Also evaluate the network as its training runs it, and the selected gates softly, where it would be trained; the method is that of the
     /// run folder that the model lies in
     #[arg(long)]
     gaps: bool,
@@ -163,12 +162,12 @@ impl Gaps {
             )));
         }
         let settings = Overrides::default().resolve(Some(&config))?;
-        let gpu = Gpu::open(args.adapter.as_deref())?;
         // Nothing is trained, so that no image is moved and a small batch does.
         let still = Settings { shift: 0, flip: false, rotate: 0.0, resized_crop: 1.0, batch: 32, ..settings.clone() };
-        let mut trainer = Trainer::with_model(&gpu, &still, model, split, Tuning::for_adapter(&gpu.adapter))?;
-        let evaluator = Evaluator::new(&trainer, split)?;
-        let modes = Modes::of(&mut trainer, &evaluator)?;
+        let device = super::open_device(&Where { adapter: args.adapter.clone(), threads: None }, &still)?;
+        let mut learner = Learner::with_model(&device, &still, model, split)?;
+        let judge = Judge::new(&learner, split)?;
+        let modes = Modes::of(&mut learner, &judge)?;
         Ok(Gaps { settings, modes })
     }
 

@@ -93,7 +93,8 @@ pub fn judged(path: &Path, model: &Model, asked: &Asked) -> Result<Judged> {
     let data_dir = asked.data_dir.or(run.as_ref().and_then(|run| run.settings.data_dir.as_deref()));
     let data = open_for(path, model, run.as_ref(), name, data_dir, &asked.options)?;
     let unit = if model.table.is_some() { "rows" } else { "images" };
-    let made = |samples: Split, which: String, word| Judged { name: data.name.clone(), samples, which: (which, word) };
+    let set = data.name.clone();
+    let made = |samples: Split, which: String, word| Judged { name: set.clone(), samples, which: (which, word) };
     if asked.part == Part::All {
         let all = Split {
             pixels: [&data.train.pixels[..], &data.test.pixels].concat(),
@@ -114,13 +115,13 @@ pub fn judged(path: &Path, model: &Model, asked: &Asked) -> Result<Judged> {
     // Test samples of its own.
     let named_test = run.as_ref().and_then(|run| run.settings.input.test.clone());
     if !data.test.is_empty() && named_test.is_none() {
-        return Ok(of(data.clone(), &format!("the {{}} of {name}"), "own test samples"));
+        return Ok(of(data, &format!("the {{}} of {name}"), "own test samples"));
     }
     let options = &asked.options;
     if options.test_fraction.is_some() || options.split_seed.is_some() {
         let of_run = run.as_ref().map(|run| run.settings.input.clone()).unwrap_or_default();
         let drawn = options.over(&of_run);
-        let data = data.clone().draw_test(drawn.test_fraction()?, drawn.split_seed.unwrap_or(0))?;
+        let data = data.draw_test(drawn.test_fraction()?, drawn.split_seed.unwrap_or(0))?;
         return Ok(of(data, &format!("the {{}} of {name}, drawn as told"), "drawn"));
     }
     if let Some(run) = &run {
@@ -138,7 +139,7 @@ pub fn judged(path: &Path, model: &Model, asked: &Asked) -> Result<Judged> {
         }
     }
     if !data.test.is_empty() {
-        return Ok(of(data.clone(), &format!("the {{}} of {name}"), "own test samples"));
+        return Ok(of(data, &format!("the {{}} of {name}"), "own test samples"));
     }
     if asked.part == Part::Train {
         return Err(Error::usage(format!(
@@ -151,7 +152,7 @@ pub fn judged(path: &Path, model: &Model, asked: &Asked) -> Result<Judged> {
         None => "for no run folder around the model tells which of them it was trained on",
     };
     let which = format!("all {} {unit} of {name}, {why}", data.train.len());
-    Ok(made(data.train.clone(), which, "whole"))
+    Ok(made(data.train, which, "whole"))
 }
 
 /// Open the data set `name` as the model at `path` takes it, drawing no test samples.
@@ -163,13 +164,15 @@ fn open_for(
     data_dir: Option<&Path>,
     said: &Options,
 ) -> Result<Dataset> {
-    if model.table.is_some() && Path::new(name).exists() && !data::is_table(name) {
+    if model.table.is_some() && (data::is_named(name) || Path::new(name).exists()) && !data::is_table(name) {
         return Err(Error::usage(format!("{} takes rows of a table; name one by --data", path.display())));
     }
     let of_run = run.map(|run| run.settings.input.clone()).unwrap_or_default();
     let is_same = run.is_some_and(|run| data::from_root(&run.settings.data) == data::from_root(name));
     let options = Options {
         header: said.header.or(of_run.header.filter(|_| is_same)),
+        separator: said.separator.clone().or(of_run.separator.filter(|_| is_same)),
+        decimal: said.decimal.or(of_run.decimal.filter(|_| is_same)),
         coarse: of_run.coarse.filter(|_| is_same || name == "cifar-100"),
         task: Some(model.head.task()),
         whole: true,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::circuit::Netlist;
 use crate::data;
 use crate::network::Model;
-use crate::run::config_of;
+use crate::run::{Device, Where, config_of};
 use crate::settings::Settings;
 use crate::{Error, Result};
 
@@ -30,6 +30,15 @@ pub mod simplify;
 pub mod sweep;
 pub mod train;
 pub mod verify;
+
+/// Open what a user wants to train on, and tell of the choice where it may surprise.
+fn open_device(asked: &Where, settings: &Settings) -> Result<Device> {
+    let (device, note) = Device::open(asked, settings)?;
+    if let Some(note) = note {
+        eprintln!("note: {note}");
+    }
+    Ok(device)
+}
 
 /// What runs a circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::data::Dataset;
-use crate::gpu::{Clock, Gpu};
+use crate::gpu::Gpu;
+use crate::run::{Learner, Where};
 use crate::settings::{Chosen, Settings};
-use crate::train::{Bandwidth, Evaluator, Pace, Profile, Trainer};
+use crate::train::{Evaluator, Pace, Trainer};
 use crate::{Result, files};
 
 /// Time every kernel of real training steps, layer by layer, beside what the adapter can do
@@ -25,9 +26,8 @@ pub struct Args {
     /// Write a trace in Chrome's format
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Adapter, by number or name (see `devices`)
-    #[arg(long)]
-    adapter: Option<String>,
+    #[command(flatten)]
+    place: Where,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -62,25 +62,31 @@ fn compile(settings: &Settings, data: &Dataset, adapter: Option<&str>) -> Result
     Ok(())
 }
 
+/// What is planned and allocated on a GPU, by label.
+fn memory_of(learner: &Learner) -> Vec<Memory> {
+    let Learner::Gpu(trainer) = learner else { return Vec::new() };
+    let allocated = trainer.gpu().allocations();
+    let memory = trainer.plan().by_name().into_iter().map(|(label, planned)| {
+        let made = allocated.get(&label).copied().unwrap_or_default();
+        Memory { label, buffers: planned.0, planned: planned.1, allocated: made.1 }
+    });
+    memory.collect()
+}
+
 /// Print the profile, and write the trace where asked for.
 pub fn run(args: Args) -> Result<()> {
     let (settings, data) = args.chosen.open()?;
     let (data, _) = data.hold_out(settings.validation, settings.seed)?;
     if args.compile_only {
-        return compile(&settings, &data, args.adapter.as_deref());
+        return compile(&settings, &data, args.place.adapter.as_deref());
     }
-    let gpu = Gpu::open(args.adapter.as_deref())?;
-    let mut trainer = Trainer::new(&gpu, &settings, &data)?;
-    let (buffers, allocated) = (gpu.allocated_bytes(), gpu.allocations());
-    let (planned_bytes, planned) = (trainer.plan().bytes(), trainer.plan().by_name());
-    let memory = planned.into_iter().map(|(label, planned)| {
-        let made = allocated.get(&label).copied().unwrap_or_default();
-        Memory { label, buffers: planned.0, planned: planned.1, allocated: made.1 }
-    });
-    let memory: Vec<Memory> = memory.collect();
-    let clock = Clock::best(&gpu);
-    let mut profile = Profile::new(&trainer, clock);
-    profile.set_bandwidth(Bandwidth::measure(&gpu, clock)?);
+    let device = super::open_device(&args.place, &settings)?;
+    let mut trainer = Learner::new(&device, &settings, &data)?;
+    let buffers = trainer.bytes();
+    let memory = memory_of(&trainer);
+    let planned: u64 = memory.iter().map(|m| m.planned).sum();
+    let mut profile = trainer.profile();
+    profile.set_bandwidth(trainer.bandwidth()?);
     trainer.submit(UNTIMED)?;
     trainer.finish()?;
     let mut pace = Pace { step: f64::INFINITY, host: f64::INFINITY };
@@ -90,38 +96,44 @@ pub fn run(args: Args) -> Result<()> {
         pace.host = pace.host.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
         trainer.finish()?;
         pace.step = pace.step.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
-        profile.time_step(&mut trainer)?;
+        trainer.time_step(&mut profile)?;
     }
     profile.set_pace(pace);
     if let Some(path) = &args.trace {
-        files::write_whole(path, profile.trace(&gpu.adapter.name).to_string().as_bytes())?;
+        files::write_whole(path, profile.trace(device.name()).to_string().as_bytes())?;
     }
     if args.json {
         let mut report = profile.json();
-        report["adapter"] = gpu.adapter.name.clone().into();
-        report["backend"] = gpu.adapter.backend.clone().into();
+        report["adapter"] = device.name().into();
+        report["backend"] = device.backend().into();
+        report["driver"] = device.driver().into();
         report["layers"] = settings.layers.clone().into();
         report["features"] = trainer.model().encoder.features().into();
         report["batch"] = settings.batch.into();
-        report["memory"] = serde_json::json!({ "planned": planned_bytes, "allocated": buffers, "buffers": memory });
+        report["memory"] = serde_json::json!({ "planned": planned, "allocated": buffers, "buffers": memory });
         println!("{report:#}");
         return Ok(());
     }
-    println!("{} ({})", gpu.adapter.name, gpu.adapter.backend);
+    println!("{} ({}; {})", device.name(), device.backend(), device.driver());
     let gates: usize = settings.layers.iter().sum();
     println!(
-        "{gates} gates in {} layers on {} input bits, batch {}, {:.1} MiB of GPU buffers",
+        "{gates} gates in {} layers on {} input bits, batch {}, {:.1} MiB to train in",
         settings.layers.len(),
         trainer.model().encoder.features(),
         settings.batch,
         buffers as f64 / 1048576.0
     );
     print!("{}", profile.table());
-    println!("\n{:<24}{:>8}{:>16}{:>16}", "memory", "buffers", "planned bytes", "allocated");
+    if !memory.is_empty() {
+        println!("\n{:<24}{:>8}{:>16}{:>16}", "memory", "buffers", "planned bytes", "allocated");
+    }
     for m in memory.iter().filter(|m| m.planned.max(m.allocated) >= buffers / 1000) {
         println!("{:<24}{:>8}{:>16}{:>16}", m.label, m.buffers, m.planned, m.allocated);
     }
-    println!("{:<24}{:>8}{:>16}{:>16}", "all", memory.iter().map(|m| m.buffers).sum::<u64>(), planned_bytes, buffers);
+    if !memory.is_empty() {
+        let count: u64 = memory.iter().map(|m| m.buffers).sum();
+        println!("{:<24}{count:>8}{planned:>16}{buffers:>16}", "all");
+    }
     if let Some(path) = &args.trace {
         println!("trace: {}", path.display());
     }

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use crate::gpu::Gpu;
 use crate::record::{Finished, RunRecord, csv, curves, markdown, picture};
-use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, Summary, Sweep};
+use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, Summary, Sweep, Where};
 use crate::{Error, Result, files};
 
 /// Train every combination of some settings; finished runs are kept, so that a sweep can be stopped and gone on with
@@ -19,9 +18,8 @@ pub struct Args {
     /// Folder of the runs, the tables and the pictures
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Adapter, by number or name (see `devices`)
-    #[arg(long)]
-    adapter: Option<String>,
+    #[command(flatten)]
+    place: Where,
     /// Print the results as JSON on stdout, all else on stderr
     #[arg(long)]
     json: bool,
@@ -83,7 +81,7 @@ fn train(args: &Args, cell: &Cell, stop: &Arc<AtomicBool>) -> Result<Summary> {
     let (settings, data) = cell.chosen.open()?;
     let settings = super::from_root(settings);
     let options = Options { place, stop: stop.clone(), ..Options::default() };
-    crate::run::run(&|| Gpu::open(args.adapter.as_deref()), &settings, data, &options, &mut Quiet)
+    crate::run::run(&|| super::open_device(&args.place, &settings), &settings, data, &options, &mut Quiet)
 }
 
 /// Tells of warnings only.

@@ -7,8 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Result;
 use crate::data::{Task, number_text};
-use crate::gpu::Gpu;
-use crate::run::{Beginning, Cadence, Metrics, Options, Place, Reporter, Summary, config_of};
+use crate::run::{Beginning, Cadence, Metrics, Options, Place, Reporter, Summary, Where, config_of};
 use crate::settings::Chosen;
 
 /// Train a logic gate network and save it as a Boolean circuit
@@ -36,9 +35,8 @@ pub struct Args {
     /// Time one step in a hundred, kernel by kernel; leaves profile.json and trace.json in the run folder
     #[arg(long)]
     profile: bool,
-    /// Adapter, by number or name (see `devices`)
-    #[arg(long)]
-    adapter: Option<String>,
+    #[command(flatten)]
+    place: Where,
     /// Print the summary as JSON on stdout, all else on stderr
     #[arg(long)]
     json: bool,
@@ -75,7 +73,7 @@ pub fn run(args: Args) -> Result<()> {
         watched: "",
         since: (0, 0.0),
     };
-    let open = || Gpu::open(args.adapter.as_deref());
+    let open = || super::open_device(&args.place, &settings);
     let trained = crate::run::run(&open, &settings, data, &options, &mut console);
     console.bar.finish_and_clear();
     let summary = trained?;
@@ -147,7 +145,7 @@ impl Reporter for Console {
         eprintln!("{}: {train} training, {validation} validation, {test} test samples", run.data);
         let gates: usize = run.layers.iter().sum();
         eprintln!(
-            "{gates} gates in {} layers on {} input bits, {} parameters, {:.0} MiB of GPU buffers",
+            "{gates} gates in {} layers on {} input bits, {} parameters, {:.0} MiB to train in",
             run.layers.len(),
             run.features,
             run.parameters,

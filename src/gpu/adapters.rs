@@ -221,7 +221,7 @@ pub fn advice(adapters: &[AdapterSummary]) -> Vec<String> {
     }
     if adapters.iter().any(|a| a.backend == "dx12") && !has_dxc() {
         advice.push(
-            "dxcompiler.dll was not found, so under DX12 kernels are compiled by FXC, which takes minutes for some; put \
+            "dxcompiler.dll was not found, so under DX12 kernels are compiled by FXC, which takes minutes for some and refuses others; put \
              dxcompiler.dll (github.com/microsoft/DirectXShaderCompiler/releases) beside gatewright.exe or into a folder of PATH"
                 .into(),
         );

@@ -164,6 +164,7 @@ impl Gpu {
         let buffer = self.buffer(label, size_of_val(&told) as u64, wgpu::BufferUsages::STORAGE);
         self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&told));
         let found: Vec<u32> = self.read_within(&buffer, told.len(), FIRST_PATIENCE)?;
+        self.forget(label, buffer.size());
         if found == told {
             return Ok(());
         }

@@ -107,12 +107,24 @@ impl Session {
     /// # Errors
     /// What the driver has reported so far.
     pub fn submit(&self, list: &List, times: u32) -> Result<()> {
+        self.submit_passes((0..times).flat_map(|_| &self.passes[list.range()]))
+    }
+
+    /// Submit the passes of `list` once, as up to `portions` command buffers: for what would take longer than a driver lets one
+    /// last.
+    ///
+    /// # Errors
+    /// What the driver has reported so far.
+    pub fn submit_in(&self, list: &List, portions: usize) -> Result<()> {
+        let passes = &self.passes[list.range()];
+        passes.chunks(passes.len().div_ceil(portions.max(1)).max(1)).try_for_each(|some| self.submit_passes(some))
+    }
+
+    fn submit_passes<'p>(&self, passes: impl IntoIterator<Item = &'p Ready>) -> Result<()> {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            for _ in 0..times {
-                self.passes[list.range()].iter().for_each(|ready| ready.record(&mut pass));
-            }
+            passes.into_iter().for_each(|ready| ready.record(&mut pass));
         }
         let submitted = self.gpu.queue.submit([encoder.finish()]);
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).push_back(submitted);

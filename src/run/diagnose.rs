@@ -1,24 +1,22 @@
 //! Where a run's numbers stopped being finite.
 
-use std::sync::Arc;
-
 use super::checkpoint::Checkpoint;
+use super::device::Device;
+use super::learner::Learner;
 use crate::data::Dataset;
-use crate::gpu::Gpu;
 use crate::settings::Settings;
-use crate::train::Trainer;
 use crate::{Error, Result};
 
 /// Repeat a run that stopped being finite from its last `checkpoint`, or from its first step, and say at which step and in
 /// which layer that began. It was found within a stretch of evaluations that began at step `sound`.
 pub fn diagnose(
-    gpu: &Arc<Gpu>,
+    device: &Device,
     settings: &Settings,
     data: &Dataset,
     checkpoint: Option<&Checkpoint>,
     sound: u32,
 ) -> Result<String> {
-    let mut trainer = Trainer::new(gpu, settings, data)?;
+    let mut trainer = Learner::new(device, settings, data)?;
     if let Some(checkpoint) = checkpoint {
         trainer.restore(&checkpoint.state).map_err(Error::Run)?;
     }
@@ -38,7 +36,7 @@ pub fn diagnose(
         }
     }
     Ok(format!(
-        "training stopped being finite between steps {sound} and {until}, but not when these were repeated, so the driver \
+        "training stopped being finite between steps {sound} and {until}, but not when these were repeated, so the device \
          is to be doubted; otherwise {advice}"
     ))
 }

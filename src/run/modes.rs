@@ -1,10 +1,11 @@
 //! A network judged three ways, and the gaps between them (Align Forward, Adapt Backward).
 
+use super::learner::{Judge, Learner};
 use super::metrics::Metrics;
 use crate::circuit::Engine;
 use crate::data::Split;
 use crate::network::Model;
-use crate::train::{Evaluation, Evaluator, Mode, Trainer};
+use crate::train::{Evaluation, Mode};
 use crate::{Error, Result};
 
 /// One split judged three ways, by kernels that share tables and wiring and nothing else.
@@ -19,7 +20,7 @@ pub struct Modes {
 
 impl Modes {
     /// Judge the trainer's network as it is.
-    pub fn of(trainer: &mut Trainer, evaluator: &Evaluator) -> Result<Self> {
+    pub fn of(trainer: &mut Learner, evaluator: &Judge) -> Result<Self> {
         Ok(Modes {
             hard: evaluator.run(trainer, Mode::Hard)?,
             selected_soft: evaluator.run(trainer, Mode::SelectedSoft)?,
@@ -52,7 +53,7 @@ impl Modes {
             None if counts.len() == self.hard.votes.len() => Ok(()),
             None => Err(Error::Run("training and the circuit evaluated different numbers of samples".into())),
             Some(i) => Err(Error::Run(format!(
-                "the device counts {} votes for output {} on test sample {}, the circuit {}; this driver computes \
+                "the device counts {} votes for output {} on test sample {}, the circuit {}; one of them computes \
                  wrongly, please report it with the output of `gatewright devices`",
                 self.hard.votes[i],
                 i % outputs,
@@ -65,8 +66,8 @@ impl Modes {
 
 /// Evaluate the network as it is, `seconds` into the run; training figures are of the steps since `since`.
 pub fn evaluate(
-    trainer: &mut Trainer,
-    evaluator: &Evaluator,
+    trainer: &mut Learner,
+    evaluator: &Judge,
     since: u32,
     seconds: f64,
     samples_per_second: f64,

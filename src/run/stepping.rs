@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use super::checkpoint::{Checkpoint, FORMAT_VERSION, Header, Identity};
 use super::checkpoints::{self, Clock};
 use super::folder::RunFolder;
+use super::learner::{Judge, Learner};
 use super::metrics::best;
 use super::modes::evaluate;
 use super::options::Options;
 use super::reporter::Reporter;
-use crate::train::{Evaluator, Profile, Trainer};
+use crate::train::Profile;
 use crate::{Error, Result};
 
 /// Time one submission should take: long enough to hide the host, far below a GPU watchdog's patience.
@@ -19,11 +20,13 @@ const SUBMISSION: Duration = Duration::from_millis(50);
 const STEPS_A_PROFILED_ONE: u32 = 100;
 
 /// A run between its first step and its last, in one sitting on one device.
-pub struct Stepping<'a> {
+pub struct Stepping<'a, 'd> {
     /// What is trained.
-    pub trainer: &'a mut Trainer,
+    pub trainer: &'a mut Learner<'d>,
+    /// The device's name.
+    pub device: &'a str,
     /// What it is judged by.
-    pub evaluator: &'a Evaluator,
+    pub evaluator: &'a Judge<'a>,
     /// Whether that is held out, and no part of what is trained on.
     pub is_held_out: bool,
     /// Where all is recorded.
@@ -67,7 +70,7 @@ impl Time {
     }
 }
 
-impl Stepping<'_> {
+impl Stepping<'_, '_> {
     /// Run all steps that are left, with their evaluations and checkpoints.
     ///
     /// # Errors
@@ -155,7 +158,7 @@ impl Stepping<'_> {
         let Some(profile) = &mut self.profile else { return self.trainer.submit(most) };
         // Not the first of them: a driver may compile kernels while it runs the run's first step.
         match (self.trainer.steps() + STEPS_A_PROFILED_ONE / 2) % STEPS_A_PROFILED_ONE {
-            0 => profile.time_step(self.trainer),
+            0 => self.trainer.time_step(profile),
             since => self.trainer.submit(most.min(STEPS_A_PROFILED_ONE - since)),
         }
     }
@@ -167,7 +170,7 @@ impl Stepping<'_> {
             header: Header {
                 format_version: FORMAT_VERSION,
                 program: env!("CARGO_PKG_VERSION").into(),
-                adapter: self.trainer.gpu().adapter.name.clone(),
+                adapter: self.device.to_string(),
                 settings: self.trainer.settings().spelled_out(),
                 identity: self.identity.clone(),
                 step: self.trainer.steps(),

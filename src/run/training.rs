@@ -1,12 +1,13 @@
 //! A whole run: data to device, steps and evaluations, the discretized network checked without the GPU, the run folder.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints;
+use super::device::Device;
 use super::diagnose::diagnose;
 use super::folder::RunFolder;
+use super::learner::{Judge, Learner};
 use super::metrics::best;
 use super::modes::Modes;
 use super::options::{Options, Place};
@@ -14,9 +15,8 @@ use super::reporter::{Beginning, Reporter};
 use super::stepping::{Stepping, Time};
 use super::summary::Summary;
 use crate::data::{Dataset, Encoder, Split};
-use crate::gpu::{Clock, Gpu};
 use crate::settings::{Select, Settings, essential_differences};
-use crate::train::{Bandwidth, Evaluator, Pace, Profile, Trainer};
+use crate::train::Pace;
 use crate::{Error, Result, files};
 
 /// Train as `settings` say on a device that `open` gives and leave a run folder; returns the summary that it wrote.
@@ -26,7 +26,7 @@ use crate::{Error, Result, files};
 /// that cannot be used, [`Error::Stopped`] if the user stopped it, [`Error::Gpu`], [`Error::DeviceLost`] and
 /// [`Error::Run`] for what failed under way, with the last checkpoint's path.
 pub fn run(
-    open: &dyn Fn() -> Result<Arc<Gpu>>,
+    open: &dyn Fn() -> Result<Device>,
     settings: &Settings,
     data: Dataset,
     options: &Options,
@@ -57,7 +57,7 @@ pub fn run(
     }
     let mut replacements = options.retry_lost_device;
     loop {
-        let gpu = match open() {
+        let device = match open() {
             Err(Error::DeviceLost(message)) if replacements > 0 => {
                 replacements -= 1;
                 report.warn(&format!("{message}; opening the device anew"));
@@ -65,7 +65,7 @@ pub fn run(
             }
             opened => opened?,
         };
-        let trained = on_device(&gpu, settings, &data, &validation, (&mut folder, from.take()), options, report);
+        let trained = on_device(&device, settings, &data, &validation, (&mut folder, from.take()), options, report);
         let last = folder.as_ref().and_then(|f| f.last_checkpoint.clone());
         match trained {
             Err(Error::DeviceLost(message)) if replacements > 0 => {
@@ -80,7 +80,7 @@ pub fn run(
                         report.warn(&format!("{message}; repeating the last steps to find where it began"));
                         let from = last.as_ref().map(|path| Checkpoint::load(path)).transpose()?;
                         let sound = folder.as_ref().and_then(|f| f.recorded().last()).map_or(0, |m| m.step);
-                        Error::Run(diagnose(&gpu, settings, &data, from.as_ref(), sound)?)
+                        Error::Run(diagnose(&device, settings, &data, from.as_ref(), sound)?)
                     }
                     error => error,
                 };
@@ -125,7 +125,7 @@ fn reopen(path: &Path, settings: &Settings) -> Result<(RunFolder, Option<Checkpo
 
 /// Train on one device from a checkpoint or from the first step, to the end.
 fn on_device(
-    gpu: &Arc<Gpu>,
+    device: &Device,
     settings: &Settings,
     data: &Dataset,
     validation: &Split,
@@ -133,11 +133,11 @@ fn on_device(
     options: &Options,
     report: &mut dyn Reporter,
 ) -> Result<Summary> {
-    let mut trainer = Trainer::new(gpu, settings, data)?;
+    let mut trainer = Learner::new(device, settings, data)?;
     // Without a validation split, the training samples themselves are watched; the test set is for the end.
     let is_held_out = !validation.is_empty();
     let watched = if is_held_out { validation } else { &data.train };
-    let evaluator = Evaluator::new(&trainer, watched)?;
+    let evaluator = Judge::new(&trainer, watched)?;
     let identity = Identity::of(trainer.model(), &data.train);
     let sha256 = identity.data.clone();
     let folder = match folder {
@@ -149,10 +149,11 @@ fn on_device(
         let unusable = |problem: String| Error::input(folder.path(), format!("it cannot go on: {problem}"));
         header.identity.check(&identity).map_err(unusable)?;
         trainer.restore(&checkpoint.state).map_err(unusable)?;
-        if header.adapter != gpu.adapter.name {
+        if !Device::are_alike(&header.adapter, device.name()) {
             report.warn(&format!(
                 "this run began on {} and goes on on {}: it will not be the same to the last bit",
-                header.adapter, gpu.adapter.name
+                header.adapter,
+                device.name()
             ));
         }
     }
@@ -164,8 +165,8 @@ fn on_device(
     let model = trainer.model();
     let all = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
     report.begin(&Beginning {
-        adapter: &gpu.adapter.name,
-        backend: &gpu.adapter.backend,
+        adapter: device.name(),
+        backend: device.backend(),
         data: &data.name,
         task: data.head.task(),
         samples: [data.train.len(), validation.len(), data.test.len()],
@@ -177,13 +178,21 @@ fn on_device(
         steps: settings.steps,
         done: trainer.steps(),
         seconds: from.as_ref().map_or(0.0, |c| c.header.seconds),
-        gpu_bytes: gpu.allocated_bytes(),
+        gpu_bytes: trainer.bytes(),
         folder: folder.path().to_path_buf(),
     });
-    let profile = options.profile.then(|| start_profile(gpu, &trainer)).transpose()?;
+    let profile = match options.profile {
+        true => {
+            let mut profile = trainer.profile();
+            profile.set_bandwidth(trainer.bandwidth()?);
+            Some(profile)
+        }
+        false => None,
+    };
     let before = (trainer.steps(), from.as_ref().map_or(0.0, |c| c.header.stepping_seconds));
     let mut stepping = Stepping {
         trainer: &mut trainer,
+        device: device.name(),
         evaluator: &evaluator,
         is_held_out,
         folder,
@@ -199,15 +208,15 @@ fn on_device(
     if settings.select == Select::Best {
         restore_best(&mut trainer, folder)?;
     }
-    let test = Evaluator::new(&trainer, &data.test)?;
+    let test = Judge::new(&trainer, &data.test)?;
     let test = Modes::of(&mut trainer, &test)?;
     let model = trainer.download()?.clone();
     test.check_on_cpu(&model, &data.test)?;
     let best = best(folder.recorded()).filter(|_| is_held_out);
     let mut summary = Summary {
-        adapter: gpu.adapter.name.clone(),
-        backend: gpu.adapter.backend.clone(),
-        driver: gpu.adapter.driver.clone(),
+        adapter: device.name().into(),
+        backend: device.backend().into(),
+        driver: device.driver(),
         data: data.name.clone(),
         train_samples: data.train.len(),
         test_samples: data.test.len(),
@@ -223,7 +232,7 @@ fn on_device(
         seconds,
         step_ms: time.stepping * 1e3 / f64::from(done),
         samples_per_second: f64::from(done) * f64::from(settings.batch) / time.stepping,
-        gpu_bytes: gpu.peak_bytes(),
+        gpu_bytes: trainer.bytes(),
         test_loss: test.hard.loss,
         test_accuracy: test.hard.accuracy,
         test_accuracy_soft: test.selected_soft.accuracy,
@@ -247,7 +256,7 @@ fn on_device(
         profile.set_pace(Pace { step, host: trainer.host_seconds_a_step() });
         let report = profile.json();
         files::write_whole(&folder.path().join("profile.json"), format!("{report:#}\n").as_bytes())?;
-        let trace = profile.trace(&gpu.adapter.name).to_string();
+        let trace = profile.trace(device.name()).to_string();
         files::write_whole(&folder.path().join("trace.json"), trace.as_bytes())?;
         summary.profiled_steps = Some(profile.steps());
         summary.profile_overhead = Some(profile.overhead(steps));
@@ -256,16 +265,8 @@ fn on_device(
     Ok(summary)
 }
 
-/// A profile of the trainer's steps, with what the device could do.
-fn start_profile(gpu: &Arc<Gpu>, trainer: &Trainer) -> Result<Profile> {
-    let clock = Clock::best(gpu);
-    let mut profile = Profile::new(trainer, clock);
-    profile.set_bandwidth(Bandwidth::measure(gpu, clock)?);
-    Ok(profile)
-}
-
 /// Go back to the network that was best on the held-out samples.
-fn restore_best(trainer: &mut Trainer, folder: &RunFolder) -> Result<()> {
+fn restore_best(trainer: &mut Learner, folder: &RunFolder) -> Result<()> {
     let Some(best) = best(folder.recorded()).filter(|best| best.step != trainer.steps()) else { return Ok(()) };
     let path = checkpoints::path(folder.path(), best.step);
     Checkpoint::load(&path)

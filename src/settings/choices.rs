@@ -6,7 +6,8 @@ use crate::plan::CageScope;
 
 /// How gates are selected forward and differentiated backward (Align Forward, Adapt Backward). With g the selection noise,
 /// drawn once a gate and step, the table weights of the forward pass, and those whose derivative the logits get:
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// The selected gate, argmax z, forward; softmax(z/τ) backward.
@@ -32,7 +33,8 @@ impl Method {
 }
 
 /// What the first layer reads in training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum InputKind {
     /// The encoder's bits.
@@ -42,7 +44,8 @@ pub enum InputKind {
 }
 
 /// How the learning rate moves over the steps, after the warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
     /// It stays.
@@ -52,7 +55,8 @@ pub enum Schedule {
 }
 
 /// Which network of a run becomes its model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Select {
     /// That of the last step.

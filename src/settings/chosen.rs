@@ -7,13 +7,14 @@ use crate::data::{self, Coding, Dataset};
 use crate::{Error, Result};
 
 /// Every setting as a flag, and a file of them.
-#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct Chosen {
     /// The flags.
-    #[command(flatten)]
+    #[cfg_attr(feature = "cli", command(flatten))]
     pub flags: Overrides,
     /// TOML file of settings, such as a run's config.toml; it wins over the preset, and flags win over it
-    #[arg(long, value_name = "FILE", help_heading = "Where settings come from")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FILE", help_heading = "Where settings come from"))]
     pub config: Option<PathBuf>,
 }
 

@@ -1,12 +1,12 @@
 //! The one list of settings. A new setting is an entry here, and its uses.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::choices::{Cage, InputKind, Method, Schedule, Select};
 use super::layers::Layers;
-use super::overrides::flag_help;
 use super::presets::Preset;
 use super::range::Range::{self, Above, Any, Below, Finite, Least, Multiple, Within};
 use crate::data;
@@ -50,7 +50,7 @@ impl Entry {
     }
 
     /// The entry of a field that is in the list.
-    pub(super) fn of(field: &str) -> Option<&'static Entry> {
+    pub fn of(field: &str) -> Option<&'static Entry> {
         ENTRIES.iter().find(|entry| entry.field == field)
     }
 }
@@ -102,24 +102,31 @@ macro_rules! settings {
         }
 
         /// What a user may say of a run: each field a flag, and a key of a `--config` file.
-        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "cli", derive(clap::Args))]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        #[command(allow_negative_numbers = true)]
+        #[cfg_attr(feature = "cli", command(allow_negative_numbers = true))]
         pub struct Overrides {
             /// Ready settings to start from [default: quick, and table for tables]
-            #[arg(long, help_heading = "Where settings come from")]
+            #[cfg_attr(feature = "cli", arg(long, help_heading = "Where settings come from"))]
             pub preset: Option<Preset>,
             $($(
                 #[doc = $help]
-                #[arg(long, help = flag_help(stringify!($name)), help_heading = $group, $($($arg)+)?)]
+                #[cfg_attr(
+                    feature = "cli",
+                    arg(long, help = flag_help(stringify!($name)), help_heading = $group, $($($arg)+)?)
+                )]
                 pub $name: Option<$type>,
             )+)+
             /// Keep the backward temperature at --temperature: short for --cage=false
-            #[arg(long, conflicts_with = "cage", help_heading = "Method")]
+            #[cfg_attr(feature = "cli", arg(long, conflicts_with = "cage", help_heading = "Method"))]
             #[serde(skip)]
             pub no_cage: bool,
             /// How the data set is to be read
-            #[command(flatten, next_help_heading = "Reading the data (keys of [input] in a file)")]
+            #[cfg_attr(
+                feature = "cli",
+                command(flatten, next_help_heading = "Reading the data (keys of [input] in a file)")
+            )]
             #[serde(default)]
             pub input: data::Options,
         }
@@ -193,7 +200,7 @@ settings! {
         "Thermometer thresholds a channel"
         thresholds: usize = 3, Within(1.0, 255.0), Step [value_name = "T"];
 
-        "Leave out input bits that are set, or unset, in less than this fraction of the training samples"
+        "Leave out input bits that are set, or unset, in less than this fraction of the training samples, and tell no class"
         rare: f64 = 0.1, Within(0.0, 0.5), Step [value_name = "FRACTION"];
     }
 
@@ -354,7 +361,30 @@ impl Settings {
     }
 }
 
-#[cfg(test)]
+/// What `--help` says of a setting: what the list says, the numbers it takes, and its default.
+#[cfg(feature = "cli")]
+fn flag_help(field: &str) -> String {
+    static DEFAULTS: std::sync::LazyLock<BTreeMap<String, String>> =
+        std::sync::LazyLock::new(|| lines(&Settings::default().all_said()));
+    let Some(entry) = Entry::of(field) else { return String::new() };
+    let mut help = entry.help.to_string();
+    if entry.range != Range::Any {
+        help += &format!(" [{}]", entry.range);
+    }
+    match DEFAULTS.get(&entry.name()) {
+        Some(default) if !help.contains("[default") => help + &format!(" [default: {default}]"),
+        _ => help,
+    }
+}
+
+/// What is said, by name, with values as a file has them, without quotes.
+pub(super) fn lines(said: &Overrides) -> BTreeMap<String, String> {
+    let text = toml::to_string(said).unwrap_or_default();
+    let settings = text.lines().filter_map(|line| line.split_once(" = "));
+    settings.map(|(name, value)| (name.to_string(), value.trim_matches('"').to_string())).collect()
+}
+
+#[cfg(all(test, feature = "cli"))]
 mod tests {
     use super::*;
 
@@ -389,5 +419,12 @@ mod tests {
             let told = said.check().unwrap_err().to_string();
             assert!(told.starts_with(&format!("--{} takes {}", entry.name(), entry.range)), "{told}");
         }
+    }
+
+    #[test]
+    fn help_tells_range_and_default() {
+        assert!(flag_help("rotate").ends_with("either way [0 to 45] [default: 0.0]"), "{}", flag_help("rotate"));
+        assert!(flag_help("lr").ends_with("[more than 0] [default: 0.1]"), "{}", flag_help("lr"));
+        assert!(flag_help("select").ends_with("[default: last, with --patience best]"));
     }
 }

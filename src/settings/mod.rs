@@ -4,7 +4,7 @@
 mod choices;
 mod chosen;
 mod differences;
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 mod document;
 mod layers;
 mod list;

@@ -1,13 +1,9 @@
 //! Preset, then file, then flags, the last one winning.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::LazyLock;
 
-use super::differences::lines;
-use super::list::{Entry, Overrides, Settings};
+use super::list::{Overrides, Settings};
 use super::presets::Preset;
-use super::range::Range;
 use crate::{Error, Result};
 
 impl Overrides {
@@ -51,17 +47,13 @@ impl Overrides {
     }
 }
 
-/// What `--help` says of a setting: what the list says, the numbers it takes, and its default.
-pub(super) fn flag_help(field: &str) -> String {
-    static DEFAULTS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| lines(&Settings::default().all_said()));
-    let Some(entry) = Entry::of(field) else { return String::new() };
-    let mut help = entry.help.to_string();
-    if entry.range != Range::Any {
-        help += &format!(" [{}]", entry.range);
-    }
-    match DEFAULTS.get(&entry.name()) {
-        Some(default) if !help.contains("[default") => help + &format!(" [default: {default}]"),
-        _ => help,
+impl Preset {
+    /// The preset's settings, complete.
+    pub fn settings(self) -> Settings {
+        let mut settings = Settings::default();
+        let said = Overrides::parse(self.text()).expect("presets are compiled in and tested");
+        said.apply(&mut settings).expect("presets are compiled in and tested");
+        settings
     }
 }
 
@@ -118,12 +110,5 @@ mod tests {
             std::fs::write(&path, settings.to_toml().unwrap()).unwrap();
             assert_eq!(Overrides::default().resolve(Some(&path)).unwrap(), settings);
         }
-    }
-
-    #[test]
-    fn help_tells_range_and_default() {
-        assert!(flag_help("rotate").ends_with("either way [0 to 45] [default: 0.0]"), "{}", flag_help("rotate"));
-        assert!(flag_help("lr").ends_with("[more than 0] [default: 0.1]"), "{}", flag_help("lr"));
-        assert!(flag_help("select").ends_with("[default: last, with --patience best]"));
     }
 }

@@ -15,7 +15,9 @@ const STEPS_TRACED: usize = 20;
 
 /// Timed steps of a trainer.
 pub struct Profile {
-    clock: Clock,
+    clock: Option<Clock>,
+    /// What its times are.
+    note: &'static str,
     began: Instant,
     /// `[pass]`
     passes: Vec<PassTimes>,
@@ -84,17 +86,19 @@ impl Bound {
 impl Profile {
     /// Of the steps of `trainer`, none timed yet.
     pub fn new(trainer: &Trainer, clock: Clock) -> Self {
-        let of = |pass: &crate::plan::Pass| PassTimes {
-            kernel: pass.page.name(),
-            label: pass.label(),
-            bytes: pass.least_bytes,
-            least: f64::INFINITY,
-            total: 0.0,
-        };
+        let of = |pass: &crate::plan::Pass| (pass.page.name(), pass.label(), pass.least_bytes);
+        Profile { clock: Some(clock), ..Self::of(clock.note(), trainer.passes().iter().map(of)) }
+    }
+
+    /// Of steps of these passes, each with its kernel's name, its own, and the bytes that it moves at least, none timed yet;
+    /// `note` says what their times are.
+    pub fn of(note: &'static str, passes: impl Iterator<Item = (&'static str, String, Option<u64>)>) -> Self {
+        let of = |(kernel, label, bytes)| PassTimes { kernel, label, bytes, least: f64::INFINITY, total: 0.0 };
         Profile {
-            clock,
+            clock: None,
+            note,
             began: Instant::now(),
-            passes: trainer.passes().iter().map(of).collect(),
+            passes: passes.map(of).collect(),
             traced: Vec::new(),
             steps: 0,
             spent: 0.0,
@@ -106,8 +110,14 @@ impl Profile {
     /// Run the trainer's next step and time its passes.
     pub fn time_step(&mut self, trainer: &mut Trainer) -> Result<()> {
         trainer.finish()?;
+        let clock = self.clock.unwrap_or(Clock::Host);
+        self.take(|| trainer.timed_step(clock))
+    }
+
+    /// Take in the times of a step's passes, which `run` runs.
+    pub fn take(&mut self, run: impl FnOnce() -> Result<Vec<Span>>) -> Result<()> {
         let at = self.began.elapsed().as_secs_f64();
-        let spans = trainer.timed_step(self.clock)?;
+        let spans = run()?;
         self.spent += self.began.elapsed().as_secs_f64() - at;
         for (pass, span) in self.passes.iter_mut().zip(&spans) {
             pass.least = pass.least.min(span.seconds);
@@ -184,7 +194,7 @@ impl Profile {
     /// The report as text.
     pub fn table(&self) -> String {
         let mut out = String::new();
-        let _ = writeln!(out, "{} timed steps, by {}; the least of each pass", self.steps, self.clock.note());
+        let _ = writeln!(out, "{} timed steps, by {}; the least of each pass", self.steps, self.note);
         let _ = writeln!(
             out,
             "{:<22}{:>6}{:>11}{:>8}{:>14}{:>9}{:>9}",
@@ -235,7 +245,7 @@ impl Profile {
         let rows = |rows: Vec<Row>| rows.iter().map(Row::json).collect::<Vec<_>>();
         let all: Vec<&PassTimes> = self.passes.iter().collect();
         json!({
-            "clock": self.clock.note(),
+            "clock": self.note,
             "timed_steps": self.steps,
             "step": self.row("step", &all).json(),
             "kernels": rows(self.kernels().iter().map(|(kernel, passes)| self.row(kernel, passes)).collect()),
@@ -331,7 +341,8 @@ mod tests {
     #[test]
     fn overhead_is_what_timed_steps_take_beyond_untimed_ones() {
         let mut profile = Profile {
-            clock: Clock::Host,
+            clock: None,
+            note: "",
             began: Instant::now(),
             passes: Vec::new(),
             traced: Vec::new(),

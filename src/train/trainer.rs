@@ -29,8 +29,21 @@ pub struct Trainer {
     /// Where the training samples do not stay on the device.
     stream: Option<Stream>,
     submitted: u32,
+    /// Submissions that a step takes: 1, or more for a long one, or one that no one has timed.
+    portions: usize,
     /// Steps recorded by [`Trainer::submit`], and the time that the host took for it.
     recorded: (u32, Duration),
+}
+
+/// A step that takes longer is cut into several submissions.
+const LONG: Duration = Duration::from_millis(500);
+
+/// What each of these should take in the mean; passes differ, and the longest may take several times that.
+const PORTION: Duration = Duration::from_millis(100);
+
+/// Submissions for a step of `passes` that took `time`.
+fn portions(time: Duration, passes: usize) -> usize {
+    if time <= LONG { 1 } else { (time.as_secs_f64() / PORTION.as_secs_f64()).ceil().min(passes as f64) as usize }
 }
 
 /// What the last steps were like.
@@ -142,7 +155,8 @@ impl Trainer {
         let stream =
             is_streamed.then(|| Stream::new(train, model.image.pixels(), settings.batch, settings.seed, &step.samples));
         let (settings, recorded) = (settings.clone(), (0, Duration::ZERO));
-        Ok(Trainer { settings, model, tuning, session, step, stream, submitted: 0, recorded })
+        let portions = session.plan().passes_of(&step.step).len();
+        Ok(Trainer { settings, model, tuning, session, step, stream, submitted: 0, portions, recorded })
     }
 
     /// The device it trains on.
@@ -203,7 +217,8 @@ impl Trainer {
     }
 
     /// Submit `count` steps as one command buffer, or as many as a ring of streamed samples needs; waits only if too many
-    /// submissions are under way.
+    /// submissions are under way. The first step is submitted pass by pass and waited for, and so is, in as many portions as its
+    /// time asks for, every one that is long: Windows ends a submission after two seconds.
     ///
     /// # Errors
     /// As for [`Trainer::finish`].
@@ -212,6 +227,14 @@ impl Trainer {
         let until = self.submitted + count;
         while self.submitted < until {
             let began = Instant::now();
+            if self.portions > 1 {
+                self.stream_ahead(1);
+                self.session.submit_in(&self.step.step, self.portions)?;
+                self.submitted += 1;
+                self.finish()?;
+                self.portions = portions(began.elapsed(), self.passes().len());
+                continue;
+            }
             let count = most.min(until - self.submitted);
             self.stream_ahead(count);
             self.session.submit(&self.step.step, count)?;
@@ -389,4 +412,15 @@ fn read_all<T: bytemuck::Pod>(session: &Session, id: Id) -> Result<Vec<T>> {
 
 fn norm(values: impl Iterator<Item = f32>) -> f64 {
     values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_steps_are_cut_into_submissions_of_a_tenth_of_a_second() {
+        let of = |milliseconds, passes| portions(Duration::from_millis(milliseconds), passes);
+        assert_eq!([of(3, 30), of(500, 30), of(501, 30), of(2_000, 30), of(60_000, 30)], [1, 1, 6, 20, 30]);
+    }
 }

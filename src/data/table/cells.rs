@@ -278,12 +278,14 @@ impl Cells {
         loop {
             let (begin, cells) = (cutter.written, ends.len());
             let is_comment = cutter.next_row() && cutter.is_comment();
+            // What begins with the sign and a blank is no name.
+            let is_apart = is_comment && cutter.bytes[cutter.read..].trim_ascii_start().starts_with(b"# ");
             let Some(line) = cutter.row(|end| ends.push(end - begin))? else { break };
             let found = ends.len() - cells;
             let is_one_short = found + 1 == width && starts.is_empty() && !is_comment;
             let is_rule = separator == Separator::Byte(b'|')
                 && cutter.bytes[begin..cutter.written].iter().all(|byte| matches!(byte, b'-' | b':'));
-            if found != width && is_comment || is_rule && cutter.written > begin {
+            if is_comment && (found != width || is_apart) || is_rule && cutter.written > begin {
                 passed.comments =
                     (passed.comments.0 + 1, if passed.comments.0 == 0 { line } else { passed.comments.1 });
             } else if cutter.written == begin && found > 1 {

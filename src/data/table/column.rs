@@ -127,7 +127,7 @@ impl Cells {
 
     /// Whether all but a few are numbers.
     pub fn is_mostly_numbers(&self) -> bool {
-        self.words > 0 && self.numbers() >= 4 * self.words && self.numbers() >= 8
+        self.words > 0 && self.numbers() >= 4 * self.words
     }
 
     /// Whether `cell` would be one of its numbers.

@@ -35,6 +35,9 @@ pub fn evidence(cells: &Cells, kinds: &[Kinds]) -> (f64, String) {
             sum += 10f64.ln();
         }
         previous = value;
+        if kind.is_empty() && first.is_empty() {
+            continue;
+        }
         if first.is_empty() || is_missing(first) && !is_numeric {
             sum += (UNLIKELY / share(kind.missing, n)).ln();
         } else if is_numeric {

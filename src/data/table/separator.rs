@@ -79,7 +79,10 @@ impl Fit {
                     cell
                 });
                 let cells: Vec<String> = cells.collect();
-                rows.push((cells[0].starts_with('#'), cells));
+                // What begins with the sign and a blank is no row, whatever its cells are.
+                if !(cells[0] == "#" || cells[0].starts_with("# ")) {
+                    rows.push((cells[0].starts_with('#'), cells));
+                }
                 // A sample that is cut may end within a row.
                 if is_cut && cutter.place() >= length {
                     rows.pop();

@@ -1,0 +1,544 @@
+//! The integers of a gate's gradient row, 64 samples at a time, by the vector instructions that there are.
+//!
+//! A consumer is a masked saturating addition, a table entry's sum a masked sum. Masks are words of a bit a sample. AVX-512
+//! takes them as they are; AVX2 spreads them to bytes. The gathering and summing itself is written once, over [`Lanes`].
+
+/// Samples of a block: a word of bits.
+pub const BLOCK: usize = 64;
+
+/// 64 samples' integers as they are kept, one cache line or two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub struct Stored<E>(pub [E; BLOCK]);
+
+/// What an integer of a gradient can be kept as.
+pub trait Element: bytemuck::Pod + Send + Sync + std::fmt::Debug {
+    /// From a number within its range.
+    fn of(value: i32) -> Self;
+    /// As a number.
+    fn value(self) -> i32;
+}
+
+impl Element for i8 {
+    #[inline(always)]
+    fn of(value: i32) -> Self {
+        value as i8
+    }
+
+    #[inline(always)]
+    fn value(self) -> i32 {
+        self.into()
+    }
+}
+
+impl Element for i16 {
+    #[inline(always)]
+    fn of(value: i32) -> Self {
+        value as i16
+    }
+
+    #[inline(always)]
+    fn value(self) -> i32 {
+        self.into()
+    }
+}
+
+/// Operations on 64 samples' integers; sums saturate at the ends of their range.
+pub trait Lanes {
+    /// What a number is kept as.
+    type Element: Element;
+    /// 64 numbers in registers.
+    type Numbers: Copy;
+    /// A mask in the form that suits [`Lanes::keep`].
+    type Mask: Copy;
+    /// Partial sums of numbers, of at most 4 [`Lanes::add_up`].
+    type Sums: Copy;
+
+    /// 64 zeros.
+    fn zero() -> Self::Numbers;
+    /// From memory.
+    fn load(from: &Stored<Self::Element>) -> Self::Numbers;
+    /// To memory.
+    fn store(numbers: Self::Numbers, to: &mut Stored<Self::Element>);
+    /// A mask from a bit a sample.
+    fn mask(bits: u64) -> Self::Mask;
+    /// The numbers of the samples in the mask, zeros elsewhere.
+    fn keep(numbers: Self::Numbers, mask: Self::Mask) -> Self::Numbers;
+    /// `total + g`, or `total − g` if `minus`, for the samples `chosen`; saturates.
+    fn add(total: Self::Numbers, g: Self::Numbers, chosen: u64, minus: bool) -> Self::Numbers;
+    /// `total + g` for the samples `chosen`, but `total − g` for those in `negative` too; saturates.
+    #[inline(always)]
+    fn add_signed(total: Self::Numbers, g: Self::Numbers, chosen: u64, negative: u64) -> Self::Numbers {
+        Self::add(Self::add(total, g, chosen & !negative, false), g, negative, true)
+    }
+    /// No sums yet.
+    fn no_sums() -> Self::Sums;
+    /// Add 64 numbers to the sums.
+    fn add_up(sums: Self::Sums, numbers: Self::Numbers) -> Self::Sums;
+    /// What four sums come to.
+    fn totals(sums: [Self::Sums; 4]) -> [i32; 4];
+    /// Have the memory at `at` brought near.
+    fn prefetch<T>(at: &T);
+}
+
+/// The same on plain numbers, `N` bits kept as `E`.
+pub struct Portable<E, const N: u32>(std::marker::PhantomData<E>);
+
+impl<E: Element, const N: u32> Lanes for Portable<E, N> {
+    type Element = E;
+    type Numbers = [E; BLOCK];
+    type Mask = u64;
+    type Sums = i32;
+
+    #[inline(always)]
+    fn zero() -> [E; BLOCK] {
+        [E::of(0); BLOCK]
+    }
+
+    #[inline(always)]
+    fn load(from: &Stored<E>) -> [E; BLOCK] {
+        from.0
+    }
+
+    #[inline(always)]
+    fn store(numbers: [E; BLOCK], to: &mut Stored<E>) {
+        to.0 = numbers;
+    }
+
+    #[inline(always)]
+    fn mask(bits: u64) -> u64 {
+        bits
+    }
+
+    #[inline(always)]
+    fn keep(mut numbers: [E; BLOCK], mask: u64) -> [E; BLOCK] {
+        for (s, x) in numbers.iter_mut().enumerate() {
+            *x = E::of(x.value() & -((mask >> s) as i32 & 1));
+        }
+        numbers
+    }
+
+    #[inline(always)]
+    fn add(mut total: [E; BLOCK], g: [E; BLOCK], chosen: u64, minus: bool) -> [E; BLOCK] {
+        let (least, most) = (-(1 << (N - 1)), (1 << (N - 1)) - 1);
+        let sign = if minus { -1 } else { 1 };
+        for (s, (x, g)) in total.iter_mut().zip(g).enumerate() {
+            let sent = sign * g.value() & -((chosen >> s) as i32 & 1);
+            *x = E::of((x.value() + sent).clamp(least, most));
+        }
+        total
+    }
+
+    #[inline(always)]
+    fn no_sums() -> i32 {
+        0
+    }
+
+    #[inline(always)]
+    fn add_up(sums: i32, numbers: [E; BLOCK]) -> i32 {
+        sums + numbers.iter().map(|x| x.value()).sum::<i32>()
+    }
+
+    #[inline(always)]
+    fn totals(sums: [i32; 4]) -> [i32; 4] {
+        sums
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(_: &T) {}
+}
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2 {
+    //! 32 bytes or 16 words a register. Every function here is called in functions compiled for AVX2 only, and inlined.
+
+    use std::arch::x86_64::*;
+
+    use super::*;
+
+    /// Bytes.
+    pub struct Bytes;
+
+    /// Words of 16 bits, of which `N` are used.
+    pub struct Words<const N: u32>;
+
+    /// All ones in the bytes whose bit is set. Bytes 0 to 3 of `spread` pick the word's bytes 0 to 3, or 4 to 7.
+    #[inline(always)]
+    fn byte_mask(bits: u64) -> [__m256i; 2] {
+        // SAFETY: callers are compiled for AVX2, which the machine was found to have.
+        unsafe {
+            let all = _mm256_set1_epi64x(bits as i64);
+            let one = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
+            let low = _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
+            let high = _mm256_setr_epi64x(
+                0x0404_0404_0404_0404,
+                0x0505_0505_0505_0505,
+                0x0606_0606_0606_0606,
+                0x0707_0707_0707_0707,
+            );
+            [low, high].map(|places| {
+                let spread = _mm256_and_si256(_mm256_shuffle_epi8(all, places), one);
+                _mm256_cmpeq_epi8(spread, one)
+            })
+        }
+    }
+
+    /// All ones in the words of 16 bits whose bit is set.
+    #[inline(always)]
+    fn word_mask(bits: u64) -> [__m256i; 4] {
+        // SAFETY: as above.
+        unsafe {
+            let one = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, -32768);
+            std::array::from_fn(|quarter| {
+                let spread = _mm256_set1_epi16((bits >> (16 * quarter)) as i16);
+                _mm256_cmpeq_epi16(_mm256_and_si256(spread, one), one)
+            })
+        }
+    }
+
+    /// Four sums of eight partial sums each.
+    #[inline(always)]
+    fn totals_of(sums: [__m256i; 4]) -> [i32; 4] {
+        // SAFETY: as above.
+        unsafe {
+            let ab = _mm256_hadd_epi32(sums[0], sums[1]);
+            let cd = _mm256_hadd_epi32(sums[2], sums[3]);
+            let abcd = _mm256_hadd_epi32(ab, cd);
+            let total = _mm_add_epi32(_mm256_castsi256_si128(abcd), _mm256_extracti128_si256::<1>(abcd));
+            bytemuck::cast(total)
+        }
+    }
+
+    #[inline(always)]
+    fn near<T>(at: &T) {
+        // SAFETY: a prefetch reads nothing, and `at` is a place in memory.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(at).cast()) }
+    }
+
+    impl Lanes for Bytes {
+        type Element = i8;
+        type Numbers = [__m256i; 2];
+        type Mask = [__m256i; 2];
+        type Sums = __m256i;
+
+        #[inline(always)]
+        fn zero() -> [__m256i; 2] {
+            bytemuck::Zeroable::zeroed()
+        }
+
+        #[inline(always)]
+        fn load(from: &Stored<i8>) -> [__m256i; 2] {
+            bytemuck::cast(from.0)
+        }
+
+        #[inline(always)]
+        fn store(numbers: [__m256i; 2], to: &mut Stored<i8>) {
+            to.0 = bytemuck::cast(numbers);
+        }
+
+        #[inline(always)]
+        fn mask(bits: u64) -> [__m256i; 2] {
+            byte_mask(bits)
+        }
+
+        #[inline(always)]
+        fn keep(x: [__m256i; 2], mask: [__m256i; 2]) -> [__m256i; 2] {
+            // SAFETY: as above.
+            unsafe { [_mm256_and_si256(x[0], mask[0]), _mm256_and_si256(x[1], mask[1])] }
+        }
+
+        /// t − g saturated is −1 − (−1 − t + g) saturated, and −1 − x is x with every bit turned over.
+        #[inline(always)]
+        fn add(total: [__m256i; 2], g: [__m256i; 2], chosen: u64, minus: bool) -> [__m256i; 2] {
+            let g = Self::keep(g, byte_mask(chosen));
+            // SAFETY: as above.
+            unsafe {
+                let turn = _mm256_set1_epi8(-i8::from(minus));
+                let one = |t, g| _mm256_xor_si256(_mm256_adds_epi8(_mm256_xor_si256(t, turn), g), turn);
+                [one(total[0], g[0]), one(total[1], g[1])]
+            }
+        }
+
+        #[inline(always)]
+        fn no_sums() -> __m256i {
+            bytemuck::Zeroable::zeroed()
+        }
+
+        /// Sums of pairs in words of 16 bits, which hold 128 of the greatest.
+        #[inline(always)]
+        fn add_up(sums: __m256i, x: [__m256i; 2]) -> __m256i {
+            // SAFETY: as above.
+            unsafe {
+                let ones = _mm256_set1_epi8(1);
+                let pairs = _mm256_add_epi16(_mm256_maddubs_epi16(ones, x[0]), _mm256_maddubs_epi16(ones, x[1]));
+                _mm256_add_epi16(sums, pairs)
+            }
+        }
+
+        #[inline(always)]
+        fn totals(sums: [__m256i; 4]) -> [i32; 4] {
+            // SAFETY: as above.
+            totals_of(sums.map(|sums| unsafe { _mm256_madd_epi16(sums, _mm256_set1_epi16(1)) }))
+        }
+
+        #[inline(always)]
+        fn prefetch<T>(at: &T) {
+            near(at);
+        }
+    }
+
+    impl<const N: u32> Lanes for Words<N> {
+        type Element = i16;
+        type Numbers = [__m256i; 4];
+        type Mask = [__m256i; 4];
+        type Sums = __m256i;
+
+        #[inline(always)]
+        fn zero() -> [__m256i; 4] {
+            bytemuck::Zeroable::zeroed()
+        }
+
+        #[inline(always)]
+        fn load(from: &Stored<i16>) -> [__m256i; 4] {
+            bytemuck::cast(from.0)
+        }
+
+        #[inline(always)]
+        fn store(numbers: [__m256i; 4], to: &mut Stored<i16>) {
+            to.0 = bytemuck::cast(numbers);
+        }
+
+        #[inline(always)]
+        fn mask(bits: u64) -> [__m256i; 4] {
+            word_mask(bits)
+        }
+
+        #[inline(always)]
+        fn keep(x: [__m256i; 4], mask: [__m256i; 4]) -> [__m256i; 4] {
+            // SAFETY: as above.
+            std::array::from_fn(|i| unsafe { _mm256_and_si256(x[i], mask[i]) })
+        }
+
+        #[inline(always)]
+        fn add(total: [__m256i; 4], g: [__m256i; 4], chosen: u64, minus: bool) -> [__m256i; 4] {
+            let g = Self::keep(g, word_mask(chosen));
+            // SAFETY: as above.
+            std::array::from_fn(|i| unsafe {
+                let turn = _mm256_set1_epi16(-i16::from(minus));
+                let mut sum = _mm256_adds_epi16(_mm256_xor_si256(total[i], turn), g[i]);
+                if N < 16 {
+                    let most = _mm256_set1_epi16(((1 << (N - 1)) - 1) as i16);
+                    let least = _mm256_set1_epi16((-(1 << (N - 1))) as i16);
+                    sum = _mm256_max_epi16(_mm256_min_epi16(sum, most), least);
+                }
+                _mm256_xor_si256(sum, turn)
+            })
+        }
+
+        #[inline(always)]
+        fn no_sums() -> __m256i {
+            bytemuck::Zeroable::zeroed()
+        }
+
+        #[inline(always)]
+        fn add_up(sums: __m256i, x: [__m256i; 4]) -> __m256i {
+            // SAFETY: as above.
+            unsafe {
+                let pairs = x.map(|x| _mm256_madd_epi16(x, _mm256_set1_epi16(1)));
+                let (a, b) = (_mm256_add_epi32(pairs[0], pairs[1]), _mm256_add_epi32(pairs[2], pairs[3]));
+                _mm256_add_epi32(sums, _mm256_add_epi32(a, b))
+            }
+        }
+
+        #[inline(always)]
+        fn totals(sums: [__m256i; 4]) -> [i32; 4] {
+            totals_of(sums)
+        }
+
+        #[inline(always)]
+        fn prefetch<T>(at: &T) {
+            near(at);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx512 {
+    //! 64 bytes or 32 words a register, masks as they are. Called in functions compiled for AVX-512 only, and inlined.
+
+    use std::arch::x86_64::*;
+
+    use super::*;
+
+    /// Bytes.
+    pub struct Bytes;
+
+    /// Words of 16 bits, of which `N` are used.
+    pub struct Words<const N: u32>;
+
+    /// Four sums of sixteen partial sums each.
+    #[inline(always)]
+    fn totals_of(sums: [__m512i; 4]) -> [i32; 4] {
+        // SAFETY: callers are compiled for AVX-512 F, BW and VNNI, which the machine was found to have.
+        unsafe {
+            let pair = |a, b| _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let (ab, cd) = (pair(sums[0], sums[1]), pair(sums[2], sums[3]));
+            let abcd = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+            let half = _mm256_add_epi32(_mm512_castsi512_si256(abcd), _mm512_extracti64x4_epi64::<1>(abcd));
+            let total = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
+            bytemuck::cast(total)
+        }
+    }
+
+    #[inline(always)]
+    fn near<T>(at: &T) {
+        // SAFETY: a prefetch reads nothing, and `at` is a place in memory.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(at).cast()) }
+    }
+
+    impl Lanes for Bytes {
+        type Element = i8;
+        type Numbers = __m512i;
+        type Mask = u64;
+        type Sums = __m512i;
+
+        #[inline(always)]
+        fn zero() -> __m512i {
+            bytemuck::Zeroable::zeroed()
+        }
+
+        #[inline(always)]
+        fn load(from: &Stored<i8>) -> __m512i {
+            bytemuck::cast(from.0)
+        }
+
+        #[inline(always)]
+        fn store(numbers: __m512i, to: &mut Stored<i8>) {
+            to.0 = bytemuck::cast(numbers);
+        }
+
+        #[inline(always)]
+        fn mask(bits: u64) -> u64 {
+            bits
+        }
+
+        #[inline(always)]
+        fn keep(x: __m512i, mask: u64) -> __m512i {
+            // SAFETY: as above.
+            unsafe { _mm512_maskz_mov_epi8(mask, x) }
+        }
+
+        #[inline(always)]
+        fn add(total: __m512i, g: __m512i, chosen: u64, minus: bool) -> __m512i {
+            // SAFETY: as above.
+            unsafe {
+                let turn = _mm512_set1_epi8(-i8::from(minus));
+                let turned = _mm512_xor_si512(total, turn);
+                _mm512_xor_si512(_mm512_mask_adds_epi8(turned, chosen, turned, g), turn)
+            }
+        }
+
+        #[inline(always)]
+        fn add_signed(total: __m512i, g: __m512i, chosen: u64, negative: u64) -> __m512i {
+            // SAFETY: as above.
+            unsafe {
+                let added = _mm512_mask_adds_epi8(total, chosen & !negative, total, g);
+                _mm512_mask_subs_epi8(added, negative, added, g)
+            }
+        }
+
+        #[inline(always)]
+        fn no_sums() -> __m512i {
+            bytemuck::Zeroable::zeroed()
+        }
+
+        #[inline(always)]
+        fn add_up(sums: __m512i, x: __m512i) -> __m512i {
+            // SAFETY: as above.
+            unsafe { _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(1), x) }
+        }
+
+        #[inline(always)]
+        fn totals(sums: [__m512i; 4]) -> [i32; 4] {
+            totals_of(sums)
+        }
+
+        #[inline(always)]
+        fn prefetch<T>(at: &T) {
+            near(at);
+        }
+    }
+
+    impl<const N: u32> Lanes for Words<N> {
+        type Element = i16;
+        type Numbers = [__m512i; 2];
+        type Mask = u64;
+        type Sums = __m512i;
+
+        #[inline(always)]
+        fn zero() -> [__m512i; 2] {
+            bytemuck::Zeroable::zeroed()
+        }
+
+        #[inline(always)]
+        fn load(from: &Stored<i16>) -> [__m512i; 2] {
+            bytemuck::cast(from.0)
+        }
+
+        #[inline(always)]
+        fn store(numbers: [__m512i; 2], to: &mut Stored<i16>) {
+            to.0 = bytemuck::cast(numbers);
+        }
+
+        #[inline(always)]
+        fn mask(bits: u64) -> u64 {
+            bits
+        }
+
+        #[inline(always)]
+        fn keep(x: [__m512i; 2], mask: u64) -> [__m512i; 2] {
+            // SAFETY: as above.
+            unsafe { [_mm512_maskz_mov_epi16(mask as u32, x[0]), _mm512_maskz_mov_epi16((mask >> 32) as u32, x[1])] }
+        }
+
+        #[inline(always)]
+        fn add(total: [__m512i; 2], g: [__m512i; 2], chosen: u64, minus: bool) -> [__m512i; 2] {
+            let g = Self::keep(g, chosen);
+            // SAFETY: as above.
+            std::array::from_fn(|i| unsafe {
+                let turn = _mm512_set1_epi16(-i16::from(minus));
+                let mut sum = _mm512_adds_epi16(_mm512_xor_si512(total[i], turn), g[i]);
+                if N < 16 {
+                    let most = _mm512_set1_epi16(((1 << (N - 1)) - 1) as i16);
+                    let least = _mm512_set1_epi16((-(1 << (N - 1))) as i16);
+                    sum = _mm512_max_epi16(_mm512_min_epi16(sum, most), least);
+                }
+                _mm512_xor_si512(sum, turn)
+            })
+        }
+
+        #[inline(always)]
+        fn no_sums() -> __m512i {
+            bytemuck::Zeroable::zeroed()
+        }
+
+        #[inline(always)]
+        fn add_up(sums: __m512i, x: [__m512i; 2]) -> __m512i {
+            // SAFETY: as above.
+            unsafe {
+                let pairs = x.map(|x| _mm512_madd_epi16(x, _mm512_set1_epi16(1)));
+                _mm512_add_epi32(sums, _mm512_add_epi32(pairs[0], pairs[1]))
+            }
+        }
+
+        #[inline(always)]
+        fn totals(sums: [__m512i; 4]) -> [i32; 4] {
+            totals_of(sums)
+        }
+
+        #[inline(always)]
+        fn prefetch<T>(at: &T) {
+            near(at);
+        }
+    }
+}

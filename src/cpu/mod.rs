@@ -1,0 +1,33 @@
+//! Training without a GPU: the step of the shaders in native code, on the bits and integers that they work on.
+//!
+//! What a step does, pass by pass, is told in `docs/ARCHITECTURE.md`. Here a batch is taken by micro-batches of up to 128
+//! samples, so that a gate's gradients are a cache line or two; a gate's bits are one or two words. Each pass is parted over
+//! threads by chunks of gates, and every sum is exact or made in an order that does not depend on threads or on vector
+//! instructions: the same model comes out, byte for byte, whatever the machine.
+//!
+//! Table gradients are the shaders' integers. What differs from a GPU's steps is the last bit of f32 functions, and that
+//! a confidence is summed in another order.
+
+mod augment;
+mod backward;
+mod constants;
+mod encode;
+mod evaluate;
+mod forward;
+mod functions;
+mod lanes;
+mod loss;
+mod lut;
+mod network;
+mod selection;
+mod simd;
+mod tables;
+mod team;
+mod traffic;
+mod trainer;
+
+pub use constants::{Cage, CageConstants, Constants, Movements, Scope, Step};
+pub use evaluate::Evaluated;
+pub use simd::Simd;
+pub use traffic::{Pass, measure};
+pub use trainer::{HISTORY, Span, Trainer};

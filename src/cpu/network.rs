@@ -1,0 +1,231 @@
+//! A network in training, parted into chunks of gates that threads take, and what a batch needs beside it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::backward::{Edges, Row};
+use super::constants::{Cage, Constants, Scope, Step};
+use super::encode::Encoding;
+use super::forward::{Bits, signals};
+use super::lanes::{BLOCK, Element, Stored};
+use super::selection::Gates;
+use super::simd::Simd;
+use super::tables::Tables;
+use crate::data::Split;
+use crate::network::{Layer, Model};
+
+/// All but what a micro-batch goes through.
+#[derive(Debug)]
+pub struct Network<'a> {
+    pub constants: Constants,
+    pub simd: Simd,
+    pub model: Model,
+    pub encoding: Encoding,
+    pub layers: Vec<LayerState>,
+    pub train: &'a Split,
+    /// `[targets]` 1 / variance over the training samples, where values are told.
+    pub spread: Vec<f32>,
+    /// `[batch]` sample numbers.
+    pub chosen: Vec<AtomicU32>,
+    /// `[blocks]` of 64 images of the batch, moved, if they are.
+    pub moved: Vec<RwLock<Vec<u8>>>,
+    /// Selections of the whole network.
+    pub selections: usize,
+    pub state: State,
+}
+
+/// What a step changes beside gates.
+#[derive(Debug, Clone)]
+pub struct State {
+    pub step: Step,
+    /// `[layers]` CAGE's state, where each layer has its own.
+    pub cages: Vec<Cage>,
+    /// Which of a layer's tables the next step runs on.
+    pub current: usize,
+    /// Whether these are those of the logits, with the next step's noise if there is noise.
+    pub is_tabulated: bool,
+    /// Mean loss and quality of the last steps; step s is at s % [`HISTORY`].
+    pub history: Vec<[f32; 2]>,
+}
+
+impl Network<'_> {
+    /// What `of` gives of all chunks of a layer, one after the other, for every layer.
+    pub fn gates<T>(&self, of: impl Fn(&Gates) -> Vec<T>) -> Vec<Vec<T>> {
+        let layer = |layer: &LayerState| layer.chunks.iter().flat_map(|chunk| of(&lock(chunk))).collect();
+        self.layers.iter().map(layer).collect()
+    }
+
+    /// `[layers][gates]` tables of the logits, with the noise of step `step` if that is asked for.
+    pub fn tables(&self, step: Option<u32>) -> Vec<Vec<u64>> {
+        let of = |gates: &Gates| {
+            let mut gates = gates.clone();
+            gates.noise = vec![0.0; if step.is_some() { gates.logits.len() } else { 0 }];
+            let mut tables = vec![0; gates.count];
+            gates.tabulate(self.simd, self.constants.seed, step, &mut |gate, table| tables[gate] = table);
+            tables
+        };
+        self.gates(of)
+    }
+
+    /// Mean confidence of the selections as the tables are.
+    pub fn confidence(&self) -> f32 {
+        self.layers.iter().map(LayerState::confidence).sum::<f32>() / self.selections as f32
+    }
+}
+
+/// A layer in training.
+#[derive(Debug)]
+pub struct LayerState {
+    /// `[chunks]` of its gates.
+    pub chunks: Vec<Mutex<Gates>>,
+    /// Of this step, and of the next.
+    pub tables: [Tables; 2],
+    /// `[chunks]`: sum of the confidences of the next step's selections, f32 as bits.
+    confidences: Vec<AtomicU32>,
+    /// Who reads the layer before; nobody, if this is the first.
+    pub edges: Option<Edges>,
+}
+
+impl LayerState {
+    fn new(layer: &Layer, is_first: bool, first_gate: usize, chunk: usize, constants: &Constants) -> Self {
+        let (gates, logits) = (layer.gates(), layer.parametrization.logits(layer.arity));
+        let own = constants.scope() == Scope::Gate;
+        let cage = Cage {
+            mean: 1.0 / layer.parametrization.choices(layer.arity) as f32,
+            temperature: constants.temperature,
+            selections: layer.parametrization.selections(layer.arity) as f32,
+        };
+        let part = |first: usize| {
+            let count = chunk.min(gates - first);
+            Mutex::new(Gates {
+                first: (first_gate + first) as u32,
+                count,
+                parametrization: layer.parametrization,
+                arity: layer.arity,
+                logits: layer.logits[first * logits..(first + count) * logits].to_vec(),
+                first_moments: vec![0.0; count * logits],
+                second_moments: vec![0.0; count * logits],
+                sums: vec![0; count << layer.arity],
+                noise: vec![0.0; if constants.noisy { count * logits } else { 0 }],
+                confidences: vec![0.0; if own { count } else { 0 }],
+                cages: vec![cage; if own { count } else { 0 }],
+            })
+        };
+        let chunks: Vec<_> = (0..gates).step_by(chunk).map(part).collect();
+        LayerState {
+            confidences: chunks.iter().map(|_| AtomicU32::new(0)).collect(),
+            chunks,
+            tables: [0, 1].map(|_| Tables::new(gates, layer.arity)),
+            edges: (!is_first).then(|| Edges::of(layer)),
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> usize {
+        let of = |g: &Gates| {
+            let logits = 3 * g.logits.len() + g.sums.len() + g.noise.len() + g.confidences.len();
+            logits * 4 + g.cages.len() * size_of::<Cage>()
+        };
+        let edges = self.edges.as_ref().map_or(0, Edges::bytes);
+        let tables = 2 * self.tables[0].bytes();
+        self.chunks.iter().map(|chunk| of(&lock(chunk))).sum::<usize>() + edges + tables
+    }
+
+    /// Note what the selections of chunk `chunk` sum to.
+    pub fn set_confidence(&self, chunk: usize, sum: f32) {
+        self.confidences[chunk].store(sum.to_bits(), Ordering::Relaxed);
+    }
+
+    /// What the layer's selections sum to.
+    pub fn confidence(&self) -> f32 {
+        self.confidences.iter().map(|c| f32::from_bits(c.load(Ordering::Relaxed))).sum()
+    }
+}
+
+/// The logarithm of a chunk's gates: so many chunks of the widest layer that threads finish together, and that taking one
+/// costs nothing beside working on it. It does not depend on the number of threads, for confidences are summed by chunks.
+pub fn chunk_shift(model: &Model) -> u32 {
+    let widest = model.layers.iter().map(Layer::gates).max().unwrap_or(1);
+    (widest / 48).next_power_of_two().clamp(64, 2048).ilog2()
+}
+
+/// The layers of `model` in training.
+pub fn layers_of(model: &Model, constants: &Constants) -> Vec<LayerState> {
+    let chunk = 1 << chunk_shift(model);
+    let mut first_gate = 0;
+    let layers = model.layers.iter().enumerate().map(|(i, layer)| {
+        first_gate += layer.gates();
+        LayerState::new(layer, i == 0, first_gate - layer.gates(), chunk, constants)
+    });
+    layers.collect()
+}
+
+/// What a micro-batch of `B` blocks of 64 samples goes through, gradients being kept as `E`.
+#[derive(Debug)]
+pub struct Workspace<E, const B: usize> {
+    /// `[features]`
+    pub inputs: Vec<Bits<B>>,
+    /// `[layers][gates]`
+    pub outputs: Vec<Vec<Bits<B>>>,
+    /// `[outputs · B]` votes of a block.
+    pub votes: Vec<Mutex<[u32; BLOCK]>>,
+    /// `[B][outputs]`: gradients by the votes.
+    pub classes: [RwLock<Vec<Stored<E>>>; B],
+    /// `[B]`: sums of losses and qualities.
+    pub judged: [Mutex<[f32; 2]>; B],
+    /// Two planes of chunks of rows; layer l keeps its gradients in plane l % 2.
+    pub planes: [Vec<RwLock<Vec<Row<E, B>>>>; 2],
+}
+
+impl<E: Element, const B: usize> Workspace<E, B> {
+    /// For training `model`.
+    pub fn new(model: &Model) -> Self {
+        let outputs = model.classes.len();
+        let zero = Stored([E::of(0); BLOCK]);
+        // The first layer sends no gradients on; the last layer's are its classes'.
+        let last = model.layers.len() - 1;
+        let rows =
+            |parity: usize| (1..last).filter(|i| i % 2 == parity).map(|i| model.layers[i].gates()).max().unwrap_or(0);
+        let chunk = 1usize << chunk_shift(model);
+        let plane = |rows: usize| {
+            (0..rows).step_by(chunk).map(|first| RwLock::new(vec![[zero; B]; chunk.min(rows - first)])).collect()
+        };
+        Workspace {
+            inputs: signals(model.encoder.features()),
+            outputs: model.layers.iter().map(|l| signals(l.gates())).collect(),
+            votes: (0..outputs * B).map(|_| Mutex::new([0; BLOCK])).collect(),
+            classes: std::array::from_fn(|_| RwLock::new(vec![zero; outputs])),
+            judged: std::array::from_fn(|_| Mutex::new([0.0; 2])),
+            planes: [plane(rows(0)), plane(rows(1))],
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> usize {
+        let signals = self.inputs.len() + self.outputs.iter().map(Vec::len).sum::<usize>();
+        let rows: usize = self.planes.iter().flatten().map(|rows| read(rows).len()).sum();
+        let votes = self.votes.len() * BLOCK * 4;
+        signals * size_of::<Bits<B>>() + rows * size_of::<Row<E, B>>() + votes
+    }
+
+    /// The gradient rows of all outputs.
+    pub fn class_rows(&self) -> Vec<Row<E, B>> {
+        let blocks: [_; B] = std::array::from_fn(|b| read(&self.classes[b]));
+        (0..blocks[0].len()).map(|class| std::array::from_fn(|b| blocks[b][class])).collect()
+    }
+}
+
+/// Lock; where another thread failed, the team tells.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lock for reading, likewise.
+pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lock for writing, likewise.
+pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,106 @@
+//! What the passes of a step move at least: every row that they read, once, and every row that they write. And what the
+//! machine does at best.
+
+use std::time::Instant;
+
+use super::lanes::BLOCK;
+use super::network::Network;
+use super::team::work_together;
+
+/// Bytes that are copied: more than caches hold.
+const COPIED: usize = 64 << 20;
+/// Times that each thing is measured; the least counts.
+const ROUNDS: usize = 8;
+/// Meetings of threads that are timed together.
+const MEETINGS: usize = 1000;
+
+/// A pass of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// What it computes.
+    pub kernel: &'static str,
+    /// Its layer, if it is a layer's.
+    pub layer: Option<usize>,
+    /// Bytes that it moves at least.
+    pub bytes: u64,
+}
+
+impl Pass {
+    /// `kernel` or `kernel layer`.
+    pub fn label(&self) -> String {
+        self.layer.map_or(self.kernel.into(), |layer| format!("{} {layer}", self.kernel))
+    }
+}
+
+impl Network<'_> {
+    /// The passes of a step in order, micro-batches of `blocks` blocks each, with their least bytes.
+    pub(super) fn passes(&self, blocks: usize) -> Vec<Pass> {
+        let (model, batch) = (&self.model, self.constants.batch as usize);
+        let micro_batches = batch.div_ceil(BLOCK).div_ceil(blocks);
+        // Of one signal: its bits, and its gradients.
+        let bits = blocks * 8;
+        let row = blocks * BLOCK * if self.constants.bits == 8 { 1 } else { 2 };
+        let outputs = model.classes.len();
+        let last = model.layers.len() - 1;
+        let mut passes = Vec::new();
+        let mut add = |kernel, layer, bytes: usize| passes.push(Pass { kernel, layer, bytes: bytes as u64 });
+        add("select_batch", None, batch * 4);
+        for micro in 0..micro_batches {
+            let samples = blocks * BLOCK;
+            add("encode", None, samples * model.image.pixels() + model.encoder.features() * bits);
+            let of = |i: usize| {
+                let layer = &model.layers[i];
+                let tables = layer.gates() * (1usize << layer.arity).div_ceil(8);
+                (layer.gates(), tables, layer.wiring.len() * 4, layer.inputs.min(layer.wiring.len()))
+            };
+            for i in 0..=last {
+                let (gates, tables, wires, read) = of(i);
+                add("forward_hard", Some(i), tables + wires + (read + gates) * bits);
+            }
+            add("group_sum", None, of(last).0 * bits + outputs * samples * 4);
+            add("loss", None, outputs * (samples * 4 + row));
+            for i in (0..=last).rev() {
+                let layer = &model.layers[i];
+                let (gates, tables, wires, read) = of(i);
+                let mut bytes = wires + read * bits + (gates << layer.arity) * 4;
+                bytes += if i + 1 < last { model.layers[i + 1].gates() * row } else { outputs * row };
+                if i < last {
+                    let (_, tables, wires, _) = of(i + 1);
+                    bytes += tables + wires * model.layers[i + 1].arity + gates * (4 + bits);
+                }
+                bytes += if 0 < i && i < last { gates * row } else { 0 };
+                if micro + 1 < micro_batches {
+                    add("backward", Some(i), bytes);
+                    continue;
+                }
+                // Logits and both moments, read and written; noise is written and read again.
+                let logits = gates * layer.parametrization.logits(layer.arity) * 4;
+                let noise = if self.constants.noisy { 2 * logits } else { 0 };
+                add("backward_update", Some(i), bytes + tables + 6 * logits + noise);
+            }
+        }
+        passes
+    }
+}
+
+/// Bytes a second that `threads` threads read and write together in copying memory, and seconds that they take to meet.
+pub fn measure(threads: usize) -> (f64, f64) {
+    let part = COPIED / threads / 64 * 64;
+    let mut buffers: Vec<[Vec<u8>; 2]> = (0..threads).map(|i| [vec![i as u8; part], vec![1; part]]).collect();
+    let mut least = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        let from = Instant::now();
+        std::thread::scope(|scope| {
+            let (own, others) = buffers.split_at_mut(1);
+            for [source, copied] in others {
+                scope.spawn(|| copied.copy_from_slice(source));
+            }
+            let [source, copied] = &mut own[0];
+            copied.copy_from_slice(source);
+        });
+        least = least.min(from.elapsed().as_secs_f64());
+    }
+    let from = Instant::now();
+    work_together(threads, |member| (0..MEETINGS).for_each(|_| member.share(threads, |_| {})));
+    ((2 * part * threads) as f64 / least, from.elapsed().as_secs_f64() / MEETINGS as f64)
+}

@@ -1,0 +1,549 @@
+//! A training step on threads, pass by pass: what the shaders do, to the same integers.
+
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::augment::augment;
+use super::backward::{Backward, Consumer, Kernels, Rows};
+use super::constants::{Cage, Constants, Scope, Step};
+use super::encode::Encoding;
+use super::evaluate::Evaluated;
+use super::forward::{Forward, count};
+use super::lanes::BLOCK;
+use super::loss::{Judge, Rounding};
+use super::network::{LayerState, Network, State, Workspace, chunk_shift, layers_of, lock, read, write};
+use super::selection::{Gates, Update};
+use super::simd::Simd;
+use super::team::{Member, work_together};
+use super::traffic::Pass;
+use crate::data::{Head, Split};
+use crate::network::{Layer, Model};
+use crate::random::Permutation;
+use crate::{Error, Result};
+
+/// Steps whose loss and quality are remembered.
+pub const HISTORY: usize = 4096;
+
+/// A pass, and how long it took.
+pub type Span = (String, Duration);
+
+/// A network, its optimizer and its training samples, trained by this machine's own cores.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    network: Network<'a>,
+    workspace: AnyWorkspace,
+    threads: usize,
+}
+
+/// As many samples at a time as a batch has, up to 128, and integers of as many bytes as asked for.
+#[derive(Debug)]
+enum AnyWorkspace {
+    Bytes1(Workspace<i8, 1>),
+    Bytes2(Workspace<i8, 2>),
+    Words1(Workspace<i16, 1>),
+    Words2(Workspace<i16, 2>),
+}
+
+impl<'a> Trainer<'a> {
+    /// Train `model` on from its logits on `threads` threads, with fresh moments.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what it cannot train.
+    pub fn new(constants: Constants, model: Model, train: &'a Split, threads: usize, simd: Simd) -> Result<Self> {
+        if train.is_empty() {
+            return Err(Error::usage("there is no sample to work on"));
+        }
+        let first = &model.layers[0];
+        let differs =
+            |l: &Layer| !l.form.is_dense() || l.arity != first.arity || l.parametrization != first.parametrization;
+        if model.layers.iter().any(differs) || !(2..=6).contains(&first.arity) {
+            return Err(Error::usage(
+                "the CPU trains dense layers whose gates are all of one kind, of 2 to 6 inputs; name a GPU by --adapter",
+            ));
+        }
+        let choices = first.parametrization.choices(first.arity) as f32;
+        let per_gate = first.parametrization.selections(first.arity);
+        let cage = |l: &Layer| Cage {
+            mean: 1.0 / choices,
+            temperature: constants.temperature,
+            selections: (l.gates() * per_gate) as f32,
+        };
+        let state = State {
+            step: constants.first_step(choices),
+            cages: if constants.scope() == Scope::Layer { model.layers.iter().map(cage).collect() } else { Vec::new() },
+            current: 0,
+            is_tabulated: false,
+            history: vec![[0.0; 2]; HISTORY],
+        };
+        let spread = match model.head {
+            Head::Values(_) => {
+                let inverse = |variance: f64| if variance > 0.0 { (1.0 / variance) as f32 } else { 1.0 };
+                train.target_variances().into_iter().map(inverse).collect()
+            }
+            _ => Vec::new(),
+        };
+        let blocks = constants.batch.div_ceil(BLOCK as u32) as usize;
+        let moved = if constants.augmentation.is_some() { blocks } else { 0 };
+        let workspace = match (constants.bits, blocks) {
+            (8, 1) => AnyWorkspace::Bytes1(Workspace::new(&model)),
+            (8, _) => AnyWorkspace::Bytes2(Workspace::new(&model)),
+            (_, 1) => AnyWorkspace::Words1(Workspace::new(&model)),
+            _ => AnyWorkspace::Words2(Workspace::new(&model)),
+        };
+        let network = Network {
+            simd: if Simd::available().contains(&simd) { simd } else { Simd::Portable },
+            encoding: Encoding::new(&model.encoder, model.image.pixels()),
+            layers: layers_of(&model, &constants),
+            train,
+            spread,
+            chosen: (0..constants.batch).map(|_| AtomicU32::new(0)).collect(),
+            moved: (0..moved).map(|_| RwLock::new(vec![0; BLOCK * model.image.pixels()])).collect(),
+            selections: model.layers.iter().map(|l| l.gates() * per_gate).sum(),
+            state,
+            constants,
+            model,
+        };
+        Ok(Trainer { network, workspace, threads: threads.max(1) })
+    }
+
+    /// The network's shape and wiring; its logits and tables are those of the last [`Trainer::download`].
+    pub fn model(&self) -> &Model {
+        &self.network.model
+    }
+
+    /// Threads that it works on.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Instructions that it works by.
+    pub fn simd(&self) -> Simd {
+        self.network.simd
+    }
+
+    /// What changes every step.
+    pub fn step(&self) -> Step {
+        self.network.state.step
+    }
+
+    /// Mean loss and quality of step `step`, one of the last [`HISTORY`].
+    pub fn history(&self, step: u32) -> [f32; 2] {
+        self.network.state.history[step as usize % HISTORY]
+    }
+
+    /// Backward temperatures of the last step: one, or each layer's, or each gate's.
+    pub fn temperatures(&self) -> Vec<f32> {
+        match self.network.constants.scope() {
+            Scope::Network => vec![self.step().temperature],
+            Scope::Layer => self.network.state.cages.iter().map(|c| c.temperature).collect(),
+            Scope::Gate => self.network.gates(|g| g.cages.iter().map(|c| c.temperature).collect()).concat(),
+        }
+    }
+
+    /// Do `count` steps.
+    pub fn run(&mut self, count: u32) {
+        self.run_with(count, None);
+    }
+
+    /// Do one step and tell how long its passes took.
+    pub fn timed_step(&mut self) -> Vec<Span> {
+        let mut spans = Vec::new();
+        self.run_with(1, Some(&mut spans));
+        spans
+    }
+
+    fn run_with(&mut self, count: u32, spans: Option<&mut Vec<Span>>) {
+        let (network, threads) = (&mut self.network, self.threads);
+        match &self.workspace {
+            AnyWorkspace::Bytes1(w) => network.run(w, threads, count, spans),
+            AnyWorkspace::Bytes2(w) => network.run(w, threads, count, spans),
+            AnyWorkspace::Words1(w) => network.run(w, threads, count, spans),
+            AnyWorkspace::Words2(w) => network.run(w, threads, count, spans),
+        }
+    }
+
+    /// The passes of a step in order, with the bytes that they move at least.
+    pub fn passes(&self) -> Vec<Pass> {
+        let blocks = match &self.workspace {
+            AnyWorkspace::Bytes1(_) | AnyWorkspace::Words1(_) => 1,
+            AnyWorkspace::Bytes2(_) | AnyWorkspace::Words2(_) => 2,
+        };
+        self.network.passes(blocks)
+    }
+
+    /// Bytes of memory that it takes beside the model and the samples.
+    pub fn bytes(&self) -> u64 {
+        let network = &self.network;
+        let bytes = match &self.workspace {
+            AnyWorkspace::Bytes1(w) => w.bytes(),
+            AnyWorkspace::Bytes2(w) => w.bytes(),
+            AnyWorkspace::Words1(w) => w.bytes(),
+            AnyWorkspace::Words2(w) => w.bytes(),
+        };
+        let moved = network.moved.iter().map(|block| read(block).len()).sum::<usize>();
+        (bytes + moved + network.layers.iter().map(LayerState::bytes).sum::<usize>()) as u64
+    }
+
+    /// `[layers][gates][2^arity]` table gradients of the last step.
+    pub fn table_gradients(&self) -> Vec<Vec<f32>> {
+        let unit = 1.0 / self.network.constants.slice_scale();
+        self.network.gates(|g| g.sums.iter().map(|&sum| sum as f32 * unit).collect())
+    }
+
+    /// `[layers][gates][logits]` of (first, second) moment.
+    pub fn moments(&self) -> Vec<Vec<[f32; 2]>> {
+        self.network.gates(|g| g.first_moments.iter().zip(&g.second_moments).map(|(&m, &v)| [m, v]).collect())
+    }
+
+    /// Bring logits and their tables, without noise, into the model.
+    pub fn download(&mut self) -> &Model {
+        let logits = self.network.gates(|g| g.logits.clone());
+        let tables = self.network.tables(None);
+        let layers = self.network.model.layers.iter_mut().zip(logits).zip(tables);
+        for ((layer, logits), tables) in layers {
+            (layer.logits, layer.tables) = (logits, tables);
+        }
+        &self.network.model
+    }
+
+    /// `[layers][gates]` tables of the logits as they are, with the next step's noise if `noisy`.
+    pub fn tables(&self, noisy: bool) -> Vec<Vec<u64>> {
+        self.network.tables(noisy.then_some(self.step().step))
+    }
+
+    /// Judge `split` by the network as it is: by its selected gates on bits, or on `real` numbers; by those of the next step's
+    /// selections if `noisy`.
+    pub fn evaluate(&self, split: &Split, noisy: bool, real: bool) -> Evaluated {
+        self.network.evaluate(&self.tables(noisy), split, real, self.threads)
+    }
+
+    /// Everything that a step changes and a later step reads, by the names and in the form of the shaders' buffers.
+    pub fn state(&self) -> Vec<(String, Vec<u8>)> {
+        let network = &self.network;
+        let mut tensors = vec![
+            ("step".to_string(), bytemuck::bytes_of(&network.state.step).to_vec()),
+            ("history".to_string(), bytemuck::cast_slice(&network.state.history).to_vec()),
+        ];
+        let logits = network.gates(|g| g.logits.clone());
+        for (i, (logits, moments)) in logits.iter().zip(self.moments()).enumerate() {
+            tensors.push((format!("layers.{i}.logits"), bytemuck::cast_slice(logits).to_vec()));
+            tensors.push((format!("layers.{i}.moments"), bytemuck::cast_slice(&moments).to_vec()));
+        }
+        let cages = match network.constants.scope() {
+            Scope::Network => Vec::new(),
+            Scope::Layer => vec![network.state.cages.clone()],
+            Scope::Gate => network.gates(|g| g.cages.clone()),
+        };
+        let cages = cages.iter().enumerate();
+        tensors.extend(cages.map(|(i, c)| (format!("cages.{i}"), bytemuck::cast_slice(c).to_vec())));
+        tensors
+    }
+
+    /// Go on from such a state; `tensor` gives the one of a name, which must have so many bytes.
+    ///
+    /// # Errors
+    /// `tensor`'s; nothing is changed then.
+    pub fn restore<'s, X>(
+        &mut self,
+        tensor: impl Fn(&str, u64) -> std::result::Result<&'s [u8], X>,
+    ) -> std::result::Result<(), X> {
+        let state = self.state();
+        let found: Vec<&[u8]> = state
+            .iter()
+            .map(|(name, bytes)| tensor(name, bytes.len() as u64))
+            .collect::<std::result::Result<_, _>>()?;
+        let network = &mut self.network;
+        network.state.step = bytemuck::pod_read_unaligned(found[0]);
+        network.state.history = bytemuck::pod_collect_to_vec(found[1]);
+        let layers = network.layers.len();
+        let cages: Vec<Vec<Cage>> = found[2 + 2 * layers..].iter().map(|b| bytemuck::pod_collect_to_vec(b)).collect();
+        for (i, layer) in network.layers.iter_mut().enumerate() {
+            let mut logits = bytemuck::pod_collect_to_vec::<u8, f32>(found[2 + 2 * i]).into_iter();
+            let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(found[3 + 2 * i]).into_iter();
+            let mut own = (network.constants.scope() == Scope::Gate).then(|| cages[i].iter());
+            for chunk in &layer.chunks {
+                let mut gates = lock(chunk);
+                gates.logits.iter_mut().zip(&mut logits).for_each(|(to, z)| *to = z);
+                let Gates { first_moments, second_moments, .. } = &mut *gates;
+                let both = first_moments.iter_mut().zip(second_moments);
+                both.zip(&mut moments).for_each(|((m, v), from)| [*m, *v] = from);
+                if let Some(own) = &mut own {
+                    gates.cages.iter_mut().zip(own).for_each(|(to, cage)| *to = *cage);
+                }
+            }
+        }
+        if network.constants.scope() == Scope::Layer {
+            network.state.cages = cages.concat();
+        }
+        network.state.is_tabulated = false;
+        Ok(())
+    }
+}
+
+impl Network<'_> {
+    fn run<E: Kernels, const B: usize>(
+        &mut self,
+        workspace: &Workspace<E, B>,
+        threads: usize,
+        count: u32,
+        spans: Option<&mut Vec<Span>>,
+    ) {
+        let after = std::sync::Mutex::new(None);
+        let timed = std::sync::Mutex::new(Vec::new());
+        let network = &*self;
+        let times = spans.is_some();
+        work_together(threads, |member| {
+            let leads = member.leads();
+            let mut sitting = Sitting {
+                network,
+                workspace,
+                state: network.state.clone(),
+                clock: (times && leads).then(|| (Instant::now(), Vec::new())),
+            };
+            (0..count).for_each(|_| sitting.step(member));
+            if leads {
+                *lock(&after) = Some(sitting.state);
+                *lock(&timed) = sitting.clock.map_or_else(Vec::new, |(_, spans)| spans);
+            }
+        });
+        if let Some(state) = after.into_inner().ok().flatten() {
+            self.state = state;
+        }
+        if let Some(spans) = spans {
+            *spans = timed.into_inner().unwrap_or_default();
+        }
+    }
+}
+
+/// One thread's steps. Every thread keeps the state that changes from step to step by itself, to the same numbers.
+struct Sitting<'a, E, const B: usize> {
+    network: &'a Network<'a>,
+    workspace: &'a Workspace<E, B>,
+    state: State,
+    /// When the last pass ended, and all before.
+    clock: Option<(Instant, Vec<Span>)>,
+}
+
+impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
+    fn step(&mut self, member: &mut Member) {
+        let (n, w) = (self.network, self.workspace);
+        if !self.state.is_tabulated {
+            self.tabulate(member);
+        }
+        let begun = self.state.step;
+        self.advance();
+        self.pick(&begun, member);
+        let blocks = n.constants.batch.div_ceil(BLOCK as u32) as usize;
+        let micro_batches = blocks.div_ceil(B);
+        let mut sums = [0.0; 2];
+        for micro in 0..micro_batches {
+            self.encode(micro, member);
+            self.forward(member);
+            self.judge(micro, member);
+            for judged in &w.judged {
+                let judged = *lock(judged);
+                sums = [0, 1].map(|i| sums[i] + judged[i]);
+            }
+            self.backward(micro > 0, micro + 1 == micro_batches, member);
+        }
+        self.state.history[begun.step as usize % HISTORY] = sums.map(|sum| sum / n.constants.batch as f32);
+        self.state.current = 1 - self.state.current;
+    }
+
+    /// Note that a pass has ended.
+    fn mark(&mut self, label: impl FnOnce() -> String) {
+        if let Some((last, spans)) = &mut self.clock {
+            let now = Instant::now();
+            spans.push((label(), now - *last));
+            *last = now;
+        }
+    }
+
+    /// Tables of the logits as they are, where no step has left them.
+    fn tabulate(&mut self, member: &mut Member) {
+        let n = self.network;
+        let noise = n.constants.noisy.then_some(self.state.step.step);
+        for layer in &n.layers {
+            let tables = &layer.tables[self.state.current];
+            member.share(layer.chunks.len(), |chunk| {
+                let first = chunk << chunk_shift(&n.model);
+                let mut set = |gate, table| tables.set(first + gate, table);
+                let sum = lock(&layer.chunks[chunk]).tabulate(n.simd, n.constants.seed, noise, &mut set);
+                layer.set_confidence(chunk, sum);
+            });
+        }
+        self.state.is_tabulated = true;
+        if let Some((last, _)) = &mut self.clock {
+            *last = Instant::now();
+        }
+    }
+
+    /// CAGE's temperatures, the learning rate, Adam's powers, the place in the epoch.
+    fn advance(&mut self) {
+        let n = self.network;
+        let first = &n.model.layers[0];
+        let choices = first.parametrization.choices(first.arity) as f32;
+        for (cage, layer) in self.state.cages.iter_mut().zip(&n.layers) {
+            n.constants.adapt(cage, layer.confidence(), choices);
+        }
+        n.constants.advance(&mut self.state.step, n.confidence(), choices, n.train.len() as u32);
+    }
+
+    /// The batch's sample numbers, from where the step began; and its images, moved.
+    fn pick(&mut self, begun: &Step, member: &mut Member) {
+        let n = self.network;
+        let (samples, seed) = (n.train.len() as u32, n.constants.seed);
+        let pixels = n.model.image.pixels();
+        member.share(n.chosen.len().div_ceil(BLOCK), |block| {
+            let mut order = Permutation::new(seed, begun.epoch, samples);
+            let mut epoch = begun.epoch;
+            let mut moved = n.moved.get(block).map(write);
+            let places = block * BLOCK..n.chosen.len().min((block + 1) * BLOCK);
+            for (i, place) in places.enumerate() {
+                let at = u64::from(begun.position) + place as u64;
+                let own = begun.epoch + (at / u64::from(samples)) as u32;
+                if own != epoch {
+                    (epoch, order) = (own, Permutation::new(seed, own, samples));
+                }
+                let sample = order.at((at % u64::from(samples)) as u32);
+                n.chosen[place].store(sample, Ordering::Relaxed);
+                if let (Some(moved), Some(how)) = (&mut moved, &n.constants.augmentation) {
+                    let from = &n.train.pixels[sample as usize * pixels..][..pixels];
+                    let draw = (seed, begun.step + 1, place as u32);
+                    augment(how, draw, n.model.image, from, &mut moved[i * pixels..][..pixels]);
+                }
+            }
+        });
+        self.mark(|| "select_batch".into());
+    }
+
+    /// Sample numbers of block `block` of the batch; none past its end.
+    fn samples_of(&self, block: usize) -> Vec<u32> {
+        let chosen = self.network.chosen.chunks(BLOCK).nth(block).unwrap_or_default();
+        chosen.iter().map(|sample| sample.load(Ordering::Relaxed)).collect()
+    }
+
+    fn encode(&mut self, micro: usize, member: &mut Member) {
+        let (n, w) = (self.network, self.workspace);
+        let pixels = n.model.image.pixels();
+        member.share(n.encoding.strips() * B, |item| {
+            let (strip, b) = (item / B, item % B);
+            let block = micro * B + b;
+            match n.moved.get(block) {
+                Some(moved) => {
+                    let moved = read(moved);
+                    n.encoding.encode(n.simd, strip, b, moved.chunks_exact(pixels), &w.inputs);
+                }
+                None => {
+                    let samples = self.samples_of(block);
+                    let rows = samples.iter().map(|&s| &n.train.pixels[s as usize * pixels..][..pixels]);
+                    n.encoding.encode(n.simd, strip, b, rows, &w.inputs);
+                }
+            }
+        });
+        self.mark(|| "encode".into());
+    }
+
+    fn forward(&mut self, member: &mut Member) {
+        let (n, w) = (self.network, self.workspace);
+        for (i, (layer, state)) in n.model.layers.iter().zip(&n.layers).enumerate() {
+            let inputs = if i == 0 { &w.inputs } else { &w.outputs[i - 1] };
+            let size = 1 << chunk_shift(&n.model);
+            member.share(state.chunks.len(), |chunk| {
+                let gates = chunk * size..layer.gates().min((chunk + 1) * size);
+                let pass = Forward {
+                    first: gates.start,
+                    wiring: &layer.wiring[gates.start * layer.arity..gates.end * layer.arity],
+                    arity: layer.arity,
+                    tables: &state.tables[self.state.current],
+                    inputs,
+                    outputs: &w.outputs[i][gates],
+                };
+                pass.run();
+            });
+            self.mark(|| format!("forward_hard {i}"));
+        }
+    }
+
+    /// Votes, the loss, and its gradients in whole numbers.
+    fn judge(&mut self, micro: usize, member: &mut Member) {
+        let (n, w) = (self.network, self.workspace);
+        let (group, last) = (n.model.group(), n.model.layers.len() - 1);
+        member.share(w.votes.len(), |item| {
+            let (class, b) = (item / B, item % B);
+            *lock(&w.votes[item]) = count(&w.outputs[last][class * group..(class + 1) * group], b);
+        });
+        self.mark(|| "group_sum".into());
+        let judge = Judge { head: &n.model.head, split: n.train, spread: &n.spread, group, tau: n.constants.tau };
+        let Constants { bits, batch, seed, .. } = n.constants;
+        let rounding = Rounding { bits, scale: n.constants.slice_scale(), batch, seed };
+        member.share(B, |b| {
+            let votes: Vec<[u32; BLOCK]> = w.votes.iter().skip(b).step_by(B).map(|votes| *lock(votes)).collect();
+            let block = micro * B + b;
+            let judged = judge.judge(&votes, &self.samples_of(block), batch);
+            let place = (block * BLOCK) as u32;
+            for (class, (to, g)) in write(&w.classes[b]).iter_mut().zip(&judged.gradients).enumerate() {
+                *to = rounding.round(g, class, place, self.state.step.step);
+            }
+            *lock(&w.judged[b]) = [judged.losses.iter().sum(), judged.qualities.iter().sum()];
+        });
+        self.mark(|| "loss".into());
+    }
+
+    /// Table gradients, last layer to first; with the batch's last micro-batch, new logits and their tables.
+    fn backward(&mut self, added: bool, is_last: bool, member: &mut Member) {
+        let (n, w) = (self.network, self.workspace);
+        let (shift, last) = (chunk_shift(&n.model), n.model.layers.len() - 1);
+        let classes = w.class_rows();
+        let choices = n.model.layers[0].parametrization.choices(n.model.layers[0].arity) as f32;
+        for (i, (layer, state)) in n.model.layers.iter().zip(&n.layers).enumerate().rev() {
+            let sent = if i + 1 < last { w.planes[(i + 1) % 2].as_slice() } else { &[] };
+            let sent: Vec<_> = sent.iter().map(read).collect();
+            let of_classes = [classes.as_slice()];
+            let of_gates: Vec<_> = sent.iter().map(|rows| rows.as_slice()).collect();
+            let source = match i + 1 < last {
+                true => Rows::of_gates(&of_gates, shift),
+                false => Rows::of_classes(&of_classes, n.model.group()),
+            };
+            let inputs = if i == 0 { &w.inputs } else { &w.outputs[i - 1] };
+            let temperature = self.state.cages.get(i).map_or(self.state.step.temperature, |cage| cage.temperature);
+            let update = Update::of(&n.constants, &self.state.step, temperature);
+            member.take(state.chunks.len(), |chunk| {
+                let mut gates = lock(&state.chunks[chunk]);
+                let first = chunk << shift;
+                let of_chunk = first * layer.arity..(first + gates.count) * layer.arity;
+                let mut kept = (0 < i && i < last).then(|| write(&w.planes[i % 2][chunk]));
+                let consumer = n.layers.get(i + 1).and_then(|next| next.edges.as_ref().map(|edges| (next, edges)));
+                let pass = Backward {
+                    first,
+                    wiring: &layer.wiring[of_chunk],
+                    arity: layer.arity,
+                    inputs,
+                    consumer: consumer.map(|(next, edges)| Consumer {
+                        edges,
+                        tables: &next.tables[self.state.current],
+                        outputs: &w.outputs[i],
+                    }),
+                    source,
+                    kept: kept.as_mut().map(|rows| rows.as_mut_slice()),
+                    sums: &mut gates.sums,
+                    added,
+                };
+                E::backward(n.simd, n.constants.bits, pass);
+                if !is_last {
+                    return;
+                }
+                let Gates { cages, confidences, .. } = &mut *gates;
+                cages.iter_mut().zip(confidences).for_each(|(cage, sum)| n.constants.adapt(cage, *sum, choices));
+                let tables = &state.tables[1 - self.state.current];
+                let mut set = |gate, table| tables.set(first + gate, table);
+                let sum = gates.update(n.simd, &n.constants, &update, self.state.step.step, &mut set);
+                state.set_confidence(chunk, sum);
+            });
+            drop(sent);
+            member.wait();
+            self.mark(|| if is_last { format!("backward_update {i}") } else { format!("backward {i}") });
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What a network is trained on: a GPU by shaders, or this machine's own cores.
+
+use std::sync::Arc;
+
+use crate::cpu::{self, Simd};
+use crate::gpu::{self, AdapterSummary, Gpu};
+use crate::settings::Settings;
+use crate::{Error, Result};
+
+/// What `--adapter` calls the machine's own cores.
+pub const CPU: &str = "cpu";
+
+/// Where a user wants to train.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Where {
+    /// Adapter, by number or name, or cpu (see `devices`) [default: the best GPU, without one the CPU]
+    #[arg(long)]
+    pub adapter: Option<String>,
+    /// Threads that the CPU trains on [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+/// What a network is trained on.
+pub enum Device {
+    /// Shaders on a GPU, or on a driver that plays one.
+    Gpu(Arc<Gpu>),
+    /// This machine's own cores.
+    Cpu(Cpu),
+}
+
+/// This machine's own cores.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Cpu {
+    /// `CPU (model)`.
+    pub name: String,
+    /// Threads to be used.
+    pub threads: usize,
+    /// Names of the vector instructions to be used.
+    pub instructions: &'static str,
+    #[serde(skip)]
+    simd: Simd,
+}
+
+impl From<Arc<Gpu>> for Device {
+    fn from(gpu: Arc<Gpu>) -> Self {
+        Device::Gpu(gpu)
+    }
+}
+
+impl Cpu {
+    /// With `threads` threads, or as many as run at once.
+    pub fn new(threads: Option<u16>) -> Self {
+        let all = std::thread::available_parallelism().map_or(1, usize::from);
+        let simd = Simd::available()[0];
+        Cpu {
+            name: format!("CPU ({})", model_name().unwrap_or_else(|| std::env::consts::ARCH.into())),
+            threads: threads.map_or(all, usize::from),
+            instructions: simd.name(),
+            simd,
+        }
+    }
+
+    /// The instructions to be used.
+    pub fn simd(&self) -> Simd {
+        self.simd
+    }
+
+    /// Why it does not train by these settings, if it does not: a sentence without what to do about it.
+    pub fn refuses(settings: &Settings) -> Option<&'static str> {
+        if settings.method.is_soft() {
+            return Some("soft methods are trained by shaders only");
+        }
+        (!settings.gradients.is_sliced()).then_some("gradients in f32, bf16 and f16 are made by shaders only")
+    }
+}
+
+/// What Linux calls the processor.
+fn model_name() -> Option<String> {
+    let told = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let (_, name) = told.lines().find(|line| line.starts_with("model name"))?.split_once(':')?;
+    Some(name.trim().to_string()).filter(|name| !name.is_empty())
+}
+
+/// Which of these adapters, best first, is taken where nobody names one; `None` is the CPU, which trains by the settings
+/// unless it `refuses`. The sentence is what a user should be told of the choice.
+fn by_itself(adapters: &[AdapterSummary], refuses: Option<&str>) -> Result<(Option<usize>, Option<String>)> {
+    match (adapters.first(), refuses) {
+        (Some(first), _) if !first.is_software() => Ok((Some(0), None)),
+        (_, None) => Ok((None, None)),
+        (Some(first), Some(why)) => {
+            Ok((Some(0), Some(format!("there is no GPU, and {why}; {} plays one, slowly", first.name))))
+        }
+        (None, Some(why)) => Err(Error::usage(format!(
+            "{why}, and there is no GPU driver; choose --method hard-st or gumbel-st with --gradients int8, int12 or int16, \
+             which the CPU trains, or see `gatewright devices`"
+        ))),
+    }
+}
+
+impl Device {
+    /// Open what `asked` names: `cpu`, or an adapter. Where it names none: the best real GPU; without one the CPU, or, where
+    /// that does not train by `settings`, software Vulkan. The sentence is what a user should be told of the choice.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for what is not there or does not go together, [`Error::Gpu`] if a device cannot be opened.
+    pub fn open(asked: &Where, settings: &Settings) -> Result<(Self, Option<String>)> {
+        let refuses = Cpu::refuses(settings);
+        if asked.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU)) {
+            return match refuses {
+                None => Ok((Device::Cpu(Cpu::new(asked.threads)), None)),
+                Some(why) => Err(Error::usage(format!(
+                    "{why}; name a GPU by --adapter, or a software driver by --adapter llvmpipe"
+                ))),
+            };
+        }
+        let is_named = asked.adapter.is_some() || std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
+        let (chosen, note) = if is_named { (Some(0), None) } else { by_itself(&gpu::adapters()?, refuses)? };
+        if chosen.is_none() {
+            return Ok((Device::Cpu(Cpu::new(asked.threads)), note));
+        }
+        if asked.threads.is_some() {
+            return Err(Error::usage("--threads is for training on the CPU; add --adapter cpu"));
+        }
+        Ok((Device::Gpu(Gpu::open(asked.adapter.as_deref())?), note))
+    }
+
+    /// Whether the CPU is what trains where nobody says otherwise, these being the adapters.
+    pub fn is_cpu_by_itself(adapters: &[AdapterSummary]) -> bool {
+        let is_named = std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
+        !is_named && by_itself(adapters, None).is_ok_and(|(chosen, _)| chosen.is_none())
+    }
+
+    /// Its name, as checkpoints and summaries have it.
+    pub fn name(&self) -> &str {
+        match self {
+            Device::Gpu(gpu) => &gpu.adapter.name,
+            Device::Cpu(cpu) => &cpu.name,
+        }
+    }
+
+    /// vulkan, metal, dx12 or cpu.
+    pub fn backend(&self) -> &str {
+        match self {
+            Device::Gpu(gpu) => &gpu.adapter.backend,
+            Device::Cpu(_) => CPU,
+        }
+    }
+
+    /// Driver and its version, or vector instructions and threads.
+    pub fn driver(&self) -> String {
+        match self {
+            Device::Gpu(gpu) => gpu.adapter.driver.clone(),
+            Device::Cpu(cpu) => cpu.told(),
+        }
+    }
+
+    /// Whether two devices of these names make the same bits: the CPUs do, on every machine.
+    pub fn are_alike(one: &str, other: &str) -> bool {
+        one == other || [one, other].iter().all(|name| name.starts_with("CPU ("))
+    }
+}
+
+impl Cpu {
+    /// `AVX2, 2 threads`.
+    pub fn told(&self) -> String {
+        let plural = if self.threads == 1 { "" } else { "s" };
+        format!("{}, {} thread{plural}", self.instructions, self.threads)
+    }
+
+    /// What its memory does at best, and how long threads take to meet.
+    pub fn bandwidth(&self) -> crate::train::Bandwidth {
+        let (copy, dispatch) = cpu::measure(self.threads);
+        crate::train::Bandwidth { copy, dispatch }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapter(name: &str, kind: &str) -> AdapterSummary {
+        AdapterSummary {
+            name: name.into(),
+            backend: "vulkan".into(),
+            kind: kind.into(),
+            driver: String::new(),
+            features: Vec::new(),
+            max_binding_bytes: 0,
+            max_buffer_bytes: 0,
+            max_workgroup_lanes: 0,
+            workgroup_memory_bytes: 0,
+            subgroup_lanes: [0; 2],
+        }
+    }
+
+    #[test]
+    fn a_gpu_is_chosen_before_the_cpu_and_that_before_a_driver_that_plays_one() {
+        let (real, played) = (adapter("RTX", "discrete"), adapter("llvmpipe", "software"));
+        let both = [real, played.clone()];
+        assert_eq!(by_itself(&both, None).unwrap(), (Some(0), None));
+        assert_eq!(by_itself(&both, Some("no")).unwrap(), (Some(0), None));
+        assert_eq!(by_itself(&[played.clone()], None).unwrap(), (None, None));
+        assert_eq!(by_itself(&[], None).unwrap(), (None, None));
+        let (chosen, told) = by_itself(&[played], Some("soft methods are trained by shaders only")).unwrap();
+        assert!(chosen == Some(0) && told.unwrap().contains("llvmpipe plays one"));
+        assert!(by_itself(&[], Some("soft methods are trained by shaders only")).is_err());
+    }
+
+    #[test]
+    fn what_the_cpu_does_not_train_is_refused_with_what_does() {
+        let asked = Where { adapter: Some("CPU".into()), threads: Some(3) };
+        let settings =
+            Settings { method: crate::settings::Method::SoftMix, ..crate::settings::Preset::Quick.settings() };
+        let told = Device::open(&asked, &settings).err().unwrap().to_string();
+        assert!(told.contains("soft methods") && told.contains("--adapter llvmpipe"), "{told}");
+        let (device, note) = Device::open(&asked, &crate::settings::Preset::Quick.settings()).unwrap();
+        assert!(device.driver().ends_with("3 threads") && device.backend() == "cpu" && note.is_none());
+        let named = Where { adapter: Some("llvmpipe".into()), threads: Some(3) };
+        assert!(Device::open(&named, &settings).err().unwrap().to_string().contains("--threads"));
+    }
+}

@@ -1,0 +1,354 @@
+//! A network in training, wherever that is: what a run asks of a trainer of shaders or of the CPU's.
+
+use super::device::{Cpu, Device};
+use crate::cpu::{self, CageConstants, Constants, Movements, Scope};
+use crate::data::{Dataset, Encoder, Split};
+use crate::gpu::{Clock, Span};
+use crate::network::Model;
+use crate::plan::CageScope;
+use crate::settings::{Schedule, Settings};
+use crate::train::{
+    Augmentation, Bandwidth, Evaluation, Evaluator, Mode, Profile, Progress, State, Tensor, Trainer, Tuning, draw_model,
+};
+use crate::{Error, Result};
+
+/// A network in training.
+pub enum Learner<'a> {
+    /// By shaders.
+    Gpu(Box<Trainer>),
+    /// By the CPU.
+    Cpu(Box<OnCpu<'a>>),
+}
+
+/// A network in training on the CPU.
+pub struct OnCpu<'a> {
+    cpu: &'a Cpu,
+    settings: Settings,
+    trainer: cpu::Trainer<'a>,
+}
+
+/// A split that a network in training is judged by.
+pub enum Judge<'a> {
+    /// On the learner's GPU.
+    Gpu(Box<Evaluator>),
+    /// In memory.
+    Cpu(&'a Split),
+}
+
+impl<'a> Learner<'a> {
+    /// Draw a network for `data`, to be trained on `device` as `settings` say.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if they do not fit each other or the device.
+    pub fn new(device: &'a Device, settings: &Settings, data: &'a Dataset) -> Result<Self> {
+        match device {
+            Device::Gpu(gpu) => Ok(Learner::Gpu(Box::new(Trainer::new(gpu, settings, data)?))),
+            Device::Cpu(_) => {
+                let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
+                let encoder = encoder.without_rare(data, settings.rare, settings.arity)?;
+                let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
+                let model = Model { table: data.table.clone(), head: data.head.clone(), ..drawn };
+                Self::with_model(device, settings, model, &data.train)
+            }
+        }
+    }
+
+    /// Train `model` on from its logits, with fresh moments.
+    pub fn with_model(device: &'a Device, settings: &Settings, model: Model, train: &'a Split) -> Result<Self> {
+        match device {
+            Device::Gpu(gpu) => {
+                let tuning = Tuning::for_adapter(&gpu.adapter);
+                Ok(Learner::Gpu(Box::new(Trainer::with_model(gpu, settings, model, train, tuning)?)))
+            }
+            Device::Cpu(cpu) => {
+                if let Some(why) = Cpu::refuses(settings) {
+                    return Err(Error::usage(format!("{why}; name a GPU by --adapter, or --adapter llvmpipe")));
+                }
+                let constants = constants(settings, model.table.is_some())?;
+                let trainer = cpu::Trainer::new(constants, model, train, cpu.threads, cpu.simd())?;
+                Ok(Learner::Cpu(Box::new(OnCpu { cpu, settings: settings.clone(), trainer })))
+            }
+        }
+    }
+
+    /// What it trains by.
+    pub fn settings(&self) -> &Settings {
+        match self {
+            Learner::Gpu(trainer) => trainer.settings(),
+            Learner::Cpu(own) => &own.settings,
+        }
+    }
+
+    /// The network's shape and wiring; its logits and tables are those of the last [`Learner::download`].
+    pub fn model(&self) -> &Model {
+        match self {
+            Learner::Gpu(trainer) => trainer.model(),
+            Learner::Cpu(own) => own.trainer.model(),
+        }
+    }
+
+    /// Steps begun so far.
+    pub fn steps(&self) -> u32 {
+        match self {
+            Learner::Gpu(trainer) => trainer.steps(),
+            Learner::Cpu(own) => own.trainer.step().step,
+        }
+    }
+
+    /// Bytes of what it trains in: the device's buffers, or memory beside the samples.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Learner::Gpu(trainer) => trainer.gpu().peak_bytes(),
+            Learner::Cpu(own) => own.trainer.bytes(),
+        }
+    }
+
+    /// Have `count` steps done; a GPU may still be at them when this returns.
+    pub fn submit(&mut self, count: u32) -> Result<()> {
+        match self {
+            Learner::Gpu(trainer) => trainer.submit(count),
+            Learner::Cpu(own) => {
+                own.trainer.run(count);
+                Ok(())
+            }
+        }
+    }
+
+    /// Wait for every step.
+    pub fn finish(&mut self) -> Result<()> {
+        match self {
+            Learner::Gpu(trainer) => trainer.finish(),
+            Learner::Cpu(_) => Ok(()),
+        }
+    }
+
+    /// Wait for all steps, then tell of those since step `since` (the last 4,096 at most).
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if the loss or the network's confidence is not finite.
+    pub fn progress(&mut self, since: u32) -> Result<Progress> {
+        match self {
+            Learner::Gpu(trainer) => trainer.progress(since),
+            Learner::Cpu(own) => own.progress(since),
+        }
+    }
+
+    /// `[layers]`: the Euclidean norm of the loss's gradient by each layer's table entries at the last step.
+    pub fn gradient_norms(&mut self) -> Result<Vec<f64>> {
+        match self {
+            Learner::Gpu(trainer) => trainer.gradient_norms(),
+            Learner::Cpu(own) => {
+                let norm = |entries: &Vec<f32>| entries.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+                Ok(own.trainer.table_gradients().iter().map(norm).collect())
+            }
+        }
+    }
+
+    /// The layer, in the order of the backward pass, whose numbers are no longer finite, and which numbers these are.
+    pub fn first_not_finite(&mut self) -> Result<Option<(usize, &'static str)>> {
+        match self {
+            Learner::Gpu(trainer) => trainer.first_not_finite(),
+            Learner::Cpu(own) => {
+                let moments = own.trainer.moments();
+                let broken = moments.iter().rposition(|layer| layer.as_flattened().iter().any(|x| !x.is_finite()));
+                if let Some(layer) = broken {
+                    return Ok(Some((layer, "gradients")));
+                }
+                let logits = &own.trainer.download().layers;
+                Ok(logits.iter().rposition(|l| l.logits.iter().any(|z| !z.is_finite())).map(|layer| (layer, "logits")))
+            }
+        }
+    }
+
+    /// Wait for all steps, then take what the next ones need.
+    pub fn state(&mut self) -> Result<State> {
+        match self {
+            Learner::Gpu(trainer) => trainer.state(),
+            Learner::Cpu(own) => {
+                let tensors = own.trainer.state().into_iter().map(|(name, bytes)| Tensor { name, bytes });
+                Ok(State { tensors: tensors.collect() })
+            }
+        }
+    }
+
+    /// Go on from `state` as the learner that it was taken from would have.
+    ///
+    /// # Errors
+    /// A sentence, if it is no state of a network like this one; nothing is changed then.
+    pub fn restore(&mut self, state: &State) -> std::result::Result<(), String> {
+        match self {
+            Learner::Gpu(trainer) => trainer.restore(state),
+            Learner::Cpu(own) => own.trainer.restore(|name, bytes| state.tensor(name, bytes)),
+        }
+    }
+
+    /// Bring logits and tables back: the discretized network.
+    pub fn download(&mut self) -> Result<&Model> {
+        match self {
+            Learner::Gpu(trainer) => trainer.download(),
+            Learner::Cpu(own) => Ok(own.trainer.download()),
+        }
+    }
+
+    /// Seconds that the host takes to record and submit a step, in the mean.
+    pub fn host_seconds_a_step(&self) -> f64 {
+        match self {
+            Learner::Gpu(trainer) => trainer.host_seconds_a_step(),
+            Learner::Cpu(_) => 0.0,
+        }
+    }
+
+    /// The bytes that a whole step moves at least, if that is known of every pass.
+    pub fn least_bytes(&self) -> Option<u64> {
+        match self {
+            Learner::Gpu(trainer) => trainer.least_bytes(),
+            Learner::Cpu(own) => Some(own.trainer.passes().iter().map(|pass| pass.bytes).sum()),
+        }
+    }
+
+    /// What the device does at best.
+    pub fn bandwidth(&self) -> Result<Bandwidth> {
+        match self {
+            Learner::Gpu(trainer) => Bandwidth::measure(trainer.gpu(), Clock::best(trainer.gpu())),
+            Learner::Cpu(own) => Ok(own.cpu.bandwidth()),
+        }
+    }
+
+    /// A profile of its steps, none timed yet.
+    pub fn profile(&self) -> Profile {
+        match self {
+            Learner::Gpu(trainer) => Profile::new(trainer, Clock::best(trainer.gpu())),
+            Learner::Cpu(own) => {
+                let passes = own.trainer.passes().into_iter().map(|pass| (pass.kernel, pass.label(), Some(pass.bytes)));
+                Profile::of("wall time of every pass", passes)
+            }
+        }
+    }
+
+    /// Do the next step and time its passes.
+    pub fn time_step(&mut self, profile: &mut Profile) -> Result<()> {
+        match self {
+            Learner::Gpu(trainer) => profile.time_step(trainer),
+            Learner::Cpu(own) => profile.take(|| {
+                let mut start = 0.0;
+                let span = |(_, time): (String, std::time::Duration)| {
+                    let span = Span { start, seconds: time.as_secs_f64() };
+                    start += span.seconds;
+                    span
+                };
+                Ok(own.trainer.timed_step().into_iter().map(span).collect())
+            }),
+        }
+    }
+}
+
+impl<'a> Judge<'a> {
+    /// Make `split` ready to judge `learner` by.
+    pub fn new(learner: &Learner, split: &'a Split) -> Result<Self> {
+        match learner {
+            Learner::Gpu(trainer) => Ok(Judge::Gpu(Box::new(Evaluator::new(trainer, split)?))),
+            Learner::Cpu(_) if split.is_empty() => Err(Error::usage("there is no sample to work on")),
+            Learner::Cpu(_) => Ok(Judge::Cpu(split)),
+        }
+    }
+
+    /// Evaluate the learner's network as it is now.
+    pub fn run(&self, learner: &mut Learner, mode: Mode) -> Result<Evaluation> {
+        match (self, learner) {
+            (Judge::Gpu(evaluator), Learner::Gpu(trainer)) => evaluator.run(trainer, mode),
+            (Judge::Cpu(split), Learner::Cpu(own)) => Ok(own.evaluate(split, mode)),
+            _ => Err(Error::Run("a network is judged on another device than it is trained on".into())),
+        }
+    }
+}
+
+impl OnCpu<'_> {
+    fn progress(&self, since: u32) -> Result<Progress> {
+        let state = self.trainer.step();
+        let first = since.max(state.step.saturating_sub(cpu::HISTORY as u32));
+        let steps: Vec<[f32; 2]> = (first..state.step).map(|step| self.trainer.history(step)).collect();
+        if !state.confidence_mean.is_finite() || steps.iter().any(|h| !h[0].is_finite()) {
+            return Err(Error::Diverged(format!("training stopped being finite by step {}", state.step)));
+        }
+        let mean = |i: usize| steps.iter().map(|h| f64::from(h[i])).sum::<f64>() / steps.len().max(1) as f64;
+        let temperatures = self.trainer.temperatures();
+        let total: f64 = temperatures.iter().map(|&t| f64::from(t)).sum();
+        Ok(Progress {
+            step: state.step,
+            loss: mean(0),
+            accuracy: mean(1),
+            temperature: (total / temperatures.len().max(1) as f64) as f32,
+            temperature_range: [
+                temperatures.iter().copied().fold(f32::INFINITY, f32::min),
+                temperatures.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            ],
+            confidence: state.confidence,
+            confidence_mean: state.confidence_mean,
+            learning_rate: state.learning_rate,
+        })
+    }
+
+    fn evaluate(&self, split: &Split, mode: Mode) -> Evaluation {
+        let is_noisy = mode == Mode::Training && self.settings.method.is_noisy();
+        let made = self.trainer.evaluate(split, is_noisy, mode == Mode::SelectedSoft);
+        let model = self.trainer.model();
+        let outputs = model.classes.len();
+        let votes: Vec<f64> = made.votes.iter().map(|&v| v.into()).collect();
+        let first_best = |votes: &[f32]| (1..outputs).fold(0, |best, c| if votes[c] > votes[best] { c } else { best });
+        let predictions = match model.head.is_classes() {
+            true => made.votes.chunks_exact(outputs).map(|votes| first_best(votes) as u8).collect(),
+            false => Vec::new(),
+        };
+        let quality = model.head.quality(&votes, outputs, model.group(), split);
+        Evaluation {
+            loss: made.losses.iter().map(|&l| f64::from(l)).sum::<f64>() / split.len() as f64,
+            accuracy: quality.score,
+            quality,
+            predictions,
+            votes: made.votes,
+        }
+    }
+}
+
+/// Settings as the CPU's trainer takes them.
+fn constants(settings: &Settings, is_table: bool) -> Result<Constants> {
+    let augmentation = Augmentation::of(settings);
+    if augmentation.is_some() && is_table {
+        return Err(Error::usage(
+            "rows of a table cannot be moved; leave out --shift, --flip, --rotate and --resized-crop",
+        ));
+    }
+    let scope = |scope| match scope {
+        CageScope::Network => Scope::Network,
+        CageScope::Layer => Scope::Layer,
+        CageScope::Gate => Scope::Gate,
+    };
+    Ok(Constants {
+        batch: settings.batch,
+        bits: settings.gradients.bits(),
+        noisy: settings.method.is_noisy(),
+        cage: settings.cage.map(|c| CageConstants {
+            tau_min: c.tau_min,
+            tau_max: c.tau_max,
+            decay: c.decay,
+            scope: scope(c.scope),
+        }),
+        temperature: settings.temperature,
+        tau: settings.tau,
+        learning_rate: settings.lr,
+        final_fraction: settings.lr_final,
+        warmup_steps: settings.warmup,
+        cosine_steps: if settings.schedule == Schedule::Cosine { settings.steps } else { 0 },
+        beta1: settings.beta1,
+        beta2: settings.beta2,
+        epsilon: settings.epsilon,
+        weight_decay: settings.weight_decay,
+        seed: settings.seed,
+        augmentation: augmentation.map(|how| Movements {
+            shift: how.shift,
+            flip: how.flip,
+            least_side: how.least_side,
+            turns: how.turns,
+        }),
+    })
+}

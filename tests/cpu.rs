@@ -1,0 +1,420 @@
+//! Training on the CPU against the twins, against the shaders, and against itself.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use gatewright::cpu::{CageConstants, Constants, Scope, Simd, Trainer};
+use gatewright::data::{Encoder, Head, ImageShape, Split};
+use gatewright::gpu::Gpu;
+use gatewright::network::{Draw, Initialization, Layer, Model, Parametrization, Wiring};
+use gatewright::plan::GradientFormat;
+use gatewright::random::Philox;
+use gatewright::reference;
+use gatewright::train::{self, Preset, Schedule, Settings, State, Tensor, Tuning};
+
+/// Grey images of `pixels` random bytes, of `classes` classes.
+fn samples(count: usize, pixels: usize, classes: u32, rng: &mut Philox) -> Split {
+    Split {
+        pixels: (0..count * pixels).map(|_| rng.below(256) as u8).collect(),
+        labels: (0..count).map(|_| rng.below(classes) as u8).collect(),
+        targets: Vec::new(),
+    }
+}
+
+fn model(pixels: usize, layers: &[usize], classes: usize, arity: usize, p: Parametrization, seed: u64) -> Model {
+    let image = ImageShape { channels: 1, height: 1, width: pixels };
+    let encoder = Encoder::thermometer(image, 1).unwrap();
+    let draw = Draw { wiring: Wiring::Random, parametrization: p, start: Initialization::Gaussian.into(), seed };
+    let mut inputs = encoder.features();
+    let layers = layers.iter().enumerate().map(|(i, &gates)| {
+        let layer = Layer::draw(i, inputs, gates, arity, draw);
+        inputs = gates;
+        layer
+    });
+    Model {
+        dataset: "random".into(),
+        image,
+        table: None,
+        head: Head::Classes,
+        classes: (0..classes).map(|c| c.to_string()).collect(),
+        tau: 5.0,
+        layers: layers.collect(),
+        encoder,
+    }
+}
+
+fn constants(batch: u32, bits: u32) -> Constants {
+    Constants {
+        batch,
+        bits,
+        noisy: false,
+        cage: None,
+        temperature: 1.0,
+        tau: 5.0,
+        learning_rate: 0.02,
+        final_fraction: 0.1,
+        warmup_steps: 0,
+        cosine_steps: 0,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.0,
+        seed: 7,
+        augmentation: None,
+    }
+}
+
+/// `[layers][gates][codes]` table gradients of a network's first step, by the twins, in integer units.
+fn table_gradients(model: &Model, train: &Split, c: &Constants) -> Vec<Vec<i64>> {
+    let mut sums: Vec<Vec<i64>> = model.layers.iter().map(|l| vec![0; l.gates() << l.arity]).collect();
+    let pixels = model.image.pixels();
+    let chosen = reference::select_batch(c.seed, train.len() as u32, c.batch, 0, 0);
+    for (place, &sample) in chosen.iter().enumerate() {
+        let mut signals = vec![reference::encode(&model.encoder, &train.pixels[sample as usize * pixels..][..pixels])];
+        for layer in &model.layers {
+            signals.push(reference::forward_hard(layer, &signals[signals.len() - 1]));
+        }
+        let votes: Vec<f64> = reference::group_sum(&signals[model.layers.len()], model.classes.len())
+            .into_iter()
+            .map(f64::from)
+            .collect();
+        let judged = reference::loss(&votes, train.labels[sample as usize].into(), c.tau.into(), c.batch);
+        let rounded = judged.gradient.iter().enumerate().map(|(class, &g)| {
+            let at = class as u32 * c.batch.div_ceil(32) * 32 + place as u32;
+            reference::slice_gradients(g, c.slice_scale().into(), c.bits, reference::slice_draw(c.seed, 1, at))
+        });
+        let mut g: Vec<i32> = rounded.flat_map(|g| std::iter::repeat_n(g, model.group())).collect();
+        for (i, layer) in model.layers.iter().enumerate().rev() {
+            for (gate, &g) in g.iter().enumerate() {
+                sums[i][(gate << layer.arity) + reference::input_code(layer, gate, &signals[i])] += i64::from(g);
+            }
+            g = reference::sliced_input_gradients(layer, &signals[i], &g, c.bits);
+        }
+    }
+    sums
+}
+
+fn made_gradients(trainer: &Trainer, c: &Constants) -> Vec<Vec<i64>> {
+    let whole = |g: &f32| (f64::from(*g) * f64::from(c.slice_scale())).round() as i64;
+    trainer.table_gradients().iter().map(|layer| layer.iter().map(whole).collect()).collect()
+}
+
+#[test]
+fn table_gradients_are_the_twins_to_the_bit_saturation_included() {
+    let mut rng = Philox::new(1, 0);
+    for (i, (bits, layers, classes)) in [
+        (8, vec![33, 7, 400, 30], 10),
+        (12, vec![65, 8, 1500, 21], 3),
+        (16, vec![40, 9, 130, 20], 10),
+        (8, vec![20], 2),
+        (8, vec![50, 12], 4),
+        (12, vec![131, 77, 1000], 10),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for arity in 2..=6 {
+            let batch = [31, 64, 65, 128, 200][(i + arity) % 5];
+            let train = samples(batch as usize + 13, 50, classes as u32, &mut rng);
+            let model = model(50, &layers, classes, arity, Parametrization::IwpSigmoid, arity as u64);
+            let c = constants(batch, bits);
+            let expected = table_gradients(&model, &train, &c);
+            for simd in Simd::available() {
+                for threads in [1, 3] {
+                    let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
+                    trainer.run(1);
+                    let made = made_gradients(&trainer, &c);
+                    for (layer, (made, expected)) in made.iter().zip(&expected).enumerate() {
+                        let differ = made.iter().zip(expected).filter(|(a, b)| a != b).count();
+                        assert_eq!(
+                            differ, 0,
+                            "{bits} bits, {layers:?}, {arity} pins, batch {batch}, layer {layer}, {simd:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn noisy_settings(c: Constants, i: usize) -> Constants {
+    let scope = [Scope::Network, Scope::Layer, Scope::Gate][i % 3];
+    let cage = CageConstants { tau_min: 0.5, tau_max: 3.0, decay: 0.9, scope };
+    Constants { cage: Some(cage), noisy: i % 2 == 1, cosine_steps: 50, weight_decay: 0.01, ..c }
+}
+
+#[test]
+fn the_same_bytes_come_out_for_every_number_of_threads_and_every_vector_width() {
+    let mut rng = Philox::new(2, 0);
+    for (i, p) in Parametrization::ALL.into_iter().enumerate() {
+        for bits in [8, 12] {
+            let train = samples(300, 60, 5, &mut rng);
+            let arity = if p == Parametrization::Op { 2 } else { 2 + i };
+            let model = model(60, &[700, 650, 555], 5, arity, p, 3);
+            let c = noisy_settings(constants([128, 100, 64, 250, 1][i], bits), i + bits as usize / 4);
+            let mut first = None;
+            for simd in Simd::available() {
+                for threads in [1, 2, 3, 8] {
+                    let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
+                    trainer.run(3);
+                    trainer.run(4);
+                    let state = trainer.state();
+                    let tables = trainer.download().clone();
+                    let (state0, tables0) = first.get_or_insert((state.clone(), tables.clone()));
+                    assert!(*state0 == state, "{p:?}, {threads} threads, {simd:?}");
+                    assert!(*tables0 == tables, "{p:?}, {threads} threads, {simd:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_restored_trainer_goes_on_to_the_bit() {
+    let mut rng = Philox::new(4, 0);
+    let train = samples(300, 60, 5, &mut rng);
+    for i in 0..6 {
+        let c = noisy_settings(constants(96, 8), i);
+        let model = model(60, &[300, 255], 5, 2, Parametrization::ALL[i % 5], 3);
+        let simd = Simd::available()[0];
+        let mut straight = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
+        straight.run(9);
+        let mut begun = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
+        begun.run(5);
+        let state = begun.state();
+        let mut resumed = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
+        let tensor = |name: &str, bytes: u64| match state.iter().find(|(n, b)| n == name && b.len() as u64 == bytes) {
+            Some((_, bytes)) => Ok(bytes.as_slice()),
+            None => Err(name.to_string()),
+        };
+        resumed.restore(tensor).unwrap();
+        resumed.run(4);
+        assert!(resumed.state() == straight.state(), "{i}");
+        assert!(resumed.restore(|name: &str, _| Err::<&[u8], _>(name.to_string())).is_err());
+    }
+}
+
+/// Settings by which shaders do what `c` has the CPU do.
+fn settings_of(
+    c: &Constants,
+    gradients: GradientFormat,
+    p: Parametrization,
+    arity: usize,
+    layers: &[usize],
+) -> Settings {
+    Settings {
+        layers: layers.to_vec(),
+        arity,
+        parametrization: p,
+        batch: c.batch,
+        gradients,
+        cage: None,
+        temperature: c.temperature,
+        tau: c.tau,
+        lr: c.learning_rate,
+        schedule: Schedule::Constant,
+        warmup: 0,
+        weight_decay: c.weight_decay,
+        seed: c.seed,
+        ..Preset::Quick.settings()
+    }
+}
+
+/// First moments of every layer in `state`, as whole numbers of what a unit of a clamped gate's table gradient makes of them
+/// in the first step of a run.
+fn whole_moments(state: &[(String, Vec<u8>)], c: &Constants) -> Vec<Vec<i64>> {
+    let unit = (1.0 - f64::from(c.beta1)) * 0.5 / f64::from(c.slice_scale());
+    let moments = state.iter().filter(|(name, _)| name.ends_with("moments"));
+    let whole = |[m, _]: [f32; 2]| {
+        let units = f64::from(m) / unit;
+        assert!((units - units.round()).abs() < 1e-3, "{units} is no whole number");
+        units.round() as i64
+    };
+    moments.map(|(_, bytes)| bytemuck::pod_collect_to_vec(bytes).into_iter().map(whole).collect()).collect()
+}
+
+/// By name, in order.
+fn sorted(mut state: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
+    state.sort();
+    state
+}
+
+fn named(state: State) -> Vec<(String, Vec<u8>)> {
+    sorted(state.tensors.into_iter().map(|t| (t.name, t.bytes)).collect())
+}
+
+/// A step of the shaders and one of the CPU's, from each other's states too. A clamped gate's first moments tell its table
+/// gradients.
+#[test]
+fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
+    let gpu = Gpu::open(None).unwrap();
+    let mut rng = Philox::new(7, 0);
+    let p = Parametrization::IwpClamp;
+    for (i, format) in [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16].into_iter().enumerate() {
+        let (layers, arity, batch) =
+            ([vec![33, 7, 400, 30], vec![90, 60], vec![50, 9, 300]][i].clone(), 2 + 2 * i, 70 + 31 * i as u32);
+        let train = samples(500, 50, 10, &mut rng);
+        let model = model(50, &layers, 10, arity, p, 8);
+        let c = constants(batch, format.bits());
+        let settings = settings_of(&c, format, p, arity, &layers);
+        let tuning = Tuning::for_adapter(&gpu.adapter);
+        let mut shaders = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
+        let mut own = Trainer::new(c.clone(), model, &train, 2, Simd::available()[0]).unwrap();
+        let begun = own.state();
+        shaders.submit(1).unwrap();
+        own.run(1);
+        let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
+        assert_eq!(whole_moments(&theirs, &c), whole_moments(&ours, &c), "{format:?}");
+        let names = |state: &[(String, Vec<u8>)]| state.iter().map(|(n, b)| (n.clone(), b.len())).collect::<Vec<_>>();
+        assert_eq!(names(&theirs), names(&ours));
+
+        let tensors = begun.iter().map(|(name, bytes)| Tensor { name: name.clone(), bytes: bytes.clone() });
+        shaders.restore(&State { tensors: tensors.collect() }).unwrap();
+        shaders.submit(1).unwrap();
+        assert_eq!(whole_moments(&named(shaders.state().unwrap()), &c), whole_moments(&ours, &c));
+
+        // From the shaders' state the CPU goes on to the batch after, and so do they.
+        let state = State { tensors: theirs.into_iter().map(|(name, bytes)| Tensor { name, bytes }).collect() };
+        own.restore(|name, bytes| state.tensor(name, bytes)).unwrap();
+        shaders.restore(&state).unwrap();
+        own.run(1);
+        shaders.submit(1).unwrap();
+        let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
+        for ((name, theirs), (_, ours)) in theirs.iter().zip(&ours).filter(|((name, _), _)| name.ends_with("logits")) {
+            let both = bytemuck::pod_collect_to_vec::<u8, f32>(theirs).into_iter();
+            for (theirs, ours) in both.zip(bytemuck::pod_collect_to_vec::<u8, f32>(ours)) {
+                // A step is 0.02 at most, of which the optimizer's roundings are a small part.
+                assert!((theirs - ours).abs() < 1e-5, "{format:?}, {name}: {theirs} and {ours}");
+            }
+        }
+    }
+}
+
+fn gatewright(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gatewright")).args(args).output().unwrap()
+}
+
+/// Train on the CPU into `out` and give the summary.
+fn trained(out: &Path, more: &[&str]) -> serde_json::Value {
+    let layers = ["--layers", "400,200", "--batch", "50", "--eval-every", "20", "--schedule", "constant"];
+    let mut args = vec!["train", "--adapter", "cpu", "--json"];
+    args.extend(more);
+    if !more.contains(&"--resume") {
+        args.extend(layers);
+        args.extend(["--out", out.to_str().unwrap()]);
+    }
+    let run = gatewright(&args);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    serde_json::from_slice(&run.stdout).unwrap()
+}
+
+#[test]
+fn a_run_on_the_cpu_is_the_same_for_every_number_of_threads_and_over_a_break() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = |name: &str| std::fs::read(dir.path().join(name).join("model.safetensors")).unwrap();
+    for (method, first) in [("hard-st", "a"), ("gumbel-st", "g")] {
+        for threads in ["1", "2", "3"] {
+            let out = dir.path().join(format!("{first}{threads}"));
+            let summary = trained(&out, &["--threads", threads, "--steps", "60", "--method", method]);
+            assert_eq!(summary["backend"], "cpu");
+            assert!(summary["driver"].as_str().unwrap().contains(&format!("{threads} thread")), "{summary}");
+            assert_eq!(summary["computation_gap"], 0.0);
+            if method == "hard-st" {
+                assert_eq!(summary["selection_gap"], 0.0);
+            }
+            assert!(summary["test_accuracy"].as_f64().unwrap() > 0.15, "{summary}");
+            assert!(model(&format!("{first}{threads}")) == model(&format!("{first}1")), "{method}, {threads} threads");
+        }
+    }
+    let broken = dir.path().join("broken");
+    trained(&broken, &["--steps", "25"]);
+    let summary = trained(&broken, &["--resume", broken.to_str().unwrap(), "--steps", "60", "--profile"]);
+    assert_eq!(summary["steps"], 60);
+    assert!(model("broken") == model("a1"), "a break changes nothing");
+    let profile = std::fs::read_to_string(broken.join("profile.json")).unwrap();
+    assert!(profile.contains("backward_update 1"), "{profile}");
+}
+
+#[test]
+fn the_cpu_is_listed_and_refuses_what_it_does_not_train() {
+    let listed: serde_json::Value = serde_json::from_slice(&gatewright(&["devices", "--json"]).stdout).unwrap();
+    assert!(listed["cpu"]["threads"].as_u64().unwrap() > 0, "{listed}");
+    assert_eq!(listed["cpu"]["instructions"], Simd::available()[0].name());
+    for (flags, told) in [
+        (["--method", "soft-mix", "--no-cage"], "soft methods"),
+        (["--gradients", "f32", "--no-cage"], "gradients in f32"),
+    ] {
+        let refused = gatewright(&[&["train", "--adapter", "cpu"][..], &flags].concat());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains(told) && said.contains("--adapter llvmpipe"), "{said}");
+    }
+    let refused = gatewright(&["depth", "--adapter", "cpu"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let bench: serde_json::Value = serde_json::from_slice(
+        &gatewright(&["bench", "step", "--adapter", "cpu", "--layers", "2x500", "--rounds", "2", "--json"]).stdout,
+    )
+    .unwrap();
+    assert!(bench["backend"] == "cpu" && bench["bytes_min"].as_u64().unwrap() > 0, "{bench}");
+}
+
+/// What an image shows is told by one of its first bytes: whether it is bright.
+#[test]
+fn every_kind_of_gate_learns() {
+    let mut rng = Philox::new(5, 0);
+    let mut train = samples(500, 20, 2, &mut rng);
+    for (sample, label) in train.labels.iter_mut().enumerate() {
+        *label = u8::from(train.pixels[sample * 20] > 127);
+    }
+    for p in Parametrization::ALL {
+        for arity in (2..=6).filter(|&k| p.can_have(k)) {
+            for noisy in [false, true] {
+                let model = model(20, &[200, 100], 2, arity, p, 6);
+                let c = Constants { noisy, tau: 4.0, learning_rate: 0.05, ..constants(100, 8) };
+                let mut trainer = Trainer::new(c, model, &train, 2, Simd::available()[0]).unwrap();
+                trainer.run(150);
+                let [loss, accuracy] = trainer.history(149);
+                assert!(accuracy > 0.9, "{p:?} of {arity} pins, noisy {noisy}: loss {loss}, accuracy {accuracy}");
+            }
+        }
+    }
+}
+
+/// Not a test: `cargo test --release --test cpu -- --ignored --nocapture speed` tells milliseconds a step.
+#[test]
+#[ignore = "a measurement"]
+fn speed() {
+    let mut rng = Philox::new(6, 0);
+    let number = |name: &str, or: usize| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or);
+    let (layers, gates, batch) = (number("LAYERS", 6), number("GATES", 8000), number("BATCH", 128));
+    let (arity, bits, rounds) = (number("ARITY", 2), number("BITS", 8), number("ROUNDS", 20));
+    let train = samples(2000, 784, 10, &mut rng);
+    let model = model(784, &vec![gates; layers], 10, arity, Parametrization::IwpSin, 3);
+    for simd in Simd::available().into_iter().filter(|s| *s != Simd::Portable || number("PORTABLE", 0) == 1) {
+        for threads in [1, 2] {
+            let mut trainer =
+                Trainer::new(constants(batch as u32, bits as u32), model.clone(), &train, threads, simd).unwrap();
+            trainer.run(5);
+            let times: Vec<f64> = (0..rounds)
+                .map(|_| {
+                    let from = std::time::Instant::now();
+                    trainer.run(10);
+                    from.elapsed().as_secs_f64() * 100.0
+                })
+                .collect();
+            let least = times.iter().copied().fold(f64::INFINITY, f64::min);
+            println!("{simd:?}, {threads} threads: {least:.3} ms a step");
+            let mut best: Vec<(String, f64)> = Vec::new();
+            for _ in 0..rounds * 5 {
+                for (i, (label, time)) in trainer.timed_step().into_iter().enumerate() {
+                    let time = time.as_secs_f64() * 1e3;
+                    match best.get_mut(i) {
+                        Some(best) => best.1 = best.1.min(time),
+                        None => best.push((label, time)),
+                    }
+                }
+            }
+            best.iter().for_each(|(label, ms)| println!("   {label:<24} {ms:.4}"));
+        }
+    }
+}
