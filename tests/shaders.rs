@@ -145,7 +145,7 @@ fn plans_of_training() -> Vec<Plan> {
     for settings in [moved(2, false), moved(0, true), soft] {
         add(&settings, &sine(&[2; 3]), Tuning::SOFTWARE, 8);
     }
-    let shards = Limits { buffer_bytes: 50_000, ..LIMITS };
+    let shards = Limits { buffer_bytes: 2 << 20, ..LIMITS };
     let soft = Settings { method: Method::SoftMix, gradients: F32, input_kind: InputKind::Soft, ..base.clone() };
     let mut wide = sine(&[2; 2]);
     wide.layers[1].gates = 16 * 40_000;
@@ -154,6 +154,7 @@ fn plans_of_training() -> Vec<Plan> {
         add(&settings, &wide, Tuning::SOFTWARE, 8);
     }
     let mut small = sine(&[2; 2]);
+    small.image = ImageShape { channels: 1, height: 40, width: 40 };
     small.layers.iter_mut().for_each(|layer| layer.gates = 16);
     small.layers[1].inputs = 16;
     for settings in [moved(2, false), moved(0, true), soft, base] {
