@@ -21,6 +21,7 @@ fn noise() -> Dataset {
         table: None,
         head: Head::Classes,
         ranges: Vec::new(),
+        notes: Vec::new(),
         train: Split {
             pixels: (0..128 * INPUTS).map(|_| rng.below(256) as u8).collect(),
             labels: (0..128).map(|_| rng.below(10) as u8).collect(),

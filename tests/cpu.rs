@@ -233,8 +233,14 @@ fn whole_moments(state: &[(String, Vec<u8>)], c: &Constants) -> Vec<Vec<i64>> {
     moments.map(|(_, bytes)| bytemuck::pod_collect_to_vec(bytes).into_iter().map(whole).collect()).collect()
 }
 
+/// By name, in order.
+fn sorted(mut state: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
+    state.sort();
+    state
+}
+
 fn named(state: State) -> Vec<(String, Vec<u8>)> {
-    state.tensors.into_iter().map(|t| (t.name, t.bytes)).collect()
+    sorted(state.tensors.into_iter().map(|t| (t.name, t.bytes)).collect())
 }
 
 /// A step of the shaders and one of the CPU's, from each other's states too. A clamped gate's first moments tell its table
@@ -257,7 +263,7 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
         let begun = own.state();
         shaders.submit(1).unwrap();
         own.run(1);
-        let (theirs, ours) = (named(shaders.state().unwrap()), own.state());
+        let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         assert_eq!(whole_moments(&theirs, &c), whole_moments(&ours, &c), "{format:?}");
         let names = |state: &[(String, Vec<u8>)]| state.iter().map(|(n, b)| (n.clone(), b.len())).collect::<Vec<_>>();
         assert_eq!(names(&theirs), names(&ours));
@@ -273,7 +279,7 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
         shaders.restore(&state).unwrap();
         own.run(1);
         shaders.submit(1).unwrap();
-        let (theirs, ours) = (named(shaders.state().unwrap()), own.state());
+        let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         for ((name, theirs), (_, ours)) in theirs.iter().zip(&ours).filter(|((name, _), _)| name.ends_with("logits")) {
             let both = bytemuck::pod_collect_to_vec::<u8, f32>(theirs).into_iter();
             for (theirs, ours) in both.zip(bytemuck::pod_collect_to_vec::<u8, f32>(ours)) {

@@ -3,17 +3,17 @@
 mod common;
 
 use common::{MNIST, Shape, random_model, random_netlist, random_pixels};
-use gatewright::circuit::{Engine, GpuEngine, Lut, Netlist, Vote, simplify};
+use gatewright::circuit::{Engine, Lut, Netlist, Vote, simplify};
 use gatewright::data;
-use gatewright::gpu::Gpu;
+use gatewright::gpu::{Gpu, GpuEngine};
 use gatewright::train::{Preset, Settings, Trainer, Tuning};
 
-fn devices() -> [Gpu; 2] {
+fn devices() -> [std::sync::Arc<Gpu>; 2] {
     [Gpu::open(None).unwrap(), Gpu::open_plain().unwrap()]
 }
 
 /// In the shapes that the adapter's kind gets, and with the lanes of a hardware GPU.
-fn assert_equal(gpu: &Gpu, netlist: &Netlist, pixels: &[u8], what: &str) {
+fn assert_equal(gpu: &std::sync::Arc<Gpu>, netlist: &Netlist, pixels: &[u8], what: &str) {
     let own = Tuning::for_adapter(&gpu.adapter);
     let expected = Engine::new(netlist).counts(pixels, false);
     for tuning in [own, Tuning { workgroup: 256, most_lanes: 16, most_workgroups: 16_384, ..own }] {

@@ -2,8 +2,8 @@
 
 mod device;
 
-use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Arc;
 
 use device::devices;
 use gatewright::data::{Dataset, Head, ImageShape, Split};
@@ -11,9 +11,7 @@ use gatewright::gpu::{Clock, Gpu};
 use gatewright::network::Parametrization;
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
-use gatewright::train::{
-    Bandwidth, Cage, DataShape, Evaluator, Extents, InputKind, MemoryPlan, Method, Preset, Settings, Trainer,
-};
+use gatewright::train::{Bandwidth, Cage, Evaluator, InputKind, Method, Preset, Settings, Trainer};
 use serde_json::Value;
 
 /// 64 random images of 6 × 6 bytes in 4 classes.
@@ -112,8 +110,7 @@ fn every_pass_of_a_step_has_least_bytes() {
 
 fn assert_least_bytes(trainer: &Trainer) {
     for pass in trainer.passes() {
-        let bytes = trainer.traffic().bytes(&pass.label);
-        assert!(bytes.is_some_and(|b| b > 0), "{}", pass.label);
+        assert!(pass.least_bytes.is_some_and(|b| b > 0), "{}", pass.label());
     }
 }
 
@@ -136,27 +133,18 @@ fn what_is_planned_is_what_is_allocated() {
     }
 }
 
-/// A plan's buffers beside those that were there before.
-fn beside(before: BTreeMap<String, (u64, u64)>, plan: &MemoryPlan) -> BTreeMap<String, (u64, u64)> {
-    let mut all = before;
-    for (label, (count, bytes)) in plan.by_label() {
-        let sum = all.entry(label).or_default();
-        *sum = (sum.0 + count, sum.1 + bytes);
-    }
-    all
-}
-
-fn assert_planned(gpu: &Gpu, settings: &Settings) {
+fn assert_planned(gpu: &Arc<Gpu>, settings: &Settings) {
     let data = noise();
     let trainer = Trainer::new(gpu, settings, &data).unwrap();
-    let plan = MemoryPlan::check(settings, &Extents::of(gpu, &trainer.model().encoder, DataShape::of(&data))).unwrap();
-    assert_eq!(plan.by_label(), gpu.allocations(), "{settings:?}");
-    assert_eq!(plan.total(), gpu.allocated_bytes(), "{settings:?}");
-    let extents = Extents::of(gpu, &trainer.model().encoder, DataShape::of(&data));
+    assert_eq!(trainer.plan().by_name(), gpu.allocations(), "{settings:?}");
+    assert_eq!(trainer.plan().bytes(), gpu.allocated_bytes(), "{settings:?}");
     let evaluator = Evaluator::new(&trainer, &data.train).unwrap();
-    let both = beside(plan.by_label(), &MemoryPlan::for_evaluation(settings, &extents));
-    assert_eq!(both, gpu.allocations(), "{settings:?}");
+    let both = trainer.plan().bytes() + evaluator.plan().bytes();
+    assert_eq!(gpu.allocated_bytes(), both, "{settings:?}");
     drop(evaluator);
+    assert_eq!(gpu.allocated_bytes(), trainer.plan().bytes(), "an evaluator's memory is given back");
+    drop(trainer);
+    assert_eq!((gpu.allocated_bytes(), gpu.peak_bytes() >= both), (0, true));
 }
 
 #[test]

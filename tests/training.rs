@@ -514,7 +514,7 @@ fn truth_table(name: &str, inputs: usize, function: &dyn Fn(usize) -> bool) -> D
 /// Train until every sample is right by the selected gates on bits, or as `mode` says, for at most 2,000 steps of a falling rate; returns how
 /// many it took. At every look, real activations must tell of the same selected network: with binary inputs the computation
 /// gap is 0. So is Hard-ST's selection gap.
-fn learn(gpu: &Gpu, settings: &Settings, data: &Dataset, mode: Mode) -> u32 {
+fn learn(gpu: &std::sync::Arc<Gpu>, settings: &Settings, data: &Dataset, mode: Mode) -> u32 {
     let toy = Settings { thresholds: 1, rare: 0.0, tau: 1.0, wiring: Wiring::Random, seed: 1, ..settings.clone() };
     let settings = Settings { steps: 2000, schedule: Schedule::Cosine, ..toy };
     settings.check().unwrap();

@@ -184,17 +184,17 @@ fn run(
             noise[..range.len()].copy_from_slice(&gates.noise[range.clone()]);
         }
         if let Some((constants, update)) = update {
-            let mut temperature = [update.temperature; PART];
+            let mut coldness = [1.0 / update.temperature; PART];
             if let Some(cages) = gates.cages.get(first..first + count) {
-                let own = temperature.chunks_exact_mut(per_gate).zip(cages);
-                own.for_each(|(t, cage)| t.fill(cage.temperature));
+                let own = coldness.chunks_exact_mut(per_gate).zip(cages);
+                own.for_each(|(coldness, cage)| coldness.fill(1.0 / cage.temperature));
             }
             let codes = 1 << gates.arity;
             let mut by_table = [0.0; PART];
             let sums = &gates.sums[first * codes..(first + count) * codes];
             by_table.iter_mut().zip(sums).for_each(|(g, &sum)| *g = sum as f32 * update.unit);
             let mut g = [0.0; PART];
-            logit_gradients(gates.parametrization, per_gate, &z, &noise, &by_table, &temperature, &mut g);
+            logit_gradients(gates.parametrization, per_gate, &z, &noise, &by_table, &coldness, &mut g);
             let moments = (&mut gates.first_moments[range.clone()], &mut gates.second_moments[range.clone()]);
             adam(constants, update, &g, &mut z, moments);
             gates.logits[range.clone()].copy_from_slice(&z[..range.len()]);
@@ -344,17 +344,17 @@ fn negative_walsh(x: &mut [f32]) {
     x.iter_mut().for_each(|x| *x = -*x);
 }
 
-/// softmax((z + noise) / temperature)
+/// softmax((z + noise) · coldness)
 #[inline(always)]
-fn probabilities(z: &[f32], noise: &[f32], temperature: f32) -> [f32; 16] {
+fn probabilities(z: &[f32], noise: &[f32], coldness: f32) -> [f32; 16] {
     let scores: [f32; 16] = std::array::from_fn(|i| z[i] + noise[i]);
     let greatest = scores.iter().fold(scores[0], |a, &b| if b > a { b } else { a });
-    let odds = scores.map(|score| exponential((score - greatest) / temperature));
+    let odds = scores.map(|score| exponential((score - greatest) * coldness));
     let total: f32 = odds.iter().sum();
     odds.map(|odds| odds / total)
 }
 
-/// Gradients of the part's logits from those of its tables, `by_table`, which lie one after the other.
+/// Gradients of the part's logits from those of its tables, `by_table`, which lie one after the other. `coldness` is 1 / τ.
 #[inline(always)]
 fn logit_gradients(
     p: Parametrization,
@@ -362,7 +362,7 @@ fn logit_gradients(
     z: &Part,
     noise: &Part,
     by_table: &Part,
-    temperature: &Part,
+    coldness: &Part,
     g: &mut Part,
 ) {
     match p {
@@ -370,33 +370,35 @@ fn logit_gradients(
             let (s, c, is_positive) = sines_and_cosines(z);
             for i in 0..PART {
                 let odds = sine_log_odds(s[i], c[i], is_positive[i]) + noise[i];
-                let slope = 2.0 / at_least(c[i].abs(), LEAST_COSINE);
-                g[i] = by_log_odds(odds, by_table[i], temperature[i]) * slope.copysign(c[i]);
+                // d log-odds / dz = 2 / cos z.
+                let e = exponential(-odds.abs() * coldness[i]);
+                let slope = 2.0 * by_table[i] * e * coldness[i];
+                g[i] = slope / ((1.0 + e) * (1.0 + e) * at_least(c[i].abs(), LEAST_COSINE).copysign(c[i]));
             }
         }
         Parametrization::IwpSigmoid => {
             for i in 0..PART {
-                g[i] = by_log_odds(z[i] + noise[i], by_table[i], temperature[i]);
+                g[i] = by_log_odds(z[i] + noise[i], by_table[i], coldness[i]);
             }
         }
         Parametrization::IwpClamp => {
             for i in 0..PART {
-                g[i] = by_table[i] * 0.5 / temperature[i];
+                g[i] = by_table[i] * 0.5 * coldness[i];
             }
         }
         Parametrization::Walsh => {
             let mut odds = *z;
             odds.chunks_exact_mut(per_gate).for_each(negative_walsh);
             for i in 0..PART {
-                g[i] = by_log_odds(odds[i] + noise[i], by_table[i], temperature[i]);
+                g[i] = by_log_odds(odds[i] + noise[i], by_table[i], coldness[i]);
             }
             g.chunks_exact_mut(per_gate).for_each(negative_walsh);
         }
         Parametrization::Op => {
             let gates = z.chunks_exact(16).zip(noise.chunks_exact(16)).zip(by_table.chunks_exact(4));
-            let out = g.chunks_exact_mut(16).zip(temperature.chunks_exact(16));
-            for (((z, noise), by_table), (g, temperature)) in gates.zip(out) {
-                let p = probabilities(z, noise, temperature[0]);
+            let out = g.chunks_exact_mut(16).zip(coldness.chunks_exact(16));
+            for (((z, noise), by_table), (g, coldness)) in gates.zip(out) {
+                let p = probabilities(z, noise, coldness[0]);
                 let mut mean = 0.0;
                 for i in 0..16 {
                     let bit = |c: usize| by_table[c] * ((i >> (3 - c)) & 1) as f32;
@@ -404,7 +406,7 @@ fn logit_gradients(
                     mean += p[i] * g[i];
                 }
                 for i in 0..16 {
-                    g[i] = p[i] * (g[i] - mean) / temperature[0];
+                    g[i] = p[i] * (g[i] - mean) * coldness[0];
                 }
             }
         }
@@ -413,9 +415,9 @@ fn logit_gradients(
 
 /// dP / d log-odds = P (1 − P) / τ, from the odds of the less likely choice, which cannot overflow.
 #[inline(always)]
-fn by_log_odds(odds: f32, by_table: f32, temperature: f32) -> f32 {
-    let e = exponential(-odds.abs() / temperature);
-    by_table * e / ((1.0 + e) * (1.0 + e) * temperature)
+fn by_log_odds(odds: f32, by_table: f32, coldness: f32) -> f32 {
+    let e = exponential(-odds.abs() * coldness);
+    by_table * e * coldness / ((1.0 + e) * (1.0 + e))
 }
 
 /// Adam (Kingma and Ba 2015), bias-corrected, with decoupled weight decay.
@@ -435,6 +437,158 @@ fn adam(constants: &Constants, update: &Update, g: &Part, z: &mut Part, moments:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Gates of every kind with logits of deviation 2, moments away from zero, and sums of some units.
+    fn random_gates(parametrization: Parametrization, arity: usize, noisy: bool, rng: &mut Philox) -> Gates {
+        let (count, logits) = (131, parametrization.logits(arity));
+        let mut numbers = |scale: f64, of: usize| (0..of).map(|_| (rng.normal() * scale) as f32).collect::<Vec<f32>>();
+        Gates {
+            first: 70,
+            count,
+            parametrization,
+            arity,
+            logits: numbers(2.0, count * logits),
+            first_moments: numbers(0.05, count * logits),
+            second_moments: numbers(0.1, count * logits).into_iter().map(|v| 0.01 + v.abs()).collect(),
+            sums: numbers(100.0, count << arity).into_iter().map(|sum| sum as i32).collect(),
+            noise: vec![0.0; if noisy { count * logits } else { 0 }],
+            confidences: vec![0.0; count],
+            cages: Vec::new(),
+        }
+    }
+
+    fn reals(x: &[f32]) -> Vec<f64> {
+        x.iter().map(|&x| x.into()).collect()
+    }
+
+    #[test]
+    fn tables_and_new_logits_are_the_twins() {
+        use crate::reference;
+        let mut rng = Philox::new(12, 0);
+        let constants = Constants {
+            batch: 100,
+            bits: 8,
+            noisy: false,
+            cage: None,
+            temperature: 1.0,
+            tau: 5.0,
+            learning_rate: 0.02,
+            final_fraction: 0.1,
+            warmup_steps: 0,
+            cosine_steps: 0,
+            beta1: 0.9,
+            beta2: 0.99,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+            seed: 9,
+            augmentation: None,
+        };
+        let twin = reference::Constants {
+            learning_rate: 0.02,
+            final_fraction: 0.1,
+            warmup_steps: 0,
+            cosine_steps: None,
+            beta1: constants.beta1.into(),
+            beta2: constants.beta2.into(),
+            epsilon: 1e-8,
+            weight_decay: constants.weight_decay.into(),
+            group_tau: 5.0,
+            temperature: 1.0,
+            cage: None,
+            choices: 2.0,
+            selections: 1.0,
+            samples: 1000,
+            batch: 100,
+        };
+        for p in Parametrization::ALL {
+            for arity in (2..=6).filter(|&k| p.can_have(k)) {
+                for noisy in [false, true] {
+                    let constants = Constants { noisy, ..constants.clone() };
+                    let mut gates = random_gates(p, arity, noisy, &mut rng);
+                    let logits = p.logits(arity);
+                    let mut tables = vec![0; gates.count];
+                    let step = noisy.then_some(4);
+                    let simd = Simd::available()[0];
+                    let sum = gates.tabulate(simd, 9, step, &mut |gate, table| tables[gate] = table);
+                    let mut expected_sum = 0.0;
+                    let noise_of = |gate: usize| match noisy {
+                        true => reference::selection_noise(p, logits, 9, 4, 70 + gate),
+                        false => vec![0.0; logits],
+                    };
+                    for gate in 0..gates.count {
+                        let (z, noise) = (reals(&gates.logits[gate * logits..][..logits]), noise_of(gate));
+                        for (own, noise) in gates.noise.iter().skip(gate * logits).zip(&noise) {
+                            assert!(
+                                (f64::from(*own) - noise).abs() < 3e-6 * (1.0 + noise.abs()),
+                                "{p:?}: {own}, {noise}"
+                            );
+                        }
+                        let confidence = reference::parametrization::confidence(p, &z);
+                        assert!((f64::from(gates.confidences[gate]) - confidence).abs() < 2e-6 * confidence);
+                        expected_sum += confidence;
+                        // Where a choice is close, noise that is moved by its error may turn it over.
+                        let moved = |by: f64| {
+                            let noise: Vec<f64> =
+                                noise.iter().enumerate().map(|(i, n)| n + if i % 2 == 0 { by } else { -by }).collect();
+                            reference::parametrization::hard_table(p, &z, &noise)
+                        };
+                        let certain = !(moved(3e-4) ^ moved(-3e-4));
+                        let is_op = p == Parametrization::Op && certain != u64::MAX;
+                        assert!(
+                            is_op || (tables[gate] ^ moved(0.0)) & certain == 0,
+                            "{p:?} of {arity} pins, gate {gate}"
+                        );
+                    }
+                    assert!((f64::from(sum) - expected_sum).abs() < 1e-6 * expected_sum);
+
+                    let before = gates.clone();
+                    let state = Step {
+                        learning_rate: 0.02,
+                        beta1_power: 0.9f32.powi(5),
+                        beta2_power: 0.99f32.powi(5),
+                        ..constants.first_step(2.0)
+                    };
+                    let update = Update { unit: 1e-3, ..Update::of(&constants, &state, 1.7) };
+                    gates.update(simd, &constants, &update, 5, &mut |_, _| {});
+                    let twin_step = reference::Step {
+                        learning_rate: state.learning_rate.into(),
+                        beta1_power: state.beta1_power.into(),
+                        beta2_power: state.beta2_power.into(),
+                        ..reference::Step::start(&twin)
+                    };
+                    for gate in 0..gates.count {
+                        let range = gate * logits..(gate + 1) * logits;
+                        let mut z = reals(&before.logits[range.clone()]);
+                        let moments =
+                            before.first_moments[range.clone()].iter().zip(&before.second_moments[range.clone()]);
+                        let mut moments: Vec<reference::Moments> = moments
+                            .map(|(&first, &second)| reference::Moments { first: first.into(), second: second.into() })
+                            .collect();
+                        let sums: Vec<f64> = before.sums[gate << arity..(gate + 1) << arity]
+                            .iter()
+                            .map(|&sum| f64::from(sum as f32 * 1e-3))
+                            .collect();
+                        let temperature = f64::from(1.7f32);
+                        reference::update(
+                            &twin,
+                            &twin_step,
+                            p,
+                            temperature,
+                            &noise_of(gate),
+                            &sums,
+                            &mut z,
+                            &mut moments,
+                        );
+                        for (own, twin) in gates.logits[range].iter().zip(z) {
+                            // 2^-22 of the logit, and of a step of some hundredths some 1e-5.
+                            let tolerance = 3e-7 * twin.abs() + 1e-6;
+                            assert!((f64::from(*own) - twin).abs() < tolerance, "{p:?} of {arity} pins: {own}, {twin}");
+                        }
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn bytes_become_bits() {

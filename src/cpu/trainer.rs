@@ -55,9 +55,12 @@ impl<'a> Trainer<'a> {
             return Err(Error::usage("there is no sample to work on"));
         }
         let first = &model.layers[0];
-        let differs = |l: &Layer| l.arity != first.arity || l.parametrization != first.parametrization;
+        let differs =
+            |l: &Layer| !l.form.is_dense() || l.arity != first.arity || l.parametrization != first.parametrization;
         if model.layers.iter().any(differs) || !(2..=6).contains(&first.arity) {
-            return Err(Error::usage("the CPU trains networks whose gates are all of one kind, of 2 to 6 inputs"));
+            return Err(Error::usage(
+                "the CPU trains dense layers whose gates are all of one kind, of 2 to 6 inputs; name a GPU by --adapter",
+            ));
         }
         let choices = first.parametrization.choices(first.arity) as f32;
         let per_gate = first.parametrization.selections(first.arity);

@@ -176,24 +176,6 @@ impl Head {
             None => Ok(()),
         }
     }
-
-    /// How good `votes`, `[sample][outputs]` of `group` gates an output, are for the samples of `split`.
-    pub fn quality(&self, votes: &[f64], outputs: usize, group: usize, split: &Split) -> Quality {
-        let rows = votes.chunks_exact(outputs);
-        match self {
-            Head::Classes => Quality::of_classes(rows.map(most_votes), &split.labels),
-            Head::Labels => Quality::of_labels(rows.flatten().map(|&v| is_set(v, group)), &split.targets, outputs),
-            Head::Values(values) => {
-                let told: Vec<f64> = rows.flat_map(|row| values.fractions(row, group)).collect();
-                let width = values.targets.len();
-                let of = |(i, target): (usize, &Target)| {
-                    let pairs = told.iter().zip(&split.targets).skip(i).step_by(width);
-                    TargetQuality::of(target, pairs.map(|(&told, &is)| (told, f64::from(is))))
-                };
-                Quality::of_values(values.targets.iter().enumerate().map(of).collect())
-            }
-        }
-    }
 }
 
 /// The output with the most votes, the first among equals.

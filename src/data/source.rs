@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::kind::Kind;
 use super::picture::looks_like_picture;
+use super::sources::Unlabelled;
+use super::spelling::edits;
 use super::{
     Coding, Dataset, ImageShape, Note, Options, Remote, Table, Task, arrays, cifar, embedded, idx_folder, image_folder,
     libsvm, sources, table,
@@ -266,16 +268,6 @@ fn open_libsvm(path: &Path, name: &str, options: &Options, coding: Coding) -> Re
     sources::open_samples(path, name, options, coding, sources::Samples::Rows(train), test)
 }
 
-/// The samples of one file, named as people find them again, as the bytes that a network reads.
-pub struct Unlabelled {
-    /// Its array, where a file holds several.
-    pub part: Option<String>,
-    /// `[sample][byte]`.
-    pub bytes: Vec<u8>,
-    /// What reading them decided and passed over.
-    pub notes: Vec<Note>,
-}
-
 /// Read samples for a network of `image` bytes, of the columns `table` where they are rows, whether they are labelled or
 /// not: tables, LIBSVM text, arrays.
 ///
@@ -323,21 +315,6 @@ fn resembling(told: &str) -> Option<&'static str> {
     let bare = |s: &str| s.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<Vec<_>>();
     let told = bare(told);
     NAMED.into_iter().map(|name| (edits(&told, &bare(name)), name)).filter(|&(n, _)| n <= 2).min().map(|(_, name)| name)
-}
-
-/// Levenshtein's distance between two words.
-pub(super) fn edits(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

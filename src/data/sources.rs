@@ -24,6 +24,16 @@ pub(super) enum Samples {
     },
 }
 
+/// The samples of one file, named as people find them again, as the bytes that a network reads.
+pub struct Unlabelled {
+    /// Its array, where a file holds several.
+    pub part: Option<String>,
+    /// `[sample][byte]`.
+    pub bytes: Vec<u8>,
+    /// What reading them decided and passed over.
+    pub notes: Vec<Note>,
+}
+
 /// Make a data set of training samples and, where there are any, test samples and the file that they come from.
 pub(super) fn open_samples(
     path: &Path,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::head::{Head, Target, Task, Values};
-use super::table::{classes, numbered};
+use super::labels::{classes, numbered};
 use super::{Options, Split, number_text, stratified};
 use crate::{Error, Result};
 

@@ -29,7 +29,7 @@ impl Parametrization {
         Parametrization::Op,
     ];
 
-    /// Its name in flags, files and shader file names.
+    /// Its name in flags and files.
     pub fn name(self) -> &'static str {
         match self {
             Parametrization::IwpSin => "iwp",

@@ -188,7 +188,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::train::Preset;
+    use crate::settings::Preset;
 
     fn checkpoint() -> Checkpoint {
         let metrics = Metrics { step: 10, accuracy: 1.0 / 3.0, temperature: 0.1, ..Metrics::default() };

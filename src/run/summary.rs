@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::train::Method;
+use crate::settings::Method;
 use crate::{Error, Result};
 
 /// What a run that has ended came to. A field that an older program did not write is that of [`Summary::default`].

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::list::{Bearing, ENTRIES, Overrides, Settings};
+use super::list::{Bearing, ENTRIES, Settings, lines};
 
 /// A setting that differs, by its name in `config.toml`, with both values as that file has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,13 +45,6 @@ pub fn bearing(name: &str) -> Bearing {
 /// Settings that apply, by name, with their values as `config.toml` has them, without quotes.
 pub fn table(settings: &Settings) -> BTreeMap<String, String> {
     lines(&settings.spelled_out())
-}
-
-/// What is said, likewise.
-pub(super) fn lines(said: &Overrides) -> BTreeMap<String, String> {
-    let text = toml::to_string(said).unwrap_or_default();
-    let settings = text.lines().filter_map(|line| line.split_once(" = "));
-    settings.map(|(name, value)| (name.to_string(), value.trim_matches('"').to_string())).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::{Arg, Command};
 
-use super::differences::lines;
+use super::list::lines;
 use super::{Bearing, ENTRIES, Entry, Overrides, Preset, Range, Settings};
 
 /// Where the written part of the page ends.

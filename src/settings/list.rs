@@ -1,5 +1,6 @@
 //! The one list of settings. A new setting is an entry here, and its uses.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -113,7 +114,7 @@ macro_rules! settings {
                 #[doc = $help]
                 #[cfg_attr(
                     feature = "cli",
-                    arg(long, help = super::help::flag_help(stringify!($name)), help_heading = $group, $($($arg)+)?)
+                    arg(long, help = flag_help(stringify!($name)), help_heading = $group, $($($arg)+)?)
                 )]
                 pub $name: Option<$type>,
             )+)+
@@ -360,6 +361,29 @@ impl Settings {
     }
 }
 
+/// What `--help` says of a setting: what the list says, the numbers it takes, and its default.
+#[cfg(feature = "cli")]
+fn flag_help(field: &str) -> String {
+    static DEFAULTS: std::sync::LazyLock<BTreeMap<String, String>> =
+        std::sync::LazyLock::new(|| lines(&Settings::default().all_said()));
+    let Some(entry) = Entry::of(field) else { return String::new() };
+    let mut help = entry.help.to_string();
+    if entry.range != Range::Any {
+        help += &format!(" [{}]", entry.range);
+    }
+    match DEFAULTS.get(&entry.name()) {
+        Some(default) if !help.contains("[default") => help + &format!(" [default: {default}]"),
+        _ => help,
+    }
+}
+
+/// What is said, by name, with values as a file has them, without quotes.
+pub(super) fn lines(said: &Overrides) -> BTreeMap<String, String> {
+    let text = toml::to_string(said).unwrap_or_default();
+    let settings = text.lines().filter_map(|line| line.split_once(" = "));
+    settings.map(|(name, value)| (name.to_string(), value.trim_matches('"').to_string())).collect()
+}
+
 #[cfg(all(test, feature = "cli"))]
 mod tests {
     use super::*;
@@ -395,5 +419,12 @@ mod tests {
             let told = said.check().unwrap_err().to_string();
             assert!(told.starts_with(&format!("--{} takes {}", entry.name(), entry.range)), "{told}");
         }
+    }
+
+    #[test]
+    fn help_tells_range_and_default() {
+        assert!(flag_help("rotate").ends_with("either way [0 to 45] [default: 0.0]"), "{}", flag_help("rotate"));
+        assert!(flag_help("lr").ends_with("[more than 0] [default: 0.1]"), "{}", flag_help("lr"));
+        assert!(flag_help("select").ends_with("[default: last, with --patience best]"));
     }
 }

@@ -6,8 +6,6 @@ mod chosen;
 mod differences;
 #[cfg(all(test, feature = "cli"))]
 mod document;
-#[cfg(feature = "cli")]
-mod help;
 mod layers;
 mod list;
 mod overrides;

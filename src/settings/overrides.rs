@@ -47,6 +47,16 @@ impl Overrides {
     }
 }
 
+impl Preset {
+    /// The preset's settings, complete.
+    pub fn settings(self) -> Settings {
+        let mut settings = Settings::default();
+        let said = Overrides::parse(self.text()).expect("presets are compiled in and tested");
+        said.apply(&mut settings).expect("presets are compiled in and tested");
+        settings
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Cage, InputKind, Method, Select};

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::list::{Overrides, Settings};
 use crate::data;
 
 macro_rules! presets {
@@ -27,7 +26,7 @@ macro_rules! presets {
             }
 
             /// Its file.
-            fn text(self) -> &'static str {
+            pub(super) fn text(self) -> &'static str {
                 match self {
                     $(Preset::$variant => include_str!(concat!("../../assets/presets/", $name, ".toml"))),+
                 }
@@ -52,14 +51,6 @@ impl Preset {
         self.text().lines().next().unwrap_or_default().trim_start_matches(['#', ' '])
     }
 
-    /// The preset's settings, complete.
-    pub fn settings(self) -> Settings {
-        let mut settings = Settings::default();
-        let said = Overrides::parse(self.text()).expect("presets are compiled in and tested");
-        said.apply(&mut settings).expect("presets are compiled in and tested");
-        settings
-    }
-
     /// The preset for a data set that none is said for.
     pub(super) fn of(data: Option<&str>) -> Preset {
         if data.is_some_and(data::is_table) { Preset::Table } else { Preset::Quick }
@@ -79,6 +70,7 @@ impl clap::ValueEnum for Preset {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Overrides, Settings};
     use super::*;
 
     #[test]

@@ -63,3 +63,190 @@ fn greatest(most: u64, holds: impl Fn(u64) -> bool) -> u64 {
     }
     low
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::outline::LayerOutline;
+    use super::*;
+    use crate::data::{ImageShape, Task};
+    use crate::network::Form;
+    use crate::plan::Plan;
+    use crate::settings::Preset;
+
+    /// wgpu's default limits.
+    const LIMITS: Limits = Limits { buffer_bytes: 128 << 20, is_software: false };
+
+    fn settings(batch: u32) -> Settings {
+        Settings { batch, ..Preset::Quick.settings() }
+    }
+
+    /// MNIST's bits to these layers.
+    fn outline(layers: &[usize], samples: u32) -> Outline {
+        let (mut inputs, settings) = (784, Preset::Quick.settings());
+        let layer = |&gates: &usize| LayerOutline {
+            form: Form::Dense,
+            gates: gates as u32,
+            inputs: std::mem::replace(&mut inputs, gates as u32),
+            arity: settings.arity,
+            parametrization: settings.parametrization,
+            most_readers: 0,
+        };
+        Outline {
+            image: ImageShape { channels: 1, height: 28, width: 28 },
+            features: 784,
+            most_features: 4,
+            outputs: 10,
+            task: Task::Classes,
+            code_bits: 1,
+            label_words: 1,
+            samples,
+            layers: layers.iter().map(layer).collect(),
+        }
+    }
+
+    fn fitted(settings: &Settings, layers: &[usize]) -> Result<StepPlan> {
+        fitting_plan(settings, &outline(layers, 60_000), Tuning::HARDWARE, LIMITS)
+    }
+
+    fn told(settings: &Settings, layers: &[usize]) -> String {
+        fitted(settings, layers).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn five_million_gates_fit_a_gibibyte_and_every_default_limit() {
+        let bytes = fitted(&settings(128), &[1_024_000; 5]).unwrap().plan.bytes();
+        assert!(bytes < 1 << 30, "{bytes} bytes");
+        // Per gate 8 wiring, 20 edges, 4 table, 16 logits, 32 moments, 16 table gradients, 16 outputs, as edges of the first
+        // layer lack 1,024,000 - 784 offsets; two planes of 128 bytes a gate; a sample's 784 bytes and label.
+        let gates = 112 * 5_120_000 - 4 * (1_024_000 - 784);
+        let rest = bytes - (gates + 2 * 128 * 1_024_000 + 60_000 * 788);
+        assert!(rest < 100_000, "{rest} bytes unaccounted for");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_does() {
+        // 1,024,000 gates · 512 bytes in a plane; 128 MiB / 1,024,000 = 131 samples.
+        let wide = Settings { micro_batch: Some(512), ..settings(512) };
+        let told_of = told(&wide, &[1_024_000; 5]);
+        assert!(told_of.contains("gradient plane of layer") && told_of.contains("--micro-batch 128 is"), "{told_of}");
+        assert!(told_of.contains("500.0 MiB") && told_of.contains("128.0 MiB"), "{told_of}");
+        // Moments are 32 bytes a gate, and so is a plane of a micro-batch of 32: 4,194,304 gates, in tens.
+        let told_of = told(&settings(64), &[1 << 26; 3]);
+        assert!(told_of.contains("layers of 4194300 gates are"), "{told_of}");
+        fitted(&settings(32), &[4_194_300; 3]).unwrap();
+        told(&settings(32), &[4_194_310; 3]);
+    }
+
+    #[test]
+    fn a_batch_that_does_not_fit_is_cut_evenly() {
+        let size = |layers: &[usize], batch| fitted(&settings(batch), layers).unwrap().size;
+        assert_eq!(size(&[1_024_000; 5], 128), BatchSize { samples: 128, words: 4 });
+        assert_eq!(size(&[1_024_000; 5], 512), BatchSize { samples: 512, words: 4 });
+        // 5 words in two parts, of 3 and 2.
+        assert_eq!(size(&[1_024_000; 5], 130), BatchSize { samples: 130, words: 3 });
+        assert_eq!(BatchSize::in_micro_batches(33, 32), BatchSize { samples: 33, words: 1 });
+        assert_eq!(BatchSize::in_micro_batches(1, 32), BatchSize { samples: 1, words: 1 });
+        let forced = Settings { micro_batch: Some(64), ..settings(512) };
+        assert_eq!(fitted(&forced, &[100]).unwrap().size, BatchSize { samples: 512, words: 2 });
+    }
+
+    /// Bytes of each buffer of this name.
+    fn bytes(plan: &Plan, name: &str) -> Vec<u64> {
+        plan.buffers().filter(|(_, buffer)| buffer.name == name).map(|(_, buffer)| buffer.bytes).collect()
+    }
+
+    #[test]
+    fn samples_that_do_not_fit_are_streamed_or_sharded() {
+        let plan =
+            |samples, tuning| fitting_plan(&settings(128), &outline(&[100], samples), tuning, LIMITS).unwrap().plan;
+        // A step's 128 images are 100,352 bytes, and 64 MiB hold 668 of them; 256 are enough.
+        let streamed = plan(700_000, Tuning::HARDWARE);
+        assert_eq!(bytes(&streamed, "streamed pixels"), [256 * 100_352]);
+        assert_eq!((bytes(&streamed, "streamed labels"), bytes(&streamed, "pixels")), (vec![256 * 128 * 4], vec![]));
+        // So it is where the tuning keeps nothing on the device, and the plan then tells what is made.
+        let none = Tuning { most_resident_bytes: 0, ..Tuning::HARDWARE };
+        assert_eq!(bytes(&plan(1000, none), "streamed pixels"), [256 * 100_352]);
+        // 171,196 rows of 784 bytes fit a buffer, so there are four of 50,001 rows, the last one three short.
+        let sharded = plan(200_001, Tuning::HARDWARE);
+        assert_eq!(bytes(&sharded, "pixels"), [50_001 * 784, 50_001 * 784, 50_001 * 784, 49_998 * 784]);
+    }
+
+    #[test]
+    fn an_evaluation_that_does_not_fit_is_refused() {
+        use super::super::evaluation::EvaluationPlan;
+        let (settings, tuning) = (settings(128), Tuning::HARDWARE);
+        let training = fitting_plan(&settings, &outline(&[100], 1000), tuning, LIMITS).unwrap();
+        let evaluated = |outline: &Outline, network: &StepPlan| {
+            EvaluationPlan::make(&settings, outline, tuning, LIMITS, (&network.plan, &network.network))
+        };
+        let small = ImageShape { channels: 1, height: 1, width: 4 };
+        // Two words are kept of each sample: 160 MB, where four shards of pixels and labels fit.
+        let many = Outline { image: small, ..outline(&[100], 20_000_000) };
+        let told = evaluated(&many, &training).err().unwrap().to_string();
+        assert!(told.contains("would need") && told.contains("fewer samples"), "{told}");
+        let wide = fitted(&settings, &[1_024_000; 5]).unwrap();
+        evaluated(&outline(&[1_024_000; 5], 60_000), &wide).unwrap();
+    }
+
+    /// 10 features of 10 bytes, 20, 16 and 12 gates of two inputs, 3 classes, a batch of 33 samples: two words.
+    fn least(settings: Settings, label: &str) -> u64 {
+        let small = outline(&[20, 16, 12], 100);
+        let mut layers = small.layers.clone();
+        layers[0].inputs = 10;
+        let image = ImageShape { channels: 1, height: 1, width: 10 };
+        let small = Outline { image, features: 10, most_features: 4, outputs: 3, layers, ..small };
+        let settings = Settings { batch: 33, cage: None, ..settings };
+        let plan = fitting_plan(&settings, &small, Tuning::HARDWARE, LIMITS).unwrap().plan;
+        let pass = plan.passes().iter().find(|pass| pass.label() == label).unwrap_or_else(|| panic!("no {label}"));
+        pass.least_bytes.unwrap()
+    }
+
+    #[test]
+    fn least_bytes_are_what_is_counted_by_hand() {
+        use crate::plan::GradientFormat::{F32, Int8};
+        use crate::settings::{InputKind, Method};
+        let base = Preset::Quick.settings();
+        let sliced = Settings { gradients: Int8, shift: 1, ..base.clone() };
+        let real = Settings { gradients: F32, ..base.clone() };
+        let soft = Settings { method: Method::SoftMix, gradients: F32, ..base.clone() };
+        let pixels = Settings { input_kind: InputKind::Soft, ..soft.clone() };
+        // A feature's bits are 8 bytes, its reals 256, its 8-bit gradients 64, its f32 gradients 256.
+        for (label, bytes) in [
+            ("select_batch", 64 * 4),
+            ("augment", 256 + 2 * 64 * 12),
+            ("encode", 256 + 64 * 12 + (4 + 20) * 4 + 10 * 8),
+            ("tabulate 0", 20 * 4 * 4 + 20 * 4),
+            ("forward_hard 1", 32 * 4 + 16 * 4 + (20 + 16) * 8),
+            // 24 pins can read no more than 24 features, and there are 16.
+            ("forward_hard 2", 24 * 4 + 12 * 4 + (16 + 12) * 8),
+            ("group_sum", 12 * 8 + 3 * 256),
+            ("loss", 3 * 512 + 2 * 256),
+            ("slice_gradients", 3 * (256 + 64)),
+            // Wires, input bits, table gradients; rows of three classes.
+            ("backward_sliced 2", 24 * 4 + 16 * 8 + 12 * 16 + 3 * 64),
+            // Also 17 offsets and 24 edges of two words, 12 tables, 16 rows of bits that consumers read; rows are kept.
+            ("backward_sliced 1", 32 * 4 + 20 * 8 + 16 * 16 + 3 * 64 + (17 + 48) * 4 + 12 * 4 + 16 * 8 + 16 * 64),
+            // Rows of 16 consumers; none is kept.
+            ("backward_sliced 0", 40 * 4 + 10 * 8 + 20 * 16 + 16 * 64 + (21 + 64) * 4 + 16 * 4 + 20 * 8),
+            ("update 2", 12 * (4 + 4 * 2 + 8 * 2) * 4),
+        ] {
+            assert_eq!(least(sliced.clone(), label), bytes, "{label}");
+        }
+        assert_eq!(least(real.clone(), "loss"), 3 * 512 + 2 * 256);
+        assert_eq!(least(real, "backward_hard 2"), 24 * 4 + 16 * 8 + 12 * 16 + 3 * 256);
+        // Real activations are 128 bytes a feature.
+        for (label, bytes) in [
+            ("unpack_bits", 10 * (8 + 128)),
+            ("tabulate_soft 2", 12 * (4 + 4) * 4),
+            ("forward_soft 1", 32 * 4 + 16 * 16 + (20 + 16) * 128),
+            ("group_sum_soft", 12 * 128 + 3 * 256),
+            // Wires, activations, table gradients; rows of classes; its own tables, and a row for each of 24 pins.
+            ("backward_soft 2", 24 * 4 + 16 * 128 + 12 * 16 + 3 * 256 + 12 * 16 + 24 * 256),
+            // 21 offsets and 32 edges, whose rows are read; nothing is sent on.
+            ("backward_soft 0", 40 * 4 + 10 * 128 + 20 * 16 + (21 + 32) * 4 + 32 * 256),
+        ] {
+            assert_eq!(least(soft.clone(), label), bytes, "{label}");
+        }
+        assert_eq!(least(pixels, "encode_soft"), 256 + 64 * 12 + (4 + 20) * 4 + 10 * 128);
+    }
+}

@@ -10,7 +10,6 @@ use gatewright::network::{Form, Layer, Parametrization};
 use gatewright::plan::{Access, Buffer, GradientFormat, Page, Pass, Plan, uniforms};
 use gatewright::random::Philox;
 use gatewright::reference::Constants;
-pub use gatewright::train::pages::edges;
 
 /// Distance from 1 to the next f32: one unit in the last place, relative to the number.
 pub const ULP: f64 = f32::EPSILON as f64;

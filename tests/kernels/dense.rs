@@ -1,5 +1,7 @@
 //! Dense layers: forward and backward.
 
+use gatewright::train::pages::edges;
+
 use super::*;
 
 #[test]

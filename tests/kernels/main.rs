@@ -12,8 +12,8 @@ mod tables;
 mod votes;
 
 use device::{
-    Bench, Held, SINE_ERROR, ULP, assert_near, batch_of, bf16, constants, devices, edges, extents, gradient_words,
-    kept, kept_error, load_activations, load_gradients, pack, random_bits, random_layer, state, store_activations,
+    Bench, Held, SINE_ERROR, ULP, assert_near, batch_of, bf16, constants, devices, extents, gradient_words, kept,
+    kept_error, load_activations, load_gradients, pack, random_bits, random_layer, state, store_activations,
     store_gradients, table_words, training, transposed, unpack,
 };
 use gatewright::data::{Encoder, Head, ImageShape, Split, Target, Task, Values};

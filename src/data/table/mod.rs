@@ -16,11 +16,11 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
-use learn::learn;
+pub(super) use learn::in_order;
 pub(crate) use learn::normal_quantile;
 pub use number::Decimal;
 pub use open::read_rows;
-pub(super) use open::{Labelled, classes, drawn, numbered, of_rows, open};
+pub(super) use open::{Labelled, drawn, of_rows, open};
 pub(super) use rows::{Cell, Rows};
 pub(super) use text::{STANDARD_INPUT, bytes};
 

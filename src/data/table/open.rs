@@ -4,16 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::learn::in_order;
-use super::{Cell, Rows, Table, delimited, learn};
+use super::learn::{in_order, learn};
+use super::{Cell, Rows, Table, delimited};
+use crate::data::labels::{MOST_CLASSES, classes, different, numbered};
 use crate::data::options::Options;
-use crate::data::source::edits;
+use crate::data::spelling::edits;
 use crate::data::truth::Truth;
 use crate::data::{Coding, ColumnCoding, Dataset, Head, ImageShape, Note, Task, stratified};
 use crate::{Error, Result};
-
-/// Classes that a label, a byte, can tell apart.
-const MOST_CLASSES: usize = 256;
 
 /// Rows with their labels or values, from any kind of file.
 pub struct Labelled {
@@ -223,32 +221,6 @@ pub fn drawn(labels: &[Arc<str>], options: &Options) -> Result<(Vec<usize>, Vec<
     let of_row: Vec<u32> =
         labels.iter().map(|label| classes.iter().position(|c| **c == **label).unwrap_or(0) as u32).collect();
     stratified::split(&of_row, options.test_fraction()?, options.split_seed.unwrap_or(0))
-}
-
-/// The different labels, in order.
-fn different(labels: &[Arc<str>]) -> Vec<String> {
-    let different: BTreeSet<&str> = labels.iter().map(|label| &**label).collect();
-    in_order(different.into_iter().map(String::from).collect())
-}
-
-/// The classes that labels tell apart; `what` is what the labels are called.
-///
-/// # Errors
-/// [`Error::Input`] if there are fewer than two, or more than a byte can number.
-pub fn classes(path: &Path, what: &str, labels: &[Arc<str>]) -> Result<Vec<String>> {
-    let classes = different(labels);
-    let problem = match classes.len() {
-        0 => "it holds no samples".into(),
-        1 => format!("every \"{what}\" is {}; there is nothing to learn", classes[0]),
-        n if n == labels.len() && n > 9 => {
-            format!("\"{what}\" is another in each of {n} samples; name the labels' column by --label")
-        }
-        2..=MOST_CLASSES => return Ok(classes),
-        n => format!(
-            "\"{what}\" has {n} different values, and {MOST_CLASSES} classes are possible; name another column by --label"
-        ),
-    };
-    Err(Error::input(path, problem))
 }
 
 /// The columns of `from` that tell its `train` rows apart, and what is to be said of the others.
@@ -472,20 +444,4 @@ fn labels(path: &Path, rows: &Rows, label_at: usize) -> Result<Vec<Arc<str>>> {
             }
         })
         .collect()
-}
-
-/// Labels as numbers of `classes`; `place` tells where one stands.
-pub fn numbered(
-    path: &Path,
-    labels: &[Arc<str>],
-    classes: &[String],
-    place: &dyn Fn(usize) -> String,
-) -> Result<Vec<u8>> {
-    let of = |(row, label): (usize, &Arc<str>)| {
-        classes.iter().position(|class| **class == **label).map(|class| class as u8).ok_or_else(|| {
-            let problem = format!("the label \"{label}\" of {} is none of the {} classes", place(row), classes.len());
-            Error::input(path, problem)
-        })
-    };
-    labels.iter().enumerate().map(of).collect()
 }

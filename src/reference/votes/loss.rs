@@ -1,6 +1,6 @@
 //! The loss of a sample's votes and its gradient by each vote, for every task.
 
-use super::evaluate::predicted;
+use super::softmax::{cross_entropy, predicted, softmax};
 use crate::data::{Head, Split, Values, is_set};
 
 /// One sample's share of a batch's mean loss.
@@ -78,20 +78,6 @@ pub fn loss_of(head: &Head, votes: &[f64], split: &Split, sample: usize, group: 
         Head::Labels => loss_of_labels(votes, targets, group, tau, batch),
         Head::Values(values) => loss_of_values(votes, targets, values, &split.target_variances(), group, tau, batch),
     }
-}
-
-/// −log softmax(votes / τ)_label
-pub(super) fn cross_entropy(votes: &[f64], label: usize, tau: f64) -> f64 {
-    let peak = votes.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    votes.iter().map(|v| ((v - peak) / tau).exp()).sum::<f64>().ln() - (votes[label] - peak) / tau
-}
-
-/// softmax(votes / τ)
-fn softmax(votes: &[f64], tau: f64) -> Vec<f64> {
-    let peak = votes.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let odds: Vec<f64> = votes.iter().map(|v| ((v - peak) / tau).exp()).collect();
-    let total: f64 = odds.iter().sum();
-    odds.into_iter().map(|o| o / total).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! CAGE, the confidence-adaptive gradient estimator (Align Forward, Adapt Backward).
 
-use super::Constants;
+use crate::reference::constants::Constants;
 
 /// What it keeps of a network, a layer or a gate.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,6 +1,7 @@
 //! Begin a step: CAGE's temperature, the learning rate, Adam's powers, and where the next batch begins.
 
-use super::{CageState, Constants};
+use super::cage::CageState;
+use crate::reference::constants::Constants;
 
 /// What changes every step.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,7 +1,9 @@
 //! Table gradients to logit gradients, then Adam.
 
-use super::{Constants, Step, parametrization};
+use super::advance::Step;
+use super::parametrization;
 use crate::network::Parametrization;
+use crate::reference::constants::Constants;
 
 /// Adam's running means of a logit's gradient and of its square.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

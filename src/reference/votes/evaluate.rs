@@ -1,6 +1,6 @@
 //! How one sample was classified.
 
-use super::loss::cross_entropy;
+use super::softmax::{cross_entropy, predicted};
 
 /// One sample's result.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,9 +14,4 @@ pub struct Judged {
 /// Judge a sample's `[classes]` votes; scores are votes / `tau`.
 pub fn evaluate(votes: &[f64], label: usize, tau: f64) -> Judged {
     Judged { loss: cross_entropy(votes, label, tau), class: predicted(votes) }
-}
-
-/// The class with the most votes, the first among equals.
-pub fn predicted(votes: &[f64]) -> usize {
-    (1..votes.len()).fold(0, |best, class| if votes[class] > votes[best] { class } else { best })
 }
