@@ -91,7 +91,7 @@ pub fn logarithm(x: f32) -> f32 {
     let p = p * m - 1.666_805_8e-1;
     let p = p * m + 2.000_071_5e-1;
     let p = p * m - 2.499_999_4e-1;
-    let p = p * m + 3.333_333_1e-1;
+    let p = p * m + 3.333_333e-1;
     let n = exponent as f32;
     let small = p * m * square - n * 2.121_944_4e-4 - 0.5 * square;
     m + small + n * 0.693_359_4

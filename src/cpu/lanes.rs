@@ -123,7 +123,7 @@ impl<E: Element, const N: u32> Lanes for Portable<E, N> {
         let (least, most) = (-(1 << (N - 1)), (1 << (N - 1)) - 1);
         let sign = if minus { -1 } else { 1 };
         for (s, (x, g)) in total.iter_mut().zip(g).enumerate() {
-            let sent = sign * g.value() & -((chosen >> s) as i32 & 1);
+            let sent = (sign * g.value()) & -((chosen >> s) as i32 & 1);
             *x = E::of((x.value() + sent).clamp(least, most));
         }
         total

@@ -12,9 +12,9 @@ fn spread(table: u64, at: usize) -> u64 {
 pub fn lut(count: usize, table: u64, pins: [u64; 6]) -> u64 {
     let mut nodes = [0u64; 32];
     let last = pins[count - 1];
-    for i in 0..1 << (count - 1) {
+    for (i, node) in nodes.iter_mut().enumerate().take(1 << (count - 1)) {
         let low = spread(table, 2 * i);
-        nodes[i] = low ^ (last & (low ^ spread(table, 2 * i + 1)));
+        *node = low ^ (last & (low ^ spread(table, 2 * i + 1)));
     }
     for pin in (0..count - 1).rev() {
         for i in 0..1 << pin {

@@ -515,7 +515,7 @@ mod tests {
                         true => reference::selection_noise(p, logits, 9, 4, 70 + gate),
                         false => vec![0.0; logits],
                     };
-                    for gate in 0..gates.count {
+                    for (gate, &table) in tables.iter().enumerate() {
                         let (z, noise) = (reals(&gates.logits[gate * logits..][..logits]), noise_of(gate));
                         for (own, noise) in gates.noise.iter().skip(gate * logits).zip(&noise) {
                             assert!(
@@ -534,10 +534,7 @@ mod tests {
                         };
                         let certain = !(moved(3e-4) ^ moved(-3e-4));
                         let is_op = p == Parametrization::Op && certain != u64::MAX;
-                        assert!(
-                            is_op || (tables[gate] ^ moved(0.0)) & certain == 0,
-                            "{p:?} of {arity} pins, gate {gate}"
-                        );
+                        assert!(is_op || (table ^ moved(0.0)) & certain == 0, "{p:?} of {arity} pins, gate {gate}");
                     }
                     assert!((f64::from(sum) - expected_sum).abs() < 1e-6 * expected_sum);
 

@@ -200,7 +200,7 @@ mod tests {
         let both = [real, played.clone()];
         assert_eq!(by_itself(&both, None).unwrap(), (Some(0), None));
         assert_eq!(by_itself(&both, Some("no")).unwrap(), (Some(0), None));
-        assert_eq!(by_itself(&[played.clone()], None).unwrap(), (None, None));
+        assert_eq!(by_itself(std::slice::from_ref(&played), None).unwrap(), (None, None));
         assert_eq!(by_itself(&[], None).unwrap(), (None, None));
         let (chosen, told) = by_itself(&[played], Some("soft methods are trained by shaders only")).unwrap();
         assert!(chosen == Some(0) && told.unwrap().contains("llvmpipe plays one"));
