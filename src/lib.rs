@@ -3,10 +3,12 @@
 //! Data flows one way: [`data`] → [`network`] → [`train`] (through [`gpu`]) → [`circuit`] → [`record`].
 //! Nothing to the left imports from its right; see `docs/ARCHITECTURE.md`.
 
+#[cfg(feature = "cli")]
 #[macro_use]
 pub mod console;
 
 pub mod circuit;
+#[cfg(feature = "cli")]
 pub mod commands;
 pub mod cpu;
 pub mod data;
@@ -15,10 +17,13 @@ pub mod files;
 pub mod gpu;
 pub mod network;
 pub mod plan;
+#[cfg(feature = "files")]
 pub mod plot;
 pub mod random;
+#[cfg(feature = "files")]
 pub mod record;
 pub mod reference;
+#[cfg(feature = "files")]
 pub mod run;
 pub mod settings;
 pub mod train;

@@ -2,12 +2,14 @@
 
 mod builder;
 mod census;
+#[cfg(feature = "files")]
 pub mod draw;
 mod engine;
 pub mod export;
 mod netlist;
 pub mod reference;
 mod simplify;
+#[cfg(feature = "files")]
 pub mod verify;
 
 pub use census::{Census, FUNCTION_NAMES, LayerCensus, function_number, pixel_use};

@@ -1,27 +1,41 @@
 //! Data sets: read, check, describe. Nothing here knows of GPUs or networks.
 
+#[cfg(feature = "files")]
 mod arrays;
+#[cfg(feature = "files")]
 mod cifar;
 mod classes;
+#[cfg(feature = "files")]
 mod contact_sheet;
+#[cfg(feature = "files")]
 mod embedded;
 mod encoder;
+#[cfg(feature = "files")]
 mod fetch;
 mod head;
 mod hold_out;
+#[cfg(feature = "files")]
 mod idx;
+#[cfg(feature = "files")]
 mod idx_folder;
+#[cfg(feature = "files")]
 mod image_folder;
 mod kind;
 mod labels;
+#[cfg(feature = "files")]
 mod libsvm;
 mod notes;
+#[cfg(feature = "files")]
 mod npy;
 mod options;
+#[cfg(feature = "files")]
 mod picture;
 mod quality;
+#[cfg(feature = "files")]
 mod source;
+#[cfg(feature = "files")]
 mod sources;
+#[cfg(feature = "files")]
 mod spelling;
 mod stratified;
 mod table;
@@ -29,17 +43,24 @@ mod truth;
 
 use std::path::Path;
 
+#[cfg(feature = "files")]
 pub use contact_sheet::contact_sheet;
 pub use encoder::Encoder;
+#[cfg(feature = "files")]
 pub use fetch::{Remote, RemoteFile};
 pub use head::{Head, Target, Task, Values, is_set};
 pub use notes::Note;
 pub use options::{Background, EncoderKind, Fit, Options};
+#[cfg(feature = "files")]
 pub use picture::read_image;
 pub use quality::{Quality, TargetQuality, number_text};
+#[cfg(feature = "files")]
 pub use source::{from_root, holds_arrays, home, is_named, is_table, open, open_with, read_samples};
+#[cfg(feature = "files")]
 pub use sources::Unlabelled;
-pub use table::{Bit, Coding as ColumnCoding, Column, Decimal, Table, read_rows};
+#[cfg(feature = "files")]
+pub use table::read_rows;
+pub use table::{Bit, Coding as ColumnCoding, Column, Decimal, Table};
 
 use crate::{Error, Result};
 

@@ -10,64 +10,65 @@ use super::table::Decimal;
 use crate::{Error, Result};
 
 /// What a user may say about a data set beside its name; each is a flag, and a key of `[input]` in a `--config` file.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Options {
     /// Tables, arrays: what is to be told of a sample [default: classes]
-    #[arg(long, value_enum)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum))]
     pub task: Option<Task>,
     /// Tables: column of the labels, by name or by number from 1; for --task labels and values several, joined by
     /// commas [default: the last]
-    #[arg(long, value_name = "COLUMN")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COLUMN"))]
     pub label: Option<String>,
     /// Values: bits of the binary code that votes give each of them; 1 is a plain count of votes [default: 1]
-    #[arg(long, value_name = "BITS")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "BITS"))]
     pub code_bits: Option<u32>,
     /// Tables: leave these columns out, by name or by number from 1
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "COLUMN", value_delimiter = ','))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<String>,
     /// Tables: whether the first line names the columns [default: told from the cells]
-    #[arg(long, value_name = "BOOL")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "BOOL"))]
     pub header: Option<bool>,
     /// Tables: what separates cells: comma, semicolon, tab, pipe, blanks or another sign [default: told from the lines]
-    #[arg(long, value_name = "SIGN", allow_hyphen_values = true)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SIGN", allow_hyphen_values = true))]
     pub separator: Option<String>,
     /// Tables: what separates whole numbers from fractions [default: told from the cells]
-    #[arg(long, value_enum, value_name = "MARK")]
+    #[cfg_attr(feature = "cli", arg(long, value_enum, value_name = "MARK"))]
     pub decimal: Option<Decimal>,
     /// Test samples, in a file or folder of the same form as --data
-    #[arg(long, value_name = "PATH")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "PATH"))]
     pub test: Option<PathBuf>,
     /// Where there are no test samples: the fraction of each class to take for them [default: 0.2]
-    #[arg(long, value_name = "FRACTION")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "FRACTION"))]
     pub test_fraction: Option<f64>,
     /// Seed that draws those test samples [default: 0]
-    #[arg(long, value_name = "SEED")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "SEED"))]
     pub split_seed: Option<u64>,
     /// How values become input bits: uniform, distributive or gaussian thermometers, one-hot or binary; COLUMN=KIND for
     /// one column of a table [default: what fits the column; uniform for images]
-    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "KIND", value_delimiter = ','))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub encoder: Vec<String>,
     /// Image folders: width and height of the images that pictures are made into [default: of the first picture]
-    #[arg(long, value_name = "WxH")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "WxH"))]
     pub size: Option<String>,
     /// Image folders: 1 for grey, 3 for red, green and blue [default: as the first picture is]
-    #[arg(long, value_name = "N")]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N"))]
     pub channels: Option<usize>,
     /// Image folders: what shows through where pictures are transparent [default: white]
-    #[arg(long, value_enum)]
+    #[cfg_attr(feature = "cli", arg(long, value_enum))]
     pub background: Option<Background>,
     /// CIFAR-100: train for its 20 coarse classes instead of the 100 fine ones
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    #[cfg_attr(feature = "cli", arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL"))]
     pub coarse: Option<bool>,
     /// Draw no test samples where there are none: all are training samples.
-    #[arg(skip)]
+    #[cfg_attr(feature = "cli", arg(skip))]
     #[serde(skip)]
     pub whole: bool,
     /// Make pictures such as a network takes.
-    #[arg(skip)]
+    #[cfg_attr(feature = "cli", arg(skip))]
     #[serde(skip)]
     pub fit: Option<Fit>,
 }
@@ -82,7 +83,8 @@ pub struct Fit {
 }
 
 /// What shows through where a picture is transparent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Background {
     /// As most programs show pictures

@@ -6,7 +6,8 @@ use crate::random::Philox;
 
 /// How a layer's logits are drawn: Gaussian, or each gate near a target drawn from a set that never holds a function
 /// and its complement (Light DLGN, ICLR 2026, "negation-asymmetric"; `uniform`, which holds both, is the contrast).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Initialization {
     /// Every gate starts near the one that passes its first input through.

@@ -2,11 +2,12 @@
 
 /// A parametrization turns a gate's logits into its table of 2^k probabilities `P_c`, c = the input code with the
 /// first pin as its highest bit (c = 2a + b for k = 2). Circuits know only tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Parametrization {
     /// Input-wise, `P_c = 0.5 + 0.5 sin Ω_c` (Light DLGN, ICLR 2026, its own choice): 2^k logits.
-    #[value(name = "iwp", alias = "iwp-sin")]
+    #[cfg_attr(feature = "cli", value(name = "iwp", alias = "iwp-sin"))]
     #[serde(rename = "iwp")]
     IwpSin,
     /// Input-wise, `P_c = σ(Ω_c)`: 2^k logits.

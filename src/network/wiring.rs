@@ -3,7 +3,8 @@
 use crate::random::Philox;
 
 /// How a layer's wires are drawn from its seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Wiring {
     /// Every pin draws uniformly; the pins of one gate differ.

@@ -1,7 +1,8 @@
 //! How numbers lie in buffers, and how far a temperature reaches: what settings choose and pages are built for.
 
 /// How gradient planes are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum GradientFormat {
     /// 4 bytes a gate and sample.
@@ -42,7 +43,8 @@ impl GradientFormat {
 }
 
 /// Whose confidence sets a gate's backward temperature under CAGE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum CageScope {
     /// The whole network's.

@@ -13,16 +13,17 @@ const FOLDER: &str = "checkpoints";
 const RETRY: Duration = Duration::from_secs(60);
 
 /// How often checkpoints are written and how many are kept.
-#[derive(Debug, Clone, Copy, PartialEq, clap::Args)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct Cadence {
     /// Write a checkpoint every N steps
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..)))]
     pub checkpoint_steps: Option<u32>,
     /// Write a checkpoint at least every M minutes
-    #[arg(long, value_name = "M", default_value_t = 5.0, value_parser = minutes)]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "M", default_value_t = 5.0, value_parser = minutes))]
     pub checkpoint_minutes: f64,
     /// Keep the last K checkpoints, and those of the best held-out accuracy
-    #[arg(long, value_name = "K", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "K", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..)))]
     pub keep_checkpoints: u32,
 }
 

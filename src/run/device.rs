@@ -11,13 +11,14 @@ use crate::{Error, Result};
 pub const CPU: &str = "cpu";
 
 /// Where a user wants to train.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct Where {
     /// Adapter, by number or name, or cpu (see `devices`) [default: the best GPU, without one the CPU]
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub adapter: Option<String>,
     /// Threads that the CPU trains on [default: all]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024)))]
     pub threads: Option<u16>,
 }
 

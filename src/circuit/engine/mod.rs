@@ -12,6 +12,7 @@ mod schedule;
 mod tally;
 mod transpose;
 
+#[cfg(feature = "threads")]
 use rayon::prelude::*;
 
 use self::block::{BLOCK_SAMPLES, Block};
@@ -159,8 +160,8 @@ impl Engine {
         Packed { rows: packed, samples }
     }
 
-    /// Class counts `[sample][class]` of `[sample][pixel]` bytes: on all threads of the current rayon pool if `parallel`,
-    /// otherwise on this thread alone.
+    /// Class counts `[sample][class]` of `[sample][pixel]` bytes: on all threads of the current rayon pool if `parallel`
+    /// and the feature `threads` is there, otherwise on this thread alone.
     pub fn counts(&self, pixels: &[u8], parallel: bool) -> Vec<u32> {
         let mut counts = vec![0; pixels.len() / self.pixels() * self.classes];
         self.counts_into(pixels, &mut counts, parallel);
@@ -200,13 +201,13 @@ impl Engine {
             write(&work.scores, results);
         };
         let size = BLOCK_SAMPLES * per_sample;
+        #[cfg(feature = "threads")]
         if parallel {
             let blocks = results.par_chunks_mut(size).enumerate();
-            blocks.for_each_init(|| self.work(), |work, (block, results)| one(work, block, results));
-        } else {
-            let mut work = self.work();
-            results.chunks_mut(size).enumerate().for_each(|(block, results)| one(&mut work, block, results));
+            return blocks.for_each_init(|| self.work(), |work, (block, results)| one(work, block, results));
         }
+        let mut work = self.work();
+        results.chunks_mut(size).enumerate().for_each(|(block, results)| one(&mut work, block, results));
     }
 
     /// The part of `input` that is block number `block`.

@@ -8,7 +8,8 @@ use crate::data::Task;
 use crate::{Error, Result};
 
 /// What goes into an exported circuit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Inputs {
     /// One bit a feature of the encoder.

@@ -30,15 +30,16 @@ pub fn is_missing_number(text: &str) -> bool {
 }
 
 /// What separates whole numbers from their fractions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Decimal {
     /// 1234.5
     #[serde(rename = "point")]
-    #[value(name = "point", alias = ".")]
+    #[cfg_attr(feature = "cli", value(name = "point", alias = "."))]
     Point,
     /// 1234,5
     #[serde(rename = "comma")]
-    #[value(name = "comma", alias = ",")]
+    #[cfg_attr(feature = "cli", value(name = "comma", alias = ","))]
     Comma,
 }
 
