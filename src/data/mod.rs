@@ -1,9 +1,12 @@
 //! Data sets: read, check, describe. Nothing here knows of GPUs or networks.
+// Without readers, what only they ask of tables and options is not used.
+#![cfg_attr(not(feature = "files"), allow(dead_code, unused_imports))]
 
 #[cfg(feature = "files")]
 mod arrays;
 #[cfg(feature = "files")]
 mod cifar;
+#[cfg(feature = "files")]
 mod classes;
 #[cfg(feature = "files")]
 mod contact_sheet;
@@ -20,7 +23,9 @@ mod idx;
 mod idx_folder;
 #[cfg(feature = "files")]
 mod image_folder;
+#[cfg(feature = "files")]
 mod kind;
+#[cfg(feature = "files")]
 mod labels;
 #[cfg(feature = "files")]
 mod libsvm;
@@ -39,6 +44,7 @@ mod sources;
 mod spelling;
 mod stratified;
 mod table;
+#[cfg(feature = "files")]
 mod truth;
 
 use std::path::Path;

@@ -2,6 +2,7 @@
 //! follow. Presets, then a file, then flags, the last one winning.
 
 mod choices;
+#[cfg(feature = "files")]
 mod chosen;
 mod differences;
 #[cfg(all(test, feature = "cli"))]
@@ -14,6 +15,7 @@ mod range;
 mod rules;
 
 pub use choices::{Cage, InputKind, Method, Schedule, Select};
+#[cfg(feature = "files")]
 pub use chosen::Chosen;
 pub use differences::{Difference, bearing, differences, essential_differences, table};
 pub use layers::Layers;

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data;
-
 macro_rules! presets {
     ($($variant:ident $name:literal),+ $(,)?) => {
         /// Ready sets of settings.
@@ -51,9 +49,14 @@ impl Preset {
         self.text().lines().next().unwrap_or_default().trim_start_matches(['#', ' '])
     }
 
-    /// The preset for a data set that none is said for.
+    /// The preset for a data set that none is said for; without the feature `files` none can be a table.
     pub(super) fn of(data: Option<&str>) -> Preset {
-        if data.is_some_and(data::is_table) { Preset::Table } else { Preset::Quick }
+        #[cfg(feature = "files")]
+        if data.is_some_and(crate::data::is_table) {
+            return Preset::Table;
+        }
+        let _ = data;
+        Preset::Quick
     }
 }
 

@@ -206,6 +206,7 @@ impl Engine {
             let blocks = results.par_chunks_mut(size).enumerate();
             return blocks.for_each_init(|| self.work(), |work, (block, results)| one(work, block, results));
         }
+        let _ = parallel;
         let mut work = self.work();
         results.chunks_mut(size).enumerate().for_each(|(block, results)| one(&mut work, block, results));
     }

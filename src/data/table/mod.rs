@@ -3,9 +3,7 @@
 //! A row of a table becomes bytes such that every input bit of a network is `byte > threshold`, as it is for images. So
 //! the shaders, the engines and the exports know nothing of columns; a [`Table`] does, and goes with the model.
 
-#[cfg(feature = "files")]
 mod cells;
-#[cfg(feature = "files")]
 mod column;
 #[cfg(feature = "files")]
 mod delimited;
@@ -15,9 +13,7 @@ mod learn;
 mod number;
 #[cfg(feature = "files")]
 mod open;
-#[cfg(feature = "files")]
 mod rows;
-#[cfg(feature = "files")]
 mod separator;
 #[cfg(feature = "files")]
 mod text;
@@ -31,7 +27,6 @@ pub use number::Decimal;
 pub use open::read_rows;
 #[cfg(feature = "files")]
 pub(super) use open::{Labelled, drawn, of_rows, open};
-#[cfg(feature = "files")]
 pub(super) use rows::{Cell, Rows};
 #[cfg(feature = "files")]
 pub(super) use text::{STANDARD_INPUT, bytes};
