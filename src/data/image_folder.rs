@@ -77,7 +77,7 @@ fn part(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
     let called = |name: &&str| {
         inside.iter().find(|p| p.is_dir() && p.file_name().is_some_and(|f| f.eq_ignore_ascii_case(name))).cloned()
     };
-    Ok(names.iter().find_map(|name| called(&name)))
+    Ok(names.iter().find_map(called))
 }
 
 /// What lies in `folder`, in order of names, but for what systems hide.
