@@ -117,7 +117,7 @@ pub fn read(path: &Path, options: &Options, known: Option<&[&str]>) -> Result<Re
 }
 
 /// The separator that `options` say, or the file's own first line `sep=;`, which is taken off.
-fn separator_said(bytes: &mut Vec<u8>, options: &Options, notes: &mut Vec<Note>) -> Result<Option<Separator>> {
+fn separator_said(bytes: &mut [u8], options: &Options, notes: &mut Vec<Note>) -> Result<Option<Separator>> {
     let said = match &options.separator {
         None => None,
         Some(said) => match Separator::parse(said) {
