@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Left to right; `reference` holds the twins, which only tests import.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "error",
+    "console",
     "files",
     "random",
     "plot",
     "data",
+    "plan",
+    "gpu",
     "circuit",
     "network",
     "cpu",
-    "plan",
     "settings",
-    "gpu",
     "train",
     "run",
     "record",
