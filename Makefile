@@ -16,6 +16,7 @@ test: driver
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --release --all-targets -- -D warnings
+	$(CARGO) clippy --release --lib --no-default-features -- -D warnings
 
 # Training needs no driver: without a GPU it runs on the CPU. Tests run the shaders, for which Debian's software Vulkan does
 # where there is no GPU. A machine with a driver is left alone.
