@@ -123,7 +123,7 @@ fn broken_models_are_refused_with_a_sentence_and_nothing_is_written() {
     let arguments = ["export", model.to_str().unwrap(), "--format", "c", "--output", out.to_str().unwrap()];
     let (code, told) = refused(&arguments);
     assert_eq!(code, 2);
-    assert!(told.contains("gate 3 of layer 1 reads input 5000, but there are only 300"), "{told}");
+    assert!(told.contains("layer 1 has gate 3, which reads input 5000, but there are only 300"), "{told}");
     let bytes = std::fs::read(&model).unwrap();
     std::fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
     let (code, told) = refused(&arguments);

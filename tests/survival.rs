@@ -292,7 +292,7 @@ fn a_full_disk_costs_a_checkpoint_and_not_the_run() {
     let first = before.first().unwrap();
     let bytes = std::fs::read(first).unwrap();
     let limited = format!(
-        "trap '' XFSZ; ulimit -f 88; exec '{}' train --resume '{}' --steps 300 --checkpoint-steps 40",
+        "trap '' XFSZ; ulimit -f 88; exec '{}' train --adapter 0 --resume '{}' --steps 300 --checkpoint-steps 40",
         env!("CARGO_BIN_EXE_gatewright"),
         first.display()
     );

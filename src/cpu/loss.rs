@@ -89,10 +89,11 @@ impl Judge<'_> {
     /// Binary cross-entropy, summed over labels, of scores = (votes − group / 2) / τ.
     fn judge_labels(&self, votes: &[[u32; BLOCK]], samples: &[u32], unit: f32) -> Judged {
         let mut judged = Judged { losses: [0.0; BLOCK], qualities: [0.0; BLOCK], gradients: Vec::new() };
+        let labels = votes.len();
         for (l, votes) in votes.iter().enumerate() {
             let mut g = [0.0; BLOCK];
             for (s, &sample) in samples.iter().enumerate() {
-                let y = self.target(sample, l, votes.len());
+                let y = self.target(sample, l, labels);
                 let x = (votes[s] as f32 - self.group as f32 * 0.5) / self.tau;
                 let small = exponential(-x.abs());
                 judged.losses[s] += x.max(0.0) - x * y + logarithm(1.0 + small);
