@@ -66,6 +66,12 @@ pub fn read(path: &Path, options: &Options, known: Option<&[&str]>) -> Result<Re
         fit.of
     )));
     tell_passed(&passed, &mut notes);
+    let is_words = |cells: &Cells| (0..cells.width()).all(|c| cells.at(0, c).trim().parse::<f64>().is_err());
+    if cells.len() == 1 && known.is_none() && options.header.is_none() && is_words(&cells) {
+        return Err(refused(
+            "its only line reads as a header, and it holds no rows; if it is one, add --header false".into(),
+        ));
+    }
 
     let mut kinds = vec![Kinds::default(); cells.width()];
     for row in 1..cells.len() {
