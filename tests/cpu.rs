@@ -74,10 +74,8 @@ fn table_gradients(model: &Model, train: &Split, c: &Constants) -> Vec<Vec<i64>>
         for layer in &model.layers {
             signals.push(reference::forward_hard(layer, &signals[signals.len() - 1]));
         }
-        let votes: Vec<f64> = reference::group_sum(&signals[model.layers.len()], model.classes.len())
-            .into_iter()
-            .map(f64::from)
-            .collect();
+        let votes: Vec<f64> =
+            reference::group_sum(&signals[model.layers.len()], model.classes.len()).into_iter().collect();
         let judged = reference::loss(&votes, train.labels[sample as usize].into(), c.tau.into(), c.batch);
         let rounded = judged.gradient.iter().enumerate().map(|(class, &g)| {
             let at = class as u32 * c.batch.div_ceil(32) * 32 + place as u32;

@@ -382,7 +382,8 @@ impl Trainer {
     /// As for [`Trainer::finish`].
     pub fn first_not_finite(&mut self) -> Result<Option<(usize, &'static str)>> {
         // Moments are the logits' gradients, averaged.
-        let kinds: [(fn(&super::tables::Tables) -> Id, _); 3] =
+        type Which = fn(&super::tables::Tables) -> Id;
+        let kinds: [(Which, _); 3] =
             [(|t| t.gradients, "gradients"), (|t| t.moments, "gradients"), (|t| t.logits, "logits")];
         for (buffer, what) in kinds {
             let broken = self.of_layers(buffer, |values| values.iter().any(|x| !x.is_finite()))?;
