@@ -79,6 +79,13 @@ pub fn read(path: &Path, options: &Options, known: Option<&[&str]>) -> Result<Re
             kind.add(row, cells.at(row, column));
         }
     }
+    // A first line of words amid numbers that comes again is a header, whatever its words' frequency says.
+    let is_worded =
+        |(column, kind): (usize, &Kinds)| kind.is_mostly_numbers() && !kind.reads_as_number(cells.at(0, column));
+    if options.header != Some(false) && kinds.iter().enumerate().any(is_worded) {
+        let first: Vec<String> = (0..cells.width()).map(|column| cells.at(0, column).trim().to_string()).collect();
+        check_parts(&cells, 1, &first, cells.line(0)).map_err(refused)?;
+    }
     // A row that ends with a separator has an empty cell more, which a header need not have.
     let is_trailing = passed.is_first_short && kinds.last().is_some_and(Kinds::is_empty);
     let is_first_short = passed.is_first_short;
@@ -94,7 +101,7 @@ pub fn read(path: &Path, options: &Options, known: Option<&[&str]>) -> Result<Re
             }
             // Rows were counted from the header.
             kinds.iter_mut().flat_map(|kind| &mut kind.word_rows).for_each(|row| *row -= 1);
-            check_parts(&cells, &names, line).map_err(refused)?;
+            check_parts(&cells, 0, &names, line).map_err(refused)?;
             Some(names)
         }
         false => {
@@ -206,9 +213,9 @@ pub fn alike(a: &str, b: &str) -> bool {
 }
 
 /// Refuse a header that comes again; the error is a sentence.
-fn check_parts(cells: &Cells, names: &[String], line: u32) -> std::result::Result<(), String> {
+fn check_parts(cells: &Cells, from: usize, names: &[String], line: u32) -> std::result::Result<(), String> {
     let again = |&row: &usize| names.iter().enumerate().all(|(column, name)| cells.at(row, column).trim() == name);
-    match (0..cells.len()).find(again) {
+    match (from..cells.len()).find(again) {
         Some(row) if names.len() > 1 => Err(format!(
             "line {} is the header of line {line} again, as where files were put together; remove it",
             cells.line(row)
