@@ -44,7 +44,7 @@ WHOLE = FEW[:2]
 
 def train(env, flags, folder, launcher=()):
     """Run `train`; ends the script where it fails. Returns what it printed, stdout before stderr."""
-    command = [*launcher, PROGRAM, "train", *SMALL, *flags, "--out", folder]
+    command = [*launcher, PROGRAM, "train", "--adapter", "0", *SMALL, *flags, "--out", folder]
     done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=600)
     if done.returncode != 0:
         sys.exit(f"FAILED: {' '.join(map(str, flags))}: exit code {done.returncode}\n{done.stdout}{done.stderr}")

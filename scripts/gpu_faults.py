@@ -63,7 +63,7 @@ def build_layer(folder):
 
 def train(folder, env, *more, resume=False, run=RUN):
     start = ["--resume", folder] if resume else [*run, "--out", folder]
-    command = [PROGRAM, "train", *start, *more]
+    command = [PROGRAM, "train", "--adapter", "0", *start, *more]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
 
 

@@ -24,8 +24,8 @@ FILES = {"checkpoints", "config.toml", "curves.png", "metrics.jsonl", "model.saf
 def train(folder, *more):
     """The command that begins the run in `folder`, or goes on with it."""
     if (folder / "config.toml").exists():
-        return [PROGRAM, "train", "--resume", folder, *OFTEN, *more]
-    return [PROGRAM, "train", *RUN, "--out", folder, *OFTEN, *more]
+        return [PROGRAM, "train", "--adapter", "0", "--resume", folder, *OFTEN, *more]
+    return [PROGRAM, "train", "--adapter", "0", *RUN, "--out", folder, *OFTEN, *more]
 
 
 def finish(folder, *more):
