@@ -7,7 +7,8 @@ use gatewright::data::{Dataset, Head, ImageShape, Split};
 use gatewright::gpu::Gpu;
 use gatewright::network::{Consumers, Wiring};
 use gatewright::random::Philox;
-use gatewright::train::{Preset, Settings, Trainer};
+use gatewright::settings::{Preset, Settings};
+use gatewright::train::Trainer;
 
 const INPUTS: usize = 784;
 

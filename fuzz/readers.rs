@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use gatewright::data;
 use gatewright::network::Model;
 use gatewright::run::Checkpoint;
-use gatewright::train::Overrides;
+use gatewright::settings::Overrides;
 use sha2::{Digest, Sha256};
 
 /// Reads an input and returns whether it took it.

@@ -3,14 +3,18 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use gatewright::cpu::{CageConstants, Constants, Scope, Simd, Trainer};
+use gatewright::cpu::{Constants, Simd, Trainer};
 use gatewright::data::{Encoder, Head, ImageShape, Split};
 use gatewright::gpu::Gpu;
 use gatewright::network::{Draw, Initialization, Layer, Model, Parametrization, Wiring};
+use gatewright::plan::CageScope;
 use gatewright::plan::GradientFormat;
+use gatewright::plan::Tuning;
 use gatewright::random::Philox;
 use gatewright::reference;
-use gatewright::train::{self, Preset, Schedule, Settings, State, Tensor, Tuning};
+use gatewright::settings::Cage;
+use gatewright::settings::{Preset, Schedule, Settings};
+use gatewright::train::{self, State, Tensor};
 
 /// Grey images of `pixels` random bytes, of `classes` classes.
 fn samples(count: usize, pixels: usize, classes: u32, rng: &mut Philox) -> Split {
@@ -136,8 +140,8 @@ fn table_gradients_are_the_twins_to_the_bit_saturation_included() {
 }
 
 fn noisy_settings(c: Constants, i: usize) -> Constants {
-    let scope = [Scope::Network, Scope::Layer, Scope::Gate][i % 3];
-    let cage = CageConstants { tau_min: 0.5, tau_max: 3.0, decay: 0.9, scope };
+    let scope = [CageScope::Network, CageScope::Layer, CageScope::Gate][i % 3];
+    let cage = Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.9, scope };
     Constants { cage: Some(cage), noisy: i % 2 == 1, cosine_steps: 50, weight_decay: 0.01, ..c }
 }
 

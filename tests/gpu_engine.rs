@@ -6,7 +6,9 @@ use common::{MNIST, Shape, random_model, random_netlist, random_pixels};
 use gatewright::circuit::{Engine, Lut, Netlist, Vote, simplify};
 use gatewright::data;
 use gatewright::gpu::{Gpu, GpuEngine};
-use gatewright::train::{Preset, Settings, Trainer, Tuning};
+use gatewright::plan::Tuning;
+use gatewright::settings::{Preset, Settings};
+use gatewright::train::Trainer;
 
 fn devices() -> [std::sync::Arc<Gpu>; 2] {
     [Gpu::open(None).unwrap(), Gpu::open_plain().unwrap()]

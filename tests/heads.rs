@@ -16,9 +16,11 @@ use gatewright::circuit::verify::verify;
 use gatewright::circuit::{Engine, simplify};
 use gatewright::data::{Coding, Head, ImageShape, Options, Split, Target, Task, Values, open_with};
 use gatewright::network::{Answer, Model};
+use gatewright::plan::Tuning;
 use gatewright::random::Philox;
 use gatewright::reference;
-use gatewright::train::{Evaluator, Mode, Preset, Settings, Trainer, Tuning, draw_model};
+use gatewright::settings::{Preset, Settings};
+use gatewright::train::{Evaluator, Mode, Trainer, draw_model};
 use serde_json::Value;
 use tempfile::TempDir;
 

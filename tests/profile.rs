@@ -11,7 +11,8 @@ use gatewright::gpu::{Clock, Gpu};
 use gatewright::network::Parametrization;
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
-use gatewright::train::{Bandwidth, Cage, Evaluator, InputKind, Method, Preset, Settings, Trainer};
+use gatewright::settings::{Cage, InputKind, Method, Preset, Settings};
+use gatewright::train::{Bandwidth, Evaluator, Trainer};
 use serde_json::Value;
 
 /// 64 random images of 6 × 6 bytes in 4 classes.

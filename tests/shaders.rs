@@ -13,9 +13,8 @@ use gatewright::data::{ImageShape, Task};
 use gatewright::gpu::plan_circuit;
 use gatewright::network::{Form, Parametrization};
 use gatewright::plan::{Access, CageScope, FILES, GradientFormat, Limits, Page, Plan, Source, Tuning, uniforms};
-use gatewright::train::{
-    BatchSize, Cage, EvaluationPlan, InputKind, LayerOutline, Method, Outline, Preset, Settings, StepPlan,
-};
+use gatewright::settings::{Cage, InputKind, Method, Preset, Settings};
+use gatewright::train::{BatchSize, EvaluationPlan, LayerOutline, Outline, StepPlan};
 use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};

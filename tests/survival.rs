@@ -14,7 +14,8 @@ use gatewright::network::Parametrization;
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
 use gatewright::run::{Beginning, Cadence, Checkpoint, Device, Metrics, Options, Place, Reporter};
-use gatewright::train::{Cage, Method, Preset, Schedule, Select, Settings, Trainer};
+use gatewright::settings::{Cage, Method, Preset, Schedule, Select, Settings};
+use gatewright::train::Trainer;
 
 const STEPS: u32 = 600;
 

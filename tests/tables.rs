@@ -15,7 +15,8 @@ use gatewright::data::Encoder;
 use gatewright::data::{Coding, ColumnCoding, Dataset, Head, Options, Table, open_with, read_rows};
 use gatewright::network::Model;
 use gatewright::random::Philox;
-use gatewright::train::{Preset, Settings, draw_model};
+use gatewright::settings::{Preset, Settings};
+use gatewright::train::draw_model;
 use tempfile::TempDir;
 
 fn folder_of(files: &[(&str, &str)]) -> TempDir {

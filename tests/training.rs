@@ -7,12 +7,12 @@ use gatewright::data::Encoder;
 use gatewright::data::{self, Dataset, Head, ImageShape, Split, Target, Task, Values};
 use gatewright::gpu::Gpu;
 use gatewright::network::{Initialization, Model, Parametrization, Wiring};
+use gatewright::plan::Tuning;
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
 use gatewright::reference::{self, Run, parametrization as twin};
-use gatewright::train::{
-    Cage, Evaluator, InputKind, Method, Mode, Preset, Schedule, Settings, Trainer, Tuning, draw_model, passages,
-};
+use gatewright::settings::{Cage, InputKind, Method, Preset, Schedule, Settings};
+use gatewright::train::{Evaluator, Mode, Trainer, draw_model, passages};
 
 const CAGE: Option<Cage> = Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99, scope: CageScope::Network });
 const METHODS: [Method; 4] = [Method::HardSt, Method::GumbelSt, Method::SoftMix, Method::SoftGumbel];

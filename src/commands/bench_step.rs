@@ -5,10 +5,11 @@ use std::time::Instant;
 use crate::data::{Dataset, Head, ImageShape, Split};
 use crate::network::{Initialization, Parametrization};
 use crate::plan::GradientFormat;
+use crate::plan::Tuning;
 use crate::random::Philox;
 use crate::run::{Device, Learner, Where};
 use crate::settings::{Layers, Method, Overrides};
-use crate::train::{Trainer, Tuning};
+use crate::train::Trainer;
 use crate::{Error, Result};
 
 /// Time whole training steps on random bits; needs no data set

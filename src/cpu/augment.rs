@@ -1,8 +1,8 @@
 //! A batch's images, each moved at random, black where nothing was: the shader's whole numbers, so the shader's bytes.
 
-use super::constants::Movements;
 use crate::data::ImageShape;
 use crate::random::{Philox, key};
+use crate::train::Augmentation;
 
 /// What stands for 1.
 const ONE: i32 = 16_384;
@@ -11,7 +11,7 @@ const STREAM: u32 = 3;
 
 /// Move `image`'s bytes, `[channel][row][column]`, into `moved` as those at place `place` of the batch of step `step`.
 pub fn augment(
-    how: &Movements,
+    how: &Augmentation,
     (seed, step, place): (u64, u32, u32),
     image: ImageShape,
     bytes: &[u8],
@@ -26,7 +26,7 @@ pub fn augment(
         let inside = (0..width).contains(&x) && (0..height).contains(&y);
         if inside { i32::from(bytes[(plane * image.height + y as usize) * image.width + x as usize]) } else { 0 }
     };
-    let is_warped = how.flip || how.turns.len() > 1 || how.least_side < ONE as u32;
+    let is_warped = how.is_warped();
     let [side_x, side_y, centre_x, centre_y] = Philox::block(key(seed), [place, step, 1, STREAM]);
     let side = |draw: u32| ONE - below(draw, ONE as u32 - how.least_side + 1);
     let (side_x, side_y) = (side(side_x), side(side_y));
@@ -61,22 +61,22 @@ pub fn augment(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{reference, train};
+    use crate::reference;
+    use crate::settings::{Preset, Settings};
 
     #[test]
     fn images_move_as_the_twins_do() {
         let mut rng = Philox::new(6, 0);
         let image = ImageShape { channels: 2, height: 9, width: 7 };
         let bytes: Vec<u8> = (0..image.pixels()).map(|_| rng.below(256) as u8).collect();
-        let base = train::Preset::Quick.settings();
+        let base = Preset::Quick.settings();
         for (shift, flip, rotate, resized_crop) in [(3, false, 0.0, 1.0), (0, true, 0.0, 1.0), (2, true, 30.0, 0.4)] {
-            let settings = train::Settings { shift, flip, rotate, resized_crop, ..base.clone() };
-            let twin = train::Augmentation::of(&settings).unwrap();
-            let how = Movements { shift, flip, least_side: twin.least_side, turns: twin.turns.clone() };
+            let settings = Settings { shift, flip, rotate, resized_crop, ..base.clone() };
+            let how = Augmentation::of(&settings).unwrap();
             for place in 0..40 {
                 let mut moved = vec![1; bytes.len()];
                 augment(&how, (11, 5, place), image, &bytes, &mut moved);
-                let movement = reference::movement(11, 5, place, image, &twin);
+                let movement = reference::movement(11, 5, place, image, &how);
                 assert_eq!(moved, reference::augment(&bytes, image, movement), "place {place}, shift {shift}");
             }
         }

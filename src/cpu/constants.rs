@@ -1,6 +1,10 @@
 //! What does not change during a run, and what changes every step.
 
-use bytemuck::{Pod, Zeroable};
+use crate::Result;
+use crate::plan::uniforms::{Cage, Step};
+use crate::plan::{CageScope, slice_scale};
+use crate::settings::{self, Schedule, Settings};
+use crate::train::Augmentation;
 
 /// Everything that decides a run beside its network and its samples.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,7 +16,7 @@ pub struct Constants {
     /// Whether selections are noisy (Gumbel-ST).
     pub noisy: bool,
     /// CAGE's constants, if it is on.
-    pub cage: Option<CageConstants>,
+    pub cage: Option<settings::Cage>,
     /// Backward temperature where CAGE does not set it.
     pub temperature: f32,
     /// τ of the group sum: a class's score is its votes / τ.
@@ -36,110 +40,43 @@ pub struct Constants {
     /// Seed of permutations, augmentation, rounding and noise.
     pub seed: u64,
     /// How images are moved, if they are.
-    pub augmentation: Option<Movements>,
-}
-
-/// CAGE's constants.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CageConstants {
-    /// Backward temperature of certain selections.
-    pub tau_min: f32,
-    /// Backward temperature of undecided selections.
-    pub tau_max: f32,
-    /// Decay a step of confidence's running mean.
-    pub decay: f32,
-    /// Whose confidence sets a gate's temperature.
-    pub scope: Scope,
-}
-
-/// Whose confidence sets a gate's backward temperature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// The whole network's.
-    Network,
-    /// Its layer's.
-    Layer,
-    /// Its own.
-    Gate,
-}
-
-/// How far images may be moved, in whole numbers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Movements {
-    /// Pixels each way.
-    pub shift: u32,
-    /// Whether half of the images are mirrored.
-    pub flip: bool,
-    /// Least side of the part that is shown, in 2⁻¹⁴ of the image's; 2¹⁴ shows it whole.
-    pub least_side: u32,
-    /// (cosine, sine) · 2¹⁴ of every angle to choose from, at least one.
-    pub turns: Vec<[i32; 2]>,
-}
-
-/// What changes every step, as the shaders' `Step` has it and checkpoints keep it.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
-pub struct Step {
-    /// Steps begun.
-    pub step: u32,
-    /// Backward temperature of the last step.
-    pub temperature: f32,
-    /// Learning rate of the last step.
-    pub learning_rate: f32,
-    /// Mean confidence of the last step's selections.
-    pub confidence: f32,
-    /// Its running mean.
-    pub confidence_mean: f32,
-    /// β₁ to the power of `step`.
-    pub beta1_power: f32,
-    /// β₂ to the power of `step`.
-    pub beta2_power: f32,
-    /// Epoch of the next batch's first sample.
-    pub epoch: u32,
-    /// Place of the next batch's first sample in that epoch.
-    pub position: u32,
-    /// Zeros.
-    pub pad: [u32; 3],
-}
-
-/// CAGE for one layer or one gate, as the shaders' `Cage` has it and checkpoints keep it.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
-pub struct Cage {
-    /// Running mean of its confidence.
-    pub mean: f32,
-    /// The backward temperature that it asks for.
-    pub temperature: f32,
-    /// Selections that its confidence is averaged over.
-    pub selections: f32,
+    pub augmentation: Option<Augmentation>,
 }
 
 impl Constants {
-    /// Before the first step, selections being among `choices` choices.
-    pub fn first_step(&self, choices: f32) -> Step {
-        Step {
-            step: 0,
-            temperature: self.temperature,
-            learning_rate: 0.0,
-            confidence: 0.0,
-            confidence_mean: 1.0 / choices,
-            beta1_power: 1.0,
-            beta2_power: 1.0,
-            epoch: 0,
-            position: 0,
-            pad: [0; 3],
-        }
+    /// What `settings` say, samples being rows of a table or images.
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`] if rows are to be moved.
+    pub fn of(settings: &Settings, are_rows: bool) -> Result<Self> {
+        Ok(Constants {
+            batch: settings.batch,
+            bits: settings.gradients.bits(),
+            noisy: settings.method.is_noisy(),
+            cage: settings.cage,
+            temperature: settings.temperature,
+            tau: settings.tau,
+            learning_rate: settings.lr,
+            final_fraction: settings.lr_final,
+            warmup_steps: settings.warmup,
+            cosine_steps: if settings.schedule == Schedule::Cosine { settings.steps } else { 0 },
+            beta1: settings.beta1,
+            beta2: settings.beta2,
+            epsilon: settings.epsilon,
+            weight_decay: settings.weight_decay,
+            seed: settings.seed,
+            augmentation: Augmentation::of_samples(settings, are_rows)?,
+        })
     }
 
-    /// Integer units a unit of gradient: a class gradient is at most 1 / (τ · batch), and gets a quarter of the range; the
-    /// rest is for sums.
+    /// Integer units a unit of gradient.
     pub fn slice_scale(&self) -> f32 {
-        (1u32 << (self.bits - 3)) as f32 * self.tau * self.batch as f32
+        slice_scale(self.bits, self.tau, self.batch)
     }
 
     /// CAGE's scope; the network where CAGE is off.
-    pub fn scope(&self) -> Scope {
-        self.cage.map_or(Scope::Network, |cage| cage.scope)
+    pub fn scope(&self) -> CageScope {
+        self.cage.map_or(CageScope::Network, |cage| cage.scope)
     }
 
     fn running_mean(&self, mean: f32, confidence: f32) -> f32 {

@@ -26,8 +26,8 @@ mod team;
 mod traffic;
 mod trainer;
 
-pub use constants::{Cage, CageConstants, Constants, Movements, Scope, Step};
+pub use constants::Constants;
 pub use evaluate::Evaluated;
 pub use simd::Simd;
 pub use traffic::{Pass, measure};
-pub use trainer::{HISTORY, Span, Trainer};
+pub use trainer::{Span, Trainer};

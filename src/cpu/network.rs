@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::backward::{Edges, Row};
-use super::constants::{Cage, Constants, Scope, Step};
+use super::constants::Constants;
 use super::encode::Encoding;
 use super::forward::{Bits, signals};
 use super::lanes::{BLOCK, Element, Stored};
@@ -13,6 +13,8 @@ use super::simd::Simd;
 use super::tables::Tables;
 use crate::data::Split;
 use crate::network::{Layer, Model};
+use crate::plan::CageScope;
+use crate::plan::uniforms::{Cage, Step};
 
 /// All but what a micro-batch goes through.
 #[derive(Debug)]
@@ -89,12 +91,10 @@ pub struct LayerState {
 impl LayerState {
     fn new(layer: &Layer, is_first: bool, first_gate: usize, chunk: usize, constants: &Constants) -> Self {
         let (gates, logits) = (layer.gates(), layer.parametrization.logits(layer.arity));
-        let own = constants.scope() == Scope::Gate;
-        let cage = Cage {
-            mean: 1.0 / layer.parametrization.choices(layer.arity) as f32,
-            temperature: constants.temperature,
-            selections: layer.parametrization.selections(layer.arity) as f32,
-        };
+        let own = constants.scope() == CageScope::Gate;
+        let (choices, selections) =
+            (layer.parametrization.choices(layer.arity) as f32, layer.parametrization.selections(layer.arity));
+        let cage = Cage::first(constants.temperature, choices, selections);
         let part = |first: usize| {
             let count = chunk.min(gates - first);
             Mutex::new(Gates {

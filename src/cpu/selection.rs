@@ -3,10 +3,11 @@
 //! Gates are taken [`PART`] logits at a time, in plain loops over arrays that become vector instructions. Everything is a
 //! sum or product in a written order, so the numbers are the same however wide these are.
 
-use super::constants::{Cage, Constants, Step};
+use super::constants::Constants;
 use super::functions::{TAME, exponential, logarithm, sine_and_cosine, wild_sine_and_cosine};
 use super::simd::Simd;
 use crate::network::{Parametrization, function_table, walsh_hadamard};
+use crate::plan::uniforms::{Cage, Step};
 use crate::random::{Philox, key};
 
 /// Logits that are worked on at a time: a whole number of gates of every kind.
@@ -543,7 +544,7 @@ mod tests {
                         learning_rate: 0.02,
                         beta1_power: 0.9f32.powi(5),
                         beta2_power: 0.99f32.powi(5),
-                        ..constants.first_step(2.0)
+                        ..Step::first(constants.temperature, 2.0)
                     };
                     let update = Update { unit: 1e-3, ..Update::of(&constants, &state, 1.7) };
                     gates.update(simd, &constants, &update, 5, &mut |_, _| {});

@@ -1,4 +1,5 @@
-//! Vector instructions that training is compiled for.
+//! Vector instructions that training is compiled for. A type of its own beside the circuit engine's: each vouches for what its own
+//! code asks of AVX-512 (VNNI here, VBMI there), and machines have one without the other.
 
 /// Which vector instructions a step runs on. The numbers are the same on all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

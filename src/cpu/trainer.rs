@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::augment::augment;
 use super::backward::{Backward, Consumer, Kernels, Rows};
-use super::constants::{Cage, Constants, Scope, Step};
+use super::constants::Constants;
 use super::encode::Encoding;
 use super::evaluate::Evaluated;
 use super::forward::{Forward, count};
@@ -19,11 +19,11 @@ use super::team::{Member, work_together};
 use super::traffic::Pass;
 use crate::data::{Head, Split};
 use crate::network::{Layer, Model};
+use crate::plan::CageScope;
+use crate::plan::uniforms::{Cage, Step};
 use crate::random::Permutation;
+use crate::train::HISTORY;
 use crate::{Error, Result};
-
-/// Steps whose loss and quality are remembered.
-pub const HISTORY: usize = 4096;
 
 /// A pass, and how long it took.
 pub type Span = (String, Duration);
@@ -64,17 +64,17 @@ impl<'a> Trainer<'a> {
         }
         let choices = first.parametrization.choices(first.arity) as f32;
         let per_gate = first.parametrization.selections(first.arity);
-        let cage = |l: &Layer| Cage {
-            mean: 1.0 / choices,
-            temperature: constants.temperature,
-            selections: (l.gates() * per_gate) as f32,
-        };
+        let cage = |l: &Layer| Cage::first(constants.temperature, choices, l.gates() * per_gate);
         let state = State {
-            step: constants.first_step(choices),
-            cages: if constants.scope() == Scope::Layer { model.layers.iter().map(cage).collect() } else { Vec::new() },
+            step: Step::first(constants.temperature, choices),
+            cages: if constants.scope() == CageScope::Layer {
+                model.layers.iter().map(cage).collect()
+            } else {
+                Vec::new()
+            },
             current: 0,
             is_tabulated: false,
-            history: vec![[0.0; 2]; HISTORY],
+            history: vec![[0.0; 2]; HISTORY as usize],
         };
         let spread = match model.head {
             Head::Values(_) => {
@@ -129,15 +129,15 @@ impl<'a> Trainer<'a> {
 
     /// Mean loss and quality of step `step`, one of the last [`HISTORY`].
     pub fn history(&self, step: u32) -> [f32; 2] {
-        self.network.state.history[step as usize % HISTORY]
+        self.network.state.history[step as usize % HISTORY as usize]
     }
 
     /// Backward temperatures of the last step: one, or each layer's, or each gate's.
     pub fn temperatures(&self) -> Vec<f32> {
         match self.network.constants.scope() {
-            Scope::Network => vec![self.step().temperature],
-            Scope::Layer => self.network.state.cages.iter().map(|c| c.temperature).collect(),
-            Scope::Gate => self.network.gates(|g| g.cages.iter().map(|c| c.temperature).collect()).concat(),
+            CageScope::Network => vec![self.step().temperature],
+            CageScope::Layer => self.network.state.cages.iter().map(|c| c.temperature).collect(),
+            CageScope::Gate => self.network.gates(|g| g.cages.iter().map(|c| c.temperature).collect()).concat(),
         }
     }
 
@@ -231,9 +231,9 @@ impl<'a> Trainer<'a> {
             tensors.push((format!("layers.{i}.moments"), bytemuck::cast_slice(&moments).to_vec()));
         }
         let cages = match network.constants.scope() {
-            Scope::Network => Vec::new(),
-            Scope::Layer => vec![network.state.cages.clone()],
-            Scope::Gate => network.gates(|g| g.cages.clone()),
+            CageScope::Network => Vec::new(),
+            CageScope::Layer => vec![network.state.cages.clone()],
+            CageScope::Gate => network.gates(|g| g.cages.clone()),
         };
         let cages = cages.iter().enumerate();
         tensors.extend(cages.map(|(i, c)| (format!("cages.{i}"), bytemuck::cast_slice(c).to_vec())));
@@ -261,7 +261,7 @@ impl<'a> Trainer<'a> {
         for (i, layer) in network.layers.iter_mut().enumerate() {
             let mut logits = bytemuck::pod_collect_to_vec::<u8, f32>(found[2 + 2 * i]).into_iter();
             let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(found[3 + 2 * i]).into_iter();
-            let mut own = (network.constants.scope() == Scope::Gate).then(|| cages[i].iter());
+            let mut own = (network.constants.scope() == CageScope::Gate).then(|| cages[i].iter());
             for chunk in &layer.chunks {
                 let mut gates = lock(chunk);
                 gates.logits.iter_mut().zip(&mut logits).for_each(|(to, z)| *to = z);
@@ -273,7 +273,7 @@ impl<'a> Trainer<'a> {
                 }
             }
         }
-        if network.constants.scope() == Scope::Layer {
+        if network.constants.scope() == CageScope::Layer {
             network.state.cages = cages.concat();
         }
         network.state.is_tabulated = false;
@@ -347,7 +347,7 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
             }
             self.backward(micro > 0, micro + 1 == micro_batches, member);
         }
-        self.state.history[begun.step as usize % HISTORY] = sums.map(|sum| sum / n.constants.batch as f32);
+        self.state.history[begun.step as usize % HISTORY as usize] = sums.map(|sum| sum / n.constants.batch as f32);
         self.state.current = 1 - self.state.current;
     }
 

@@ -1,7 +1,6 @@
 //! What is trained: layers, wiring, parametrization, initialization. Plain data; nothing here knows of GPUs.
 
 mod answer;
-mod axis;
 mod circuit;
 mod dense;
 mod form;
@@ -12,7 +11,6 @@ mod parametrization;
 mod wiring;
 
 pub use answer::Answer;
-pub use axis::axis_neighbours;
 pub use initialize::{Initialization, Start};
 pub use layer::{Draw, Form, Layer};
 pub use model_file::{FORMAT_VERSION, Model};

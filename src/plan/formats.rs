@@ -42,6 +42,12 @@ impl GradientFormat {
     }
 }
 
+/// Integer units a unit of gradient, integers having `bits` bits: a class gradient is at most 1 / (τ · batch), and gets a
+/// quarter of the range; the rest is for sums.
+pub fn slice_scale(bits: u32, tau: f32, batch: u32) -> f32 {
+    (1u32 << (bits - 3)) as f32 * tau * batch as f32
+}
+
 /// Whose confidence sets a gate's backward temperature under CAGE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]

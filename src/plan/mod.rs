@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use encode::{Bytes, EncoderIds, EncoderTable, MOST_SHARDS, encode, padded_rows};
-pub use formats::{CageScope, GradientFormat};
+pub use formats::{CageScope, GradientFormat, slice_scale};
 pub use page::{Access, Binding, FILES, Page, Source};
 pub use tuning::{MOST_GROUPS, MOST_TURNS, Tuning};
 

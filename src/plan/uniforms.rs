@@ -112,3 +112,28 @@ uniform! {
         pad: [u32; 3],
     }
 }
+
+impl Step {
+    /// Before the first step, at this backward temperature, selections being among `choices` choices.
+    pub fn first(temperature: f32, choices: f32) -> Self {
+        Step {
+            step: 0,
+            temperature,
+            learning_rate: 0.0,
+            confidence: 0.0,
+            confidence_mean: 1.0 / choices,
+            beta1_power: 1.0,
+            beta2_power: 1.0,
+            epoch: 0,
+            position: 0,
+            pad: [0; 3],
+        }
+    }
+}
+
+impl Cage {
+    /// The same of one layer or gate, with so many selections.
+    pub fn first(temperature: f32, choices: f32, selections: usize) -> Self {
+        Cage { mean: 1.0 / choices, temperature, selections: selections as f32 }
+    }
+}

@@ -1,14 +1,14 @@
 //! A network in training, wherever that is: what a run asks of a trainer of shaders or of the CPU's.
 
 use super::device::{Cpu, Device};
-use crate::cpu::{self, CageConstants, Constants, Movements, Scope};
-use crate::data::{Dataset, Encoder, Split};
+use crate::cpu::{self, Constants};
+use crate::data::{Dataset, Split};
 use crate::gpu::{Clock, Span};
 use crate::network::Model;
-use crate::plan::CageScope;
-use crate::settings::{Schedule, Settings};
+use crate::plan::Tuning;
+use crate::settings::Settings;
 use crate::train::{
-    Augmentation, Bandwidth, Evaluation, Evaluator, Mode, Profile, Progress, State, Tensor, Trainer, Tuning, draw_model,
+    Bandwidth, Evaluation, Evaluator, HISTORY, Mode, Profile, Progress, State, Tensor, Trainer, draw_for, learn_encoder,
 };
 use crate::{Error, Result};
 
@@ -44,10 +44,7 @@ impl<'a> Learner<'a> {
         match device {
             Device::Gpu(gpu) => Ok(Learner::Gpu(Box::new(Trainer::new(gpu, settings, data)?))),
             Device::Cpu(_) => {
-                let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
-                let encoder = encoder.without_rare(data, settings.rare, settings.arity)?;
-                let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
-                let model = Model { table: data.table.clone(), head: data.head.clone(), ..drawn };
+                let model = draw_for(settings, data, learn_encoder(settings, data)?)?;
                 Self::with_model(device, settings, model, &data.train)
             }
         }
@@ -64,7 +61,7 @@ impl<'a> Learner<'a> {
                 if let Some(why) = Cpu::refuses(settings) {
                     return Err(Error::usage(format!("{why}; name a GPU by --adapter, or --adapter llvmpipe")));
                 }
-                let constants = constants(settings, model.table.is_some())?;
+                let constants = Constants::of(settings, model.table.is_some())?;
                 let trainer = cpu::Trainer::new(constants, model, train, cpu.threads, cpu.simd())?;
                 Ok(Learner::Cpu(Box::new(OnCpu { cpu, settings: settings.clone(), trainer })))
             }
@@ -265,27 +262,9 @@ impl<'a> Judge<'a> {
 impl OnCpu<'_> {
     fn progress(&self, since: u32) -> Result<Progress> {
         let state = self.trainer.step();
-        let first = since.max(state.step.saturating_sub(cpu::HISTORY as u32));
+        let first = since.max(state.step.saturating_sub(HISTORY));
         let steps: Vec<[f32; 2]> = (first..state.step).map(|step| self.trainer.history(step)).collect();
-        if !state.confidence_mean.is_finite() || steps.iter().any(|h| !h[0].is_finite()) {
-            return Err(Error::Diverged(format!("training stopped being finite by step {}", state.step)));
-        }
-        let mean = |i: usize| steps.iter().map(|h| f64::from(h[i])).sum::<f64>() / steps.len().max(1) as f64;
-        let temperatures = self.trainer.temperatures();
-        let total: f64 = temperatures.iter().map(|&t| f64::from(t)).sum();
-        Ok(Progress {
-            step: state.step,
-            loss: mean(0),
-            accuracy: mean(1),
-            temperature: (total / temperatures.len().max(1) as f64) as f32,
-            temperature_range: [
-                temperatures.iter().copied().fold(f32::INFINITY, f32::min),
-                temperatures.iter().copied().fold(f32::NEG_INFINITY, f32::max),
-            ],
-            confidence: state.confidence,
-            confidence_mean: state.confidence_mean,
-            learning_rate: state.learning_rate,
-        })
+        Progress::of(&state, &steps, &self.trainer.temperatures())
     }
 
     fn evaluate(&self, split: &Split, mode: Mode) -> Evaluation {
@@ -308,47 +287,4 @@ impl OnCpu<'_> {
             votes: made.votes,
         }
     }
-}
-
-/// Settings as the CPU's trainer takes them.
-fn constants(settings: &Settings, is_table: bool) -> Result<Constants> {
-    let augmentation = Augmentation::of(settings);
-    if augmentation.is_some() && is_table {
-        return Err(Error::usage(
-            "rows of a table cannot be moved; leave out --shift, --flip, --rotate and --resized-crop",
-        ));
-    }
-    let scope = |scope| match scope {
-        CageScope::Network => Scope::Network,
-        CageScope::Layer => Scope::Layer,
-        CageScope::Gate => Scope::Gate,
-    };
-    Ok(Constants {
-        batch: settings.batch,
-        bits: settings.gradients.bits(),
-        noisy: settings.method.is_noisy(),
-        cage: settings.cage.map(|c| CageConstants {
-            tau_min: c.tau_min,
-            tau_max: c.tau_max,
-            decay: c.decay,
-            scope: scope(c.scope),
-        }),
-        temperature: settings.temperature,
-        tau: settings.tau,
-        learning_rate: settings.lr,
-        final_fraction: settings.lr_final,
-        warmup_steps: settings.warmup,
-        cosine_steps: if settings.schedule == Schedule::Cosine { settings.steps } else { 0 },
-        beta1: settings.beta1,
-        beta2: settings.beta2,
-        epsilon: settings.epsilon,
-        weight_decay: settings.weight_decay,
-        seed: settings.seed,
-        augmentation: augmentation.map(|how| Movements {
-            shift: how.shift,
-            flip: how.flip,
-            least_side: how.least_side,
-            turns: how.turns,
-        }),
-    })
 }

@@ -1,6 +1,7 @@
 //! How training images may be moved, in the whole numbers that the kernel takes.
 
 use crate::settings::Settings;
+use crate::{Error, Result};
 
 /// What stands for 1.
 const ONE: f64 = 16_384.0;
@@ -35,6 +36,19 @@ impl Augmentation {
             turns: (-angles..=angles).map(turn).collect(),
         };
         (made.shift > 0 || made.is_warped()).then_some(made)
+    }
+
+    /// The same for the samples of a network, which are rows of a table or images.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if rows are to be moved.
+    pub fn of_samples(settings: &Settings, are_rows: bool) -> Result<Option<Self>> {
+        match Self::of(settings) {
+            Some(_) if are_rows => Err(Error::usage(
+                "rows of a table cannot be moved; leave out --shift, --flip, --rotate and --resized-crop",
+            )),
+            how => Ok(how),
+        }
     }
 
     /// The angles as the kernel reads them: their number, then each.

@@ -1,7 +1,7 @@
 //! What every pass of a step is made for: settings, shapes, the device's ways.
 
 use super::outline::Outline;
-use crate::plan::{Id, Limits, Tuning, uniforms};
+use crate::plan::{Id, Limits, Tuning, slice_scale, uniforms};
 use crate::settings::{Schedule, Settings};
 
 /// Most workgroups that tabulate one layer, each leaving one confidence partial sum.
@@ -95,20 +95,14 @@ impl<'a> Context<'a> {
             partials: outline.layers.len() as u32 * MOST_PARTIALS,
             samples: outline.samples,
             batch: settings.batch,
-            slice_scale: slice_scale(settings),
+            slice_scale: match settings.gradients.is_sliced() {
+                true => slice_scale(settings.gradients.bits(), settings.tau, settings.batch),
+                false => 1.0,
+            },
             key0,
             key1,
             layers: outline.layers.len() as u32,
             group: outline.group(),
         }
     }
-}
-
-/// Integer units a unit of gradient: a class gradient is at most 1 / (τ · batch), and gets a quarter of the range; the
-/// rest is for sums.
-fn slice_scale(settings: &Settings) -> f32 {
-    if !settings.gradients.is_sliced() {
-        return 1.0;
-    }
-    (1u32 << (settings.gradients.bits() - 3)) as f32 * settings.tau * settings.batch as f32
 }

@@ -30,10 +30,8 @@ pub use outline::{LayerOutline, Outline};
 pub use profile::{Bound, Pace, Profile};
 pub use state::{State, Tensor};
 pub use step::StepPlan;
-pub use trainer::{Progress, Trainer, draw_model};
-
-pub use crate::plan::Tuning;
-pub use crate::settings::{Cage, InputKind, Method, Overrides, Preset, Schedule, Select, Settings};
+pub use trainer::{Progress, Trainer, draw_for, draw_model, learn_encoder};
+pub use votes::HISTORY;
 
 /// The pages of training, as its passes are made of them: what tests of single pages run.
 pub mod pages {
@@ -42,6 +40,6 @@ pub mod pages {
     pub use super::sender::SenderPart;
     pub use super::tables::{SoftTables, advance_page as advance, tabulate_page as tabulate};
     pub use super::tables::{tabulate_soft_page as tabulate_soft, update_page as update};
-    pub use super::votes::{HISTORY, evaluate_page as evaluate, group_sum, group_sum_soft, loss};
+    pub use super::votes::{evaluate_page as evaluate, group_sum, group_sum_soft, loss};
     pub use super::votes::{sender as output_sender, slice_gradients};
 }

@@ -60,18 +60,7 @@ impl Shared {
     /// Have buffers for a run that begins.
     pub fn plan(plan: &mut Plan, cx: &Context) -> Self {
         let constants = cx.constants();
-        let state = uniforms::Step {
-            step: 0,
-            temperature: cx.settings.temperature,
-            learning_rate: 0.0,
-            confidence: 0.0,
-            confidence_mean: 1.0 / constants.choices,
-            beta1_power: 1.0,
-            beta2_power: 1.0,
-            epoch: 0,
-            position: 0,
-            pad: [0; 3],
-        };
+        let state = uniforms::Step::first(cx.settings.temperature, constants.choices);
         Shared {
             training: plan.add(Buffer::scratch("training", 0).holding(&[constants])),
             step: plan.add(Buffer::state("step", 0).holding(&[state])),
@@ -83,11 +72,7 @@ impl Shared {
 
 /// CAGE's state of each layer or gate, where that is its scope: running means at 1/K.
 fn cages(plan: &mut Plan, cx: &Context, choices: f32) -> Vec<Id> {
-    let start = |selections: usize| uniforms::Cage {
-        mean: 1.0 / choices,
-        temperature: cx.settings.temperature,
-        selections: selections as f32,
-    };
+    let start = |selections| uniforms::Cage::first(cx.settings.temperature, choices, selections);
     let per_gate = |l: &LayerOutline| l.parametrization.selections(l.arity);
     let layers = cx.outline.layers.iter();
     match cx.settings.cage_scope() {

@@ -67,6 +67,51 @@ pub struct Progress {
     pub learning_rate: f32,
 }
 
+impl Progress {
+    /// At `state`, after steps of these mean losses and qualities, each backward temperature being among `temperatures`.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] if the loss or the network's confidence is not finite.
+    pub fn of(state: &uniforms::Step, steps: &[[f32; 2]], temperatures: &[f32]) -> Result<Self> {
+        if !state.confidence_mean.is_finite() || steps.iter().any(|h| !h[0].is_finite()) {
+            return Err(Error::Diverged(format!("training stopped being finite by step {}", state.step)));
+        }
+        let mean = |i: usize| steps.iter().map(|h| f64::from(h[i])).sum::<f64>() / steps.len().max(1) as f64;
+        let total: f64 = temperatures.iter().map(|&t| f64::from(t)).sum();
+        Ok(Progress {
+            step: state.step,
+            loss: mean(0),
+            accuracy: mean(1),
+            temperature: (total / temperatures.len().max(1) as f64) as f32,
+            temperature_range: [
+                temperatures.iter().copied().fold(f32::INFINITY, f32::min),
+                temperatures.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            ],
+            confidence: state.confidence,
+            confidence_mean: state.confidence_mean,
+            learning_rate: state.learning_rate,
+        })
+    }
+}
+
+/// The encoder of a fresh network for `data`.
+///
+/// # Errors
+/// [`Error::Usage`] for an encoder that the data cannot have, or that leaves no bit.
+pub fn learn_encoder(settings: &Settings, data: &Dataset) -> Result<Encoder> {
+    let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
+    encoder.without_rare(data, settings.rare, settings.arity)
+}
+
+/// Draw a fresh network for `data`, encoded by `encoder`.
+///
+/// # Errors
+/// As for [`draw_model`].
+pub fn draw_for(settings: &Settings, data: &Dataset, encoder: Encoder) -> Result<Model> {
+    let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
+    Ok(Model { table: data.table.clone(), head: data.head.clone(), ..drawn })
+}
+
 /// Draw a fresh network for images of this shape and encoding.
 ///
 /// # Errors
@@ -123,12 +168,10 @@ impl Trainer {
     /// # Errors
     /// As for [`Trainer::new`].
     pub fn tuned(gpu: &Arc<Gpu>, settings: &Settings, data: &Dataset, tuning: Tuning) -> Result<Self> {
-        let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
-        let encoder = encoder.without_rare(data, settings.rare, settings.arity)?;
+        let encoder = learn_encoder(settings, data)?;
         // Whether it fits is known by its shapes, before it is drawn.
         fitting_plan(settings, &Outline::of_settings(settings, data, &encoder), tuning, gpu.limits())?;
-        let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
-        let model = Model { table: data.table.clone(), head: data.head.clone(), ..drawn };
+        let model = draw_for(settings, data, encoder)?;
         Self::with_model(gpu, settings, model, &data.train, tuning)
     }
 
@@ -143,11 +186,7 @@ impl Trainer {
         train: &Split,
         tuning: Tuning,
     ) -> Result<Self> {
-        if Augmentation::of(settings).is_some() && model.table.is_some() {
-            return Err(Error::usage(
-                "rows of a table cannot be moved; leave out --shift, --flip, --rotate and --resized-crop",
-            ));
-        }
+        Augmentation::of_samples(settings, model.table.is_some())?;
         let tuning = gpu.settle(tuning)?;
         let mut step = fitting_plan(settings, &Outline::of_model(&model, train), tuning, gpu.limits())?;
         let session = Session::open(gpu, std::mem::take(&mut step.plan), &step.contents(&model, train))?;
@@ -275,11 +314,7 @@ impl Trainer {
             state.confidence_mean = state.confidence;
         }
         let first = since.max(state.step.saturating_sub(HISTORY));
-        let steps: Vec<_> = (first..state.step).map(|s| (s, history[(s % HISTORY) as usize])).collect();
-        if !state.confidence_mean.is_finite() || steps.iter().any(|(_, h)| !h[0].is_finite()) {
-            return Err(Error::Diverged(format!("training stopped being finite by step {}", state.step)));
-        }
-        let mean = |i: usize| steps.iter().map(|(_, h)| f64::from(h[i])).sum::<f64>() / steps.len().max(1) as f64;
+        let steps: Vec<_> = (first..state.step).map(|s| history[(s % HISTORY) as usize]).collect();
         let mut temperatures = Vec::new();
         for &cages in &shared.cages {
             let count = self.plan().buffer(cages).bytes as usize / size_of::<uniforms::Cage>();
@@ -289,20 +324,7 @@ impl Trainer {
         if temperatures.is_empty() {
             temperatures.push(state.temperature);
         }
-        let total: f64 = temperatures.iter().map(|&t| f64::from(t)).sum();
-        Ok(Progress {
-            step: state.step,
-            loss: mean(0),
-            accuracy: mean(1),
-            temperature: (total / temperatures.len() as f64) as f32,
-            temperature_range: [
-                temperatures.iter().copied().fold(f32::INFINITY, f32::min),
-                temperatures.iter().copied().fold(f32::NEG_INFINITY, f32::max),
-            ],
-            confidence: state.confidence,
-            confidence_mean: state.confidence_mean,
-            learning_rate: state.learning_rate,
-        })
+        Progress::of(&state, &steps, &temperatures)
     }
 
     /// Mean confidence of the selections as the logits are now.

@@ -21,8 +21,10 @@ use gatewright::network::{Layer, Parametrization};
 use gatewright::plan::{CageScope, GradientFormat, Page, uniforms};
 use gatewright::random::{Philox, key};
 use gatewright::reference::{self, CageState, Constants, Moments, Step, parametrization as twin};
-use gatewright::train::pages::{self, HISTORY, SoftTables};
-use gatewright::train::{Augmentation, Cage, Preset, Settings, Way};
+use gatewright::settings::{Cage, Preset, Settings};
+use gatewright::train::HISTORY;
+use gatewright::train::pages::{self, SoftTables};
+use gatewright::train::{Augmentation, Way};
 
 fn reals(count: usize, rng: &mut Philox) -> Vec<f32> {
     (0..count).map(|_| rng.normal() as f32).collect()
