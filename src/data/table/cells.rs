@@ -278,8 +278,10 @@ impl Cells {
         loop {
             let (begin, cells) = (cutter.written, ends.len());
             let is_comment = cutter.next_row() && cutter.is_comment();
-            // What begins with the sign and a blank is no name.
-            let is_apart = is_comment && cutter.bytes[cutter.read..].trim_ascii_start().starts_with(b"# ");
+            // Where blanks part cells, a sign with a blank behind it is a cell of its own, and no name.
+            let is_apart = is_comment
+                && separator == Separator::Blanks
+                && cutter.bytes[cutter.read..].trim_ascii_start().starts_with(b"# ");
             let Some(line) = cutter.row(|end| ends.push(end - begin))? else { break };
             let found = ends.len() - cells;
             let is_one_short = found + 1 == width && starts.is_empty() && !is_comment;

@@ -539,6 +539,12 @@ mod tests {
         if must || always { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.into() }
     }
 
+    #[test]
+    fn a_first_cell_of_a_sign_and_a_blank_is_a_cell_where_commas_part_them() {
+        let (made, passed) = Cells::cut(b"a,b\n# ',\"\"\n".to_vec(), Separator::Byte(b','), 2).unwrap();
+        assert_eq!((passed, made.len(), made.at(1, 0), made.at(1, 1)), (Passed::default(), 2, "# '", ""));
+    }
+
     proptest! {
         /// A table written with a header, quoted as RFC 4180 says, comes back as written.
         #[test]
