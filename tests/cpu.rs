@@ -352,13 +352,41 @@ fn the_cpu_is_listed_and_refuses_what_it_does_not_train() {
         assert_eq!(refused.status.code(), Some(2), "{said}");
         assert!(said.contains(told) && said.contains("--adapter llvmpipe"), "{said}");
     }
-    let refused = gatewright(&["depth", "--adapter", "cpu"]);
+    let refused = gatewright(&["depth", "--adapter", "cpu", "--gradients", "f32"]);
     assert_eq!(refused.status.code(), Some(2));
     let bench: serde_json::Value = serde_json::from_slice(
         &gatewright(&["bench", "step", "--adapter", "cpu", "--layers", "2x500", "--rounds", "2", "--json"]).stdout,
     )
     .unwrap();
     assert!(bench["backend"] == "cpu" && bench["bytes_min"].as_u64().unwrap() > 0, "{bench}");
+}
+
+/// Signals are bits of the same network on the same batch, so they are those of the shaders to the last one; gradients differ
+/// by the rounding of the classes' gradients to int16.
+#[test]
+fn depth_is_the_shaders() {
+    let told = |adapter: &[&str]| -> Vec<serde_json::Value> {
+        let shape = ["depth", "--layers", "4x200", "--batch", "100", "--inits", "gaussian", "--json"];
+        let made = gatewright(&[&shape[..], adapter].concat());
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        serde_json::from_slice(&made.stdout).unwrap()
+    };
+    let (cpu, shaders) = (told(&["--adapter", "cpu"]), told(&["--adapter", "llvmpipe"]));
+    assert_eq!(cpu.len(), 2);
+    for (cpu, shaders) in cpu.iter().zip(&shaders) {
+        for l in 0..4 {
+            let of = |network: &serde_json::Value, name: &str| network["layers"][l][name].as_f64().unwrap();
+            for name in ["balance", "signal"] {
+                assert!((of(cpu, name) - of(shaders, name)).abs() < 1e-9, "{name} of layer {l}: {cpu} {shaders}");
+            }
+            for name in ["table_gradient_norm", "logit_gradient_norm"] {
+                assert!((of(cpu, name) / of(shaders, name) - 1.0).abs() < 0.02, "{name} of layer {l}: {cpu} {shaders}");
+            }
+        }
+    }
+    let refused = gatewright(&["depth", "--adapter", "cpu", "--batch", "129"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--batch of 128"));
 }
 
 /// What an image shows is told by one of its first bytes: whether it is bright.
