@@ -15,6 +15,7 @@ use gatewright::reference;
 use gatewright::settings::Cage;
 use gatewright::settings::{Preset, Schedule, Settings};
 use gatewright::train::{self, State, Tensor};
+use proptest::prelude::*;
 
 /// Grey images of `pixels` random bytes, of `classes` classes.
 fn samples(count: usize, pixels: usize, classes: u32, rng: &mut Philox) -> Split {
@@ -143,6 +144,41 @@ fn noisy_settings(c: Constants, i: usize) -> Constants {
     let scope = [CageScope::Network, CageScope::Layer, CageScope::Gate][i % 3];
     let cage = Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.9, scope };
     Constants { cage: Some(cage), noisy: i % 2 == 1, cosine_steps: 50, weight_decay: 0.01, ..c }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the shape: vector instructions and threads give the state of one thread of portable code, byte for byte.
+    #[test]
+    fn vector_code_gives_what_portable_code_gives(
+        widths in prop::collection::vec(1usize..300, 0..4),
+        (classes, group) in (2usize..12, 1usize..40),
+        (arity, batch, bits) in (2usize..=6, 1u32..300, prop::sample::select(vec![8u32, 12, 16])),
+        (pixels, threads) in (8usize..200, 1usize..=3),
+        parametrization in prop::sample::select(Parametrization::ALL.to_vec()),
+        (noisy, scope) in (any::<bool>(), prop::sample::select(vec![CageScope::Network, CageScope::Layer, CageScope::Gate])),
+        seed in any::<u64>(),
+    ) {
+        let arity = if parametrization.can_have(arity) { arity } else { 2 };
+        let layers: Vec<usize> = widths.iter().map(|w| w + arity).chain([classes * group]).collect();
+        let mut rng = Philox::new(seed, 0);
+        let train = samples(batch as usize + 5, pixels, classes as u32, &mut rng);
+        let model = model(pixels, &layers, classes, arity, parametrization, seed);
+        let cage = Cage { scope, ..Cage::default() };
+        let c = Constants { noisy, cage: Some(cage), seed, ..constants(batch, bits) };
+        let state = |simd, threads| {
+            let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
+            trainer.run(3);
+            trainer.state()
+        };
+        let portable = state(Simd::Portable, 1);
+        for simd in Simd::available() {
+            for ((name, made), (_, expected)) in state(simd, threads).iter().zip(&portable) {
+                prop_assert!(made == expected, "{name} by {simd:?} on {threads} threads");
+            }
+        }
+    }
 }
 
 #[test]
