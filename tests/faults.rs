@@ -307,12 +307,21 @@ fn numbers_are_read_as_they_are_written() {
     let negative = with(&|a| format!("\u{2212}{a}"));
     assert!(range(&check_trees("t.csv", joined("len,wid,dep,tree", ",", &negative), names)).1 <= -1.0);
     // What is left a column of words is told.
-    for (rows, note) in
-        [(with(&|a| format!("{a} cm")), "with a unit"), (with(&|a| format!("'{a}'")), "in single quotes")]
-    {
+    for (rows, note) in [
+        (with(&|a| format!("{a} cm")), "numbers with a unit"),
+        (with(&|a| format!("'{a}'")), "numbers in single quotes"),
+        (with(&|a| format!("2024-0{}-1{}", &a[..1], &a[2..3])), "dates or times"),
+        (with(&|a| format!("1{}:3{}", &a[..1], &a[2..3])), "dates or times"),
+        (with(&|a| format!("0x{}f", &a[..1])), "hexadecimal numbers"),
+    ] {
         let (_folder, path) = written("t.csv", joined("len,wid,dep,tree", ",", &rows));
         assert!(has_note(&info(&path, &[]), note));
     }
+    let nines =
+        joined("len,wid,dep,tree", ",", &rows()).replacen("\n1.7,", "\n-999,", 1).replacen("\n1.9,", "\n-999,", 1);
+    assert_eq!(nines.matches("-999").count(), 2);
+    let (_folder, path) = written("t.csv", nines);
+    assert!(has_note(&info(&path, &[]), "\"len\" holds -999 in"));
     let (_folder, path) = written("t.csv", joined("len,wid,dep,tree", ",", &rows()).replacen("\n1.7,", "\n1.7.1,", 1));
     assert!(
         has_note(&info(&path, &[]), "\"len\" is read as words: 89 of 90 cells are numbers"),
