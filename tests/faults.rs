@@ -317,9 +317,9 @@ fn numbers_are_read_as_they_are_written() {
         let (_folder, path) = written("t.csv", joined("len,wid,dep,tree", ",", &rows));
         assert!(has_note(&info(&path, &[]), note));
     }
-    let nines =
-        joined("len,wid,dep,tree", ",", &rows()).replacen("\n1.7,", "\n-999,", 1).replacen("\n1.9,", "\n-999,", 1);
-    assert_eq!(nines.matches("-999").count(), 2);
+    let nines = with(&|a| if a.starts_with("1.") { "-999".into() } else { a.into() });
+    let nines = joined("len,wid,dep,tree", ",", &nines);
+    assert!(nines.matches("-999").count() > 5);
     let (_folder, path) = written("t.csv", nines);
     assert!(has_note(&info(&path, &[]), "\"len\" holds -999 in"));
     let (_folder, path) = written("t.csv", joined("len,wid,dep,tree", ",", &rows()).replacen("\n1.7,", "\n1.7.1,", 1));
