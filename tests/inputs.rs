@@ -412,11 +412,9 @@ fn little_that_differs_is_told_of() {
         image::ImageBuffer::from_fn(16, 16, pixel).save(path).unwrap();
     };
     strokes(&at.join("set"), &["across", "down"], 5, dark);
-    let output = program("data info set", at);
-    let told = String::from_utf8_lossy(&output.stderr);
+    let told = said("data info set", at);
     assert!(told.contains("only from 0 to 16; --encoder distributive"), "{told}");
-    let output = program("data info set --encoder distributive", at);
-    assert!(!String::from_utf8_lossy(&output.stderr).contains("warning"));
+    assert!(!said("data info set --encoder distributive", at).contains("warning"));
 }
 
 #[test]
