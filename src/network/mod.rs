@@ -2,6 +2,7 @@
 
 mod answer;
 mod circuit;
+mod conv;
 mod dense;
 mod form;
 mod initialize;
@@ -11,6 +12,7 @@ mod parametrization;
 mod wiring;
 
 pub use answer::Answer;
+pub use conv::{Conv, Convolution, MAX_DEPTH, MAX_POOL, TreeChannels};
 pub use initialize::{Initialization, Start};
 pub use layer::{Draw, Form, Layer};
 pub use model_file::{FORMAT_VERSION, Model};

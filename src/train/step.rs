@@ -159,6 +159,7 @@ impl StepPlan {
         limits: Limits,
         size: BatchSize,
     ) -> Result<Self> {
+        Wires::check(outline)?;
         let mut plan = Plan::default();
         let cx = Context::new(settings, outline, tuning, limits);
         let network = Network::plan(&mut plan, &cx);
