@@ -13,7 +13,7 @@ use gatewright::plan::Tuning;
 use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::Cage;
-use gatewright::settings::{Preset, Schedule, Settings};
+use gatewright::settings::{PoolGradient, Preset, Schedule, Settings};
 use gatewright::train::{self, State, Tensor};
 use proptest::prelude::*;
 
@@ -65,6 +65,7 @@ fn constants(batch: u32, bits: u32) -> Constants {
         epsilon: 1e-8,
         weight_decay: 0.0,
         seed: 7,
+        pool_gradient: PoolGradient::Any,
         augmentation: None,
     }
 }

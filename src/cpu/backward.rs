@@ -8,6 +8,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::conv::TreeKernels;
 use super::forward::Bits;
 use super::lanes::{Element, Lanes, Portable, Stored};
 #[cfg(target_arch = "x86_64")]
@@ -83,13 +84,14 @@ impl<'a, E, const B: usize> Rows<'a, E, B> {
     }
 
     #[inline(always)]
-    fn of(&self, gate: usize) -> &'a Row<E, B> {
+    pub(super) fn of(&self, gate: usize) -> &'a Row<E, B> {
         let row = if self.share == 0 { gate } else { ((gate as u128 * u128::from(self.share)) >> 64) as usize };
         &self.chunks[row >> self.shift][row & ((1 << self.shift) - 1)]
     }
 }
 
 /// What the gates send their outputs to.
+#[derive(Clone, Copy)]
 pub struct Consumer<'a, const B: usize> {
     /// Who reads which output.
     pub edges: &'a Edges,
@@ -122,7 +124,7 @@ pub struct Backward<'a, E, const B: usize> {
 }
 
 /// Integers that rows can hold, and the code for them.
-pub trait Kernels: Element {
+pub trait Kernels: Element + TreeKernels {
     /// Run the backward pass of some gates, with numbers of `bits` bits.
     fn backward<const B: usize>(simd: Simd, bits: u32, pass: Backward<Self, B>);
 }
@@ -220,7 +222,7 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
 
 /// Have what gate `gate` gathers from brought near.
 #[inline(always)]
-fn ask_for<L: Lanes, const B: usize, const K: usize>(
+pub(super) fn ask_for<L: Lanes, const B: usize, const K: usize>(
     consumer: &Consumer<B>,
     source: &Rows<L::Element, B>,
     gate: usize,
@@ -238,7 +240,7 @@ fn ask_for<L: Lanes, const B: usize, const K: usize>(
 
 /// What gate `gate`'s consumers send it.
 #[inline(always)]
-fn gather<L: Lanes, const B: usize, const K: usize>(
+pub(super) fn gather<L: Lanes, const B: usize, const K: usize>(
     consumer: &Consumer<B>,
     source: &Rows<L::Element, B>,
     gate: usize,

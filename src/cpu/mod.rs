@@ -11,6 +11,7 @@
 mod augment;
 mod backward;
 mod constants;
+mod conv;
 mod encode;
 mod evaluate;
 mod forward;

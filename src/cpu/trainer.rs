@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::augment::augment;
 use super::backward::{Backward, Consumer, Kernels, Rows};
 use super::constants::Constants;
+use super::conv::{Source, Task, Trees, pad};
 use super::encode::Encoding;
 use super::evaluate::Evaluated;
 use super::forward::{Forward, count};
@@ -55,12 +56,19 @@ impl<'a> Trainer<'a> {
             return Err(Error::usage("there is no sample to work on"));
         }
         let first = &model.layers[0];
-        let differs =
-            |l: &Layer| !l.form.is_dense() || l.arity != first.arity || l.parametrization != first.parametrization;
+        let differs = |l: &Layer| l.arity != first.arity || l.parametrization != first.parametrization;
         if model.layers.iter().any(differs) || !(2..=6).contains(&first.arity) {
             return Err(Error::usage(
-                "the CPU trains dense layers whose gates are all of one kind, of 2 to 6 inputs; name a GPU by --adapter",
+                "the CPU trains layers whose gates are all of one kind, of 2 to 6 inputs; name a GPU by --adapter",
             ));
+        }
+        if model.layers.windows(2).any(|pair| pair[0].form.is_dense() && !pair[1].form.is_dense()) {
+            return Err(Error::usage(
+                "the CPU trains convolutions before dense layers only, and this network has one after",
+            ));
+        }
+        for layer in &model.layers {
+            Trees::check_sums(layer, constants.batch, constants.bits).map_err(Error::usage)?;
         }
         let choices = first.parametrization.choices(first.arity) as f32;
         let per_gate = first.parametrization.selections(first.arity);
@@ -351,7 +359,7 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
         let mut sums = [0.0; 2];
         for micro in 0..micro_batches {
             self.encode(micro, member);
-            self.forward(member);
+            self.forward(micro, member);
             self.judge(micro, member);
             for judged in &w.judged {
                 let judged = *lock(judged);
@@ -457,10 +465,29 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
         self.mark(|| "encode".into());
     }
 
-    fn forward(&mut self, member: &mut Member) {
+    fn forward(&mut self, micro: usize, member: &mut Member) {
         let (n, w) = (self.network, self.workspace);
         for (i, (layer, state)) in n.model.layers.iter().zip(&n.layers).enumerate() {
             let inputs = if i == 0 { &w.inputs } else { &w.outputs[i - 1] };
+            if let (Some(trees), Some(maps)) = (&state.trees, &w.maps[i]) {
+                // One more part than channels: the draws of the pool.
+                member.share(maps.padded.len() + 1, |channel| match maps.padded.get(channel) {
+                    Some(padded) => pad(&trees.conv, channel, inputs, &mut write(padded)),
+                    None => {
+                        let (rule, seed) = (n.constants.pool_gradient, n.constants.seed);
+                        maps.draw(trees, rule, seed, self.state.step.step, micro);
+                    }
+                });
+                let tables = &state.tables[self.state.current];
+                let mut room = Vec::new();
+                member.share(trees.parts(), |part| {
+                    for unit in trees.part(part) {
+                        maps.run(n.simd, trees, unit, layer, tables, &w.outputs[i], &mut room);
+                    }
+                });
+                self.mark(|| format!("forward_conv {i}"));
+                continue;
+            }
             let size = 1 << chunk_shift(&n.model);
             member.share(state.chunks.len(), |chunk| {
                 let gates = chunk * size..layer.gates().min((chunk + 1) * size);
@@ -508,7 +535,6 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
         let (n, w) = (self.network, self.workspace);
         let (shift, last) = (chunk_shift(&n.model), n.model.layers.len() - 1);
         let classes = w.class_rows();
-        let choices = n.model.layers[0].parametrization.choices(n.model.layers[0].arity) as f32;
         for (i, (layer, state)) in n.model.layers.iter().zip(&n.layers).enumerate().rev() {
             let sent = if i + 1 < last { w.planes[(i + 1) % 2].as_slice() } else { &[] };
             let sent: Vec<_> = sent.iter().map(read).collect();
@@ -521,41 +547,73 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
             let inputs = if i == 0 { &w.inputs } else { &w.outputs[i - 1] };
             let temperature = self.state.cages.get(i).map_or(self.state.step.temperature, |cage| cage.temperature);
             let update = Update::of(&n.constants, &self.state.step, temperature);
+            let consumer = n.layers.get(i + 1).and_then(|next| next.edges.as_ref().map(|edges| (next, edges)));
+            let consumer = consumer.map(|(next, edges)| Consumer {
+                edges,
+                tables: &next.tables[self.state.current],
+                outputs: &w.outputs[i],
+            });
+            if let (Some(trees), Some(maps)) = (&state.trees, &w.maps[i]) {
+                let next = n.layers.get(i + 1).and_then(|next| next.trees.as_ref()).zip(w.maps.get(i + 1));
+                let source = match (next, consumer) {
+                    (Some((next, Some(maps))), _) => Source::Conv(next.conv, maps),
+                    (_, Some(consumer)) => Source::Dense(consumer, source),
+                    _ => Source::Classes(source),
+                };
+                let (tables, rule) = (&state.tables[self.state.current], n.constants.pool_gradient);
+                member.share(trees.tasks(), |task| {
+                    let task = Task { trees, layer, tables, maps, task, source: &source, rule, added };
+                    E::trees(n.simd, n.constants.bits, &task);
+                });
+                self.mark(|| format!("backward_conv {i}"));
+                drop(source);
+                drop(sent);
+                if is_last {
+                    member.share(state.chunks.len(), |chunk| {
+                        let mut gates = lock(&state.chunks[chunk]);
+                        trees.copy_sums(chunk << shift, &mut gates.sums);
+                        self.update(&mut gates, i, chunk, &update);
+                    });
+                    self.mark(|| format!("update {i}"));
+                }
+                continue;
+            }
             member.take(state.chunks.len(), |chunk| {
                 let mut gates = lock(&state.chunks[chunk]);
                 let first = chunk << shift;
                 let of_chunk = first * layer.arity..(first + gates.count) * layer.arity;
                 let mut kept = (0 < i && i < last).then(|| write(&w.planes[i % 2][chunk]));
-                let consumer = n.layers.get(i + 1).and_then(|next| next.edges.as_ref().map(|edges| (next, edges)));
                 let pass = Backward {
                     first,
                     wiring: &layer.wiring[of_chunk],
                     arity: layer.arity,
                     inputs,
-                    consumer: consumer.map(|(next, edges)| Consumer {
-                        edges,
-                        tables: &next.tables[self.state.current],
-                        outputs: &w.outputs[i],
-                    }),
+                    consumer,
                     source,
                     kept: kept.as_mut().map(|rows| rows.as_mut_slice()),
                     sums: &mut gates.sums,
                     added,
                 };
                 E::backward(n.simd, n.constants.bits, pass);
-                if !is_last {
-                    return;
+                if is_last {
+                    self.update(&mut gates, i, chunk, &update);
                 }
-                let Gates { cages, confidences, .. } = &mut *gates;
-                cages.iter_mut().zip(confidences).for_each(|(cage, sum)| n.constants.adapt(cage, *sum, choices));
-                let tables = &state.tables[1 - self.state.current];
-                let mut set = |gate, table| tables.set(first + gate, table);
-                let sum = gates.update(n.simd, &n.constants, &update, self.state.step.step, &mut set);
-                state.set_confidence(chunk, sum);
             });
             drop(sent);
             member.wait();
             self.mark(|| if is_last { format!("backward_update {i}") } else { format!("backward {i}") });
         }
+    }
+
+    /// New logits of chunk `chunk` of layer `i`, and their tables for the next step.
+    fn update(&self, gates: &mut Gates, i: usize, chunk: usize, update: &Update) {
+        let (n, state) = (self.network, &self.network.layers[i]);
+        let choices = gates.parametrization.choices(gates.arity) as f32;
+        let Gates { cages, confidences, .. } = &mut *gates;
+        cages.iter_mut().zip(confidences).for_each(|(cage, sum)| n.constants.adapt(cage, *sum, choices));
+        let (tables, first) = (&state.tables[1 - self.state.current], chunk << chunk_shift(&n.model));
+        let mut set = |gate, table| tables.set(first + gate, table);
+        let sum = gates.update(n.simd, &n.constants, update, self.state.step.step, &mut set);
+        state.set_confidence(chunk, sum);
     }
 }

@@ -8,10 +8,12 @@
 //! In the order of a step: [`select_batch()`], [`augment()`], [`encode()`], [`tabulate()`], [`advance()`], [`forward_hard()`],
 //! [`group_sum()`], [`loss()`], [`input_gradients`] and [`add_table_gradients`] (one page, `backward_hard`),
 //! [`update()`]. Where gradients are whole numbers, [`slice_gradients()`] and [`sliced_input_gradients`] take their part.
+//! Convolutions have no pages yet; [`forward_conv()`], [`backward_conv()`] and [`sliced_conv_gradients()`] specify the CPU's.
 //! Pages of circuits have their twin in `circuit::reference`; `copy` and `probe_subgroups` compute nothing.
 
 mod batch;
 mod constants;
+mod conv;
 mod dense;
 mod soft_network;
 mod tables;
@@ -20,6 +22,7 @@ mod votes;
 
 pub use batch::{Movement, STILL, augment, encode, encode_soft, evaluation_batch, movement, select_batch, unpack_bits};
 pub use constants::Constants;
+pub use conv::{backward_conv, forward_conv, pool_draw, pool_passes, sliced_conv_gradients};
 pub use dense::{
     Adjoints, add_table_gradients, backward_soft, code_weight, forward_hard, forward_soft, input_code, input_gradients,
     sliced_input_gradients,

@@ -37,9 +37,12 @@ presets! {
     Quick "quick",
     MnistSmall "mnist-small",
     MnistLarge "mnist-large",
+    MnistConv "mnist-conv",
+    MnistConvQuick "mnist-conv-quick",
     Fashion "fashion",
     Cifar10Small "cifar10-small",
     Cifar10Medium "cifar10-medium",
+    Cifar10Conv "cifar10-conv",
     Table "table",
 }
 
