@@ -17,18 +17,36 @@ pub struct Meeting {
 struct State {
     /// `[ranks]`: sums and gatherings that each has begun.
     begun: Vec<[u64; 2]>,
-    /// Sums by their number: what has been added up, by how many, and how many took it.
-    sums: BTreeMap<u64, (Vec<i32>, usize, usize)>,
-    /// Gatherings by their number: `[ranks]` what each gave, and how many took it.
-    gathered: BTreeMap<u64, (Vec<Option<Vec<u32>>>, usize)>,
+    /// Sums that not all have taken, by their number.
+    sums: BTreeMap<u64, Sum>,
+    /// Gatherings that not all have taken, by their number.
+    gatherings: BTreeMap<u64, Gathering>,
     /// The first rank that left.
     left: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Sum {
+    /// What has been added up.
+    values: Vec<i32>,
+    /// Ranks that gave to it.
+    given: usize,
+    /// Ranks that took it.
+    taken: usize,
+}
+
+#[derive(Debug)]
+struct Gathering {
+    /// `[ranks]`
+    given: Vec<Option<Vec<u32>>>,
+    /// Ranks that took them.
+    taken: usize,
 }
 
 impl Meeting {
     /// For `size` ranks.
     pub fn new(size: usize) -> Self {
-        let state = State { begun: vec![[0; 2]; size], sums: BTreeMap::new(), gathered: BTreeMap::new(), left: None };
+        let state = State { begun: vec![[0; 2]; size], sums: BTreeMap::new(), gatherings: BTreeMap::new(), left: None };
         Meeting { size, state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -39,12 +57,12 @@ impl Meeting {
         let number = state.begun[rank][0];
         state.begun[rank][0] += 1;
         match state.sums.get_mut(&number) {
-            Some((sum, given, _)) => {
-                *given += 1;
-                sum.iter_mut().zip(&values).for_each(|(sum, &value)| *sum += value);
+            Some(sum) => {
+                sum.given += 1;
+                sum.values.iter_mut().zip(&values).for_each(|(sum, &value)| *sum += value);
             }
             None => {
-                state.sums.insert(number, (values, 1, 0));
+                state.sums.insert(number, Sum { values, given: 1, taken: 0 });
             }
         }
         self.changed.notify_all();
@@ -56,14 +74,12 @@ impl Meeting {
         let mut state = self.lock();
         loop {
             match state.sums.get_mut(&number) {
-                Some((sum, given, taken)) if *given == self.size => {
-                    *taken += 1;
-                    let is_last = *taken == self.size;
-                    let sum = sum.clone();
-                    if is_last {
-                        state.sums.remove(&number);
+                Some(sum) if sum.given == self.size => {
+                    sum.taken += 1;
+                    if sum.taken < self.size {
+                        return Ok(sum.values.clone());
                     }
-                    return Ok(sum);
+                    return Ok(state.sums.remove(&number).map_or_else(Vec::new, |sum| sum.values));
                 }
                 _ => check(&state)?,
             }
@@ -77,18 +93,18 @@ impl Meeting {
         check(&state)?;
         let number = state.begun[rank][1];
         state.begun[rank][1] += 1;
-        let none = || (vec![None; self.size], 0);
-        state.gathered.entry(number).or_insert_with(none).0[rank] = Some(mine.to_vec());
+        let none = || Gathering { given: vec![None; self.size], taken: 0 };
+        state.gatherings.entry(number).or_insert_with(none).given[rank] = Some(mine.to_vec());
         self.changed.notify_all();
         loop {
-            if let Some((given, taken)) = state.gathered.get_mut(&number)
-                && given.iter().all(Option::is_some)
+            if let Some(gathering) = state.gatherings.get_mut(&number)
+                && gathering.given.iter().all(Option::is_some)
             {
-                *taken += 1;
-                let is_last = *taken == self.size;
-                let all = given.iter().flatten().cloned().collect();
+                gathering.taken += 1;
+                let is_last = gathering.taken == self.size;
+                let all = gathering.given.iter().flatten().cloned().collect();
                 if is_last {
-                    state.gathered.remove(&number);
+                    state.gatherings.remove(&number);
                 }
                 return Ok(all);
             }
