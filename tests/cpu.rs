@@ -126,7 +126,7 @@ fn table_gradients_are_the_twins_to_the_bit_saturation_included() {
             for simd in Simd::available() {
                 for threads in [1, 3] {
                     let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
-                    trainer.run(1);
+                    trainer.run(1).unwrap();
                     let made = made_gradients(&trainer, &c);
                     for (layer, (made, expected)) in made.iter().zip(&expected).enumerate() {
                         let differ = made.iter().zip(expected).filter(|(a, b)| a != b).count();
@@ -170,7 +170,7 @@ proptest! {
         let c = Constants { noisy, cage: Some(cage), seed, ..constants(batch, bits) };
         let state = |simd, threads| {
             let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
-            trainer.run(3);
+            trainer.run(3).unwrap();
             trainer.state()
         };
         let portable = state(Simd::Portable, 1);
@@ -195,8 +195,8 @@ fn the_same_bytes_come_out_for_every_number_of_threads_and_every_vector_width() 
             for simd in Simd::available() {
                 for threads in [1, 2, 3, 8] {
                     let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
-                    trainer.run(3);
-                    trainer.run(4);
+                    trainer.run(3).unwrap();
+                    trainer.run(4).unwrap();
                     let state = trainer.state();
                     let tables = trainer.download().clone();
                     let (state0, tables0) = first.get_or_insert((state.clone(), tables.clone()));
@@ -217,9 +217,9 @@ fn a_restored_trainer_goes_on_to_the_bit() {
         let model = model(60, &[300, 255], 5, 2, Parametrization::ALL[i % 5], 3);
         let simd = Simd::available()[0];
         let mut straight = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
-        straight.run(9);
+        straight.run(9).unwrap();
         let mut begun = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
-        begun.run(5);
+        begun.run(5).unwrap();
         let state = begun.state();
         let mut resumed = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
         let tensor = |name: &str, bytes: u64| match state.iter().find(|(n, b)| n == name && b.len() as u64 == bytes) {
@@ -227,7 +227,7 @@ fn a_restored_trainer_goes_on_to_the_bit() {
             None => Err(name.to_string()),
         };
         resumed.restore(tensor).unwrap();
-        resumed.run(4);
+        resumed.run(4).unwrap();
         assert!(resumed.state() == straight.state(), "{i}");
         assert!(resumed.restore(|name: &str, _| Err::<&[u8], _>(name.to_string())).is_err());
     }
@@ -302,7 +302,7 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
         let mut own = Trainer::new(c.clone(), model, &train, 2, Simd::available()[0]).unwrap();
         let begun = own.state();
         shaders.submit(1).unwrap();
-        own.run(1);
+        own.run(1).unwrap();
         let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         assert_eq!(whole_moments(&theirs, &c), whole_moments(&ours, &c), "{format:?}");
         let names = |state: &[(String, Vec<u8>)]| state.iter().map(|(n, b)| (n.clone(), b.len())).collect::<Vec<_>>();
@@ -317,7 +317,7 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
         let state = State { tensors: theirs.into_iter().map(|(name, bytes)| Tensor { name, bytes }).collect() };
         own.restore(|name, bytes| state.tensor(name, bytes)).unwrap();
         shaders.restore(&state).unwrap();
-        own.run(1);
+        own.run(1).unwrap();
         shaders.submit(1).unwrap();
         let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         for ((name, theirs), (_, ours)) in theirs.iter().zip(&ours).filter(|((name, _), _)| name.ends_with("logits")) {
@@ -440,7 +440,7 @@ fn every_kind_of_gate_learns() {
                 let model = model(20, &[200, 100], 2, arity, p, 6);
                 let c = Constants { noisy, tau: 4.0, learning_rate: 0.05, ..constants(100, 8) };
                 let mut trainer = Trainer::new(c, model, &train, 2, Simd::available()[0]).unwrap();
-                trainer.run(150);
+                trainer.run(150).unwrap();
                 let [loss, accuracy] = trainer.history(149);
                 assert!(accuracy > 0.9, "{p:?} of {arity} pins, noisy {noisy}: loss {loss}, accuracy {accuracy}");
             }
@@ -462,11 +462,11 @@ fn speed() {
         for threads in [1, 2] {
             let mut trainer =
                 Trainer::new(constants(batch as u32, bits as u32), model.clone(), &train, threads, simd).unwrap();
-            trainer.run(5);
+            trainer.run(5).unwrap();
             let times: Vec<f64> = (0..rounds)
                 .map(|_| {
                     let from = std::time::Instant::now();
-                    trainer.run(10);
+                    trainer.run(10).unwrap();
                     from.elapsed().as_secs_f64() * 100.0
                 })
                 .collect();
@@ -474,7 +474,7 @@ fn speed() {
             println!("{simd:?}, {threads} threads: {least:.3} ms a step");
             let mut best: Vec<(String, f64)> = Vec::new();
             for _ in 0..rounds * 5 {
-                for (i, (label, time)) in trainer.timed_step().into_iter().enumerate() {
+                for (i, (label, time)) in trainer.timed_step().unwrap().into_iter().enumerate() {
                     let time = time.as_secs_f64() * 1e3;
                     match best.get_mut(i) {
                         Some(best) => best.1 = best.1.min(time),

@@ -6,6 +6,7 @@ use crate::data::{Dataset, Split};
 use crate::gpu::{Clock, Span};
 use crate::network::Model;
 use crate::plan::Tuning;
+use crate::ranks::Ranks;
 use crate::settings::Settings;
 use crate::train::{
     Bandwidth, Evaluation, Evaluator, HISTORY, Mode, Profile, Progress, State, Tensor, Trainer, draw_for, learn_encoder,
@@ -104,10 +105,21 @@ impl<'a> Learner<'a> {
     pub fn submit(&mut self, count: u32) -> Result<()> {
         match self {
             Learner::Gpu(trainer) => trainer.submit(count),
-            Learner::Cpu(own) => {
-                own.trainer.run(count);
-                Ok(())
+            Learner::Cpu(own) => own.trainer.run(count),
+        }
+    }
+
+    /// Share batches with other ranks from here on.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a batch is too small for that, and for shaders, which train alone.
+    pub fn join(&mut self, ranks: &Ranks) -> Result<()> {
+        match self {
+            Learner::Gpu(_) if ranks.size() > 1 => {
+                Err(Error::usage("several ranks train on the CPU only; add --adapter cpu, or start one"))
             }
+            Learner::Gpu(_) => Ok(()),
+            Learner::Cpu(own) => own.trainer.join(ranks.clone()),
         }
     }
 
@@ -254,7 +266,7 @@ impl<'a> Learner<'a> {
                     start += span.seconds;
                     span
                 };
-                Ok(own.trainer.timed_step().into_iter().map(span).collect())
+                Ok(own.trainer.timed_step()?.into_iter().map(span).collect())
             }),
         }
     }

@@ -177,8 +177,8 @@ impl<E: Element, const B: usize> Maps<E, B> {
         (0..trees.units).for_each(|unit| self.run(simd, trees, unit, layer, tables, outputs, &mut room));
     }
 
-    /// Draw the places of windows without a one, for micro-batch `micro` of step `step`.
-    pub fn draw(&self, trees: &Trees, rule: PoolGradient, seed: u64, step: u32, micro: usize) {
+    /// Draw the places of windows without a one, for the samples of the batch from word `word` of 32 on, in step `step`.
+    pub fn draw(&self, trees: &Trees, rule: PoolGradient, seed: u64, step: u32, word: u32) {
         if trees.conv.pool == 1 || rule != PoolGradient::Any {
             return;
         }
@@ -188,7 +188,7 @@ impl<E: Element, const B: usize> Maps<E, B> {
         for place in 0..trees.conv.area() {
             let mut masks = [[0u64; B]; 16];
             for half in 0..2 * B {
-                let block = (micro * 2 * B + half) as u32;
+                let block = word + half as u32;
                 let words = Philox::block(key(seed), [step, trees.layer << 20 | place as u32, block, STREAM]);
                 for value in 0..16usize {
                     let is = |bit: usize| if value >> (3 - bit) & 1 == 1 { words[bit] } else { !words[bit] };
