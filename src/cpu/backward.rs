@@ -8,7 +8,6 @@
 
 use std::sync::atomic::Ordering;
 
-use super::conv::TreeKernels;
 use super::forward::Bits;
 use super::lanes::{Element, Lanes, Portable, Stored};
 #[cfg(target_arch = "x86_64")]
@@ -124,7 +123,7 @@ pub struct Backward<'a, E, const B: usize> {
 }
 
 /// Integers that rows can hold, and the code for them.
-pub trait Kernels: Element + TreeKernels {
+pub trait Kernels: Element {
     /// Run the backward pass of some gates, with numbers of `bits` bits.
     fn backward<const B: usize>(simd: Simd, bits: u32, pass: Backward<Self, B>);
 }

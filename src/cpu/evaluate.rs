@@ -3,8 +3,9 @@
 use super::conv::Maps;
 use super::forward::{Bits, Forward, count, signals};
 use super::lanes::BLOCK;
+use super::locks::lock;
 use super::loss::Judge;
-use super::network::{Network, lock};
+use super::network::Network;
 use super::tables::Tables;
 use super::team::work_together;
 use crate::data::Split;

@@ -17,6 +17,7 @@ mod evaluate;
 mod forward;
 mod functions;
 mod lanes;
+mod locks;
 mod loss;
 mod lut;
 mod network;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, RwLock};
 
 use super::backward::{Edges, Row};
 use super::constants::Constants;
@@ -10,6 +10,7 @@ use super::conv::{Maps, Trees};
 use super::encode::Encoding;
 use super::forward::{Bits, signals};
 use super::lanes::{BLOCK, Element, Stored};
+use super::locks::{lock, read};
 use super::selection::Gates;
 use super::simd::Simd;
 use super::tables::Tables;
@@ -245,19 +246,4 @@ impl<E: Element, const B: usize> Workspace<E, B> {
         let blocks: [_; B] = std::array::from_fn(|b| read(&self.classes[b]));
         (0..blocks[0].len()).map(|class| std::array::from_fn(|b| blocks[b][class])).collect()
     }
-}
-
-/// Lock; where another thread failed, the team tells.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Lock for reading, likewise.
-pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Lock for writing, likewise.
-pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

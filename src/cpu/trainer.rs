@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use super::augment::augment;
 use super::backward::{Backward, Consumer, Kernels, Rows};
 use super::constants::Constants;
-use super::conv::{Source, Task, Trees, pad};
+use super::conv::{Source, Task, TreeKernels, Trees, pad};
 use super::encode::Encoding;
 use super::evaluate::Evaluated;
 use super::forward::{Forward, count};
 use super::lanes::BLOCK;
+use super::locks::{lock, read, write};
 use super::loss::{Judge, Rounding};
-use super::network::{LayerState, Network, State, Workspace, chunk_shift, layers_of, lock, read, write};
+use super::network::{LayerState, Network, State, Workspace, chunk_shift, layers_of};
 use super::selection::{Gates, Update};
 use super::simd::Simd;
 use super::team::{Member, work_together};
@@ -326,7 +327,7 @@ impl<'a> Trainer<'a> {
 }
 
 impl Network<'_> {
-    fn run<E: Kernels, const B: usize>(
+    fn run<E: Kernels + TreeKernels, const B: usize>(
         &mut self,
         workspace: &Workspace<E, B>,
         threads: usize,
@@ -428,7 +429,7 @@ impl<'a> Exchange<'a> {
     }
 }
 
-impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
+impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
     fn step(&mut self, member: &mut Member) {
         let (n, w) = (self.network, self.workspace);
         if !self.state.is_tabulated {

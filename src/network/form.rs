@@ -1,7 +1,7 @@
 //! What a layer is by its form: checked, and made a circuit.
 
 use super::layer::{Form, Layer};
-use super::{conv, dense};
+use super::{dense, trees};
 use crate::circuit::{Lut, Signal};
 
 impl Layer {
@@ -12,7 +12,7 @@ impl Layer {
         }
         match self.form {
             Form::Dense => dense::check(self)?,
-            Form::Conv(shape) => conv::check(self, &shape)?,
+            Form::Conv(shape) => trees::check(self, &shape)?,
         }
         if self.arity < 6 && self.tables.iter().any(|t| t >> (1 << self.arity) != 0) {
             return Err(format!("has table bits beyond its {} codes", 1 << self.arity));
@@ -25,7 +25,7 @@ impl Layer {
     pub fn circuit(&self, inputs: &[Signal], number: u32, first: usize, luts: &mut Vec<Lut>) -> Vec<Signal> {
         match self.form {
             Form::Dense => dense::circuit(self, inputs, number, first, luts),
-            Form::Conv(shape) => conv::circuit(self, &shape, inputs, number, first, luts),
+            Form::Conv(shape) => trees::circuit(self, &shape, inputs, number, first, luts),
         }
     }
 }

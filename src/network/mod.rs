@@ -9,6 +9,7 @@ mod initialize;
 mod layer;
 mod model_file;
 mod parametrization;
+mod trees;
 mod wiring;
 
 pub use answer::Answer;

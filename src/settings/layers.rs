@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Settings;
 use crate::Error;
 use crate::network::{Convolution, MAX_DEPTH, MAX_POOL, TreeChannels};
 
@@ -27,14 +26,6 @@ impl Layers {
     /// Dense layers of so many gates.
     pub fn dense(dense: Vec<usize>) -> Self {
         Layers { convolutions: Vec::new(), dense }
-    }
-}
-
-impl Settings {
-    /// Gates of each layer, convolutions' trees whole.
-    pub fn layer_gates(&self) -> Vec<usize> {
-        let trees = self.convolutions.iter().map(|c| c.units as usize * ((1 << c.depth) - 1));
-        trees.chain(self.layers.iter().copied()).collect()
     }
 }
 

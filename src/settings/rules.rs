@@ -86,6 +86,12 @@ impl Settings {
         Ok(())
     }
 
+    /// Gates of each layer, convolutions' trees whole.
+    pub fn layer_gates(&self) -> Vec<usize> {
+        let trees = self.convolutions.iter().map(|c| c.units as usize * ((1 << c.depth) - 1));
+        trees.chain(self.layers.iter().copied()).collect()
+    }
+
     /// Make the last layer one that `outputs` outputs share evenly: widened, where nobody but a preset has said layers.
     ///
     /// # Errors

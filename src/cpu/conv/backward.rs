@@ -11,11 +11,11 @@ use super::super::backward::{Consumer, Row, Rows, ask_for, gather};
 use super::super::lanes::{Element, Lanes, Portable};
 #[cfg(target_arch = "x86_64")]
 use super::super::lanes::{avx2, avx512};
+use super::super::locks::{read, write};
 use super::super::lut::derivative;
-use super::super::network::{read, write};
 use super::super::simd::Simd;
 use super::super::tables::Tables;
-use super::{Maps, Trees};
+use super::maps::{Maps, Trees};
 use crate::network::{Conv, Layer};
 use crate::settings::PoolGradient;
 
@@ -128,7 +128,7 @@ fn run_trees<L: Lanes, const B: usize, const LEAVES: usize>(task: &Task<L::Eleme
     if let Some(rows) = &mut sent {
         rows.iter_mut().flatten().for_each(|row| L::store(L::zero(), row));
     }
-    for &unit in &trees.tasks[task.task] {
+    for &unit in &trees.units_of[task.task] {
         let wires = &layer.wiring[unit as usize * LEAVES..][..LEAVES];
         let channels: [usize; LEAVES] = std::array::from_fn(|k| trees.conv.leaf(wires[k]).0);
         let guards: [RwLockReadGuard<Vec<u64>>; LEAVES] = std::array::from_fn(|k| read(&maps.padded[channels[k]]));
