@@ -7,6 +7,7 @@ use serde_json::json;
 use super::judged::Run;
 use crate::circuit::{Census, FUNCTION_NAMES, draw, reference, simplify};
 use crate::data::Background;
+use crate::network::Form;
 use crate::{Error, Result, data, files};
 
 /// Show what a saved network is made of: gates by function, layers, fan-out, pixels read
@@ -60,6 +61,12 @@ pub fn run(args: Args) -> Result<()> {
             FUNCTION_NAMES.iter().zip(census.by_function).map(|(name, n)| (name.to_string(), json!(n))).collect();
         println!("{:#}", json!({ "model": super::path_for_json(&path)?, "functions": functions, "census": census }));
     } else {
+        for (i, layer) in model.layers.iter().enumerate() {
+            if let Form::Conv(conv) = layer.form {
+                let trees = layer.gates() / conv.tree_gates();
+                println!("layer {i} is a convolution of {trees} trees, {conv}; its gates are counted at every place");
+            }
+        }
         print(&census, if model.table.is_some() { "bytes of a row" } else { "pixels" });
     }
     Ok(())
