@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::choices::{Cage, InputKind, Method, Schedule, Select};
 use super::layers::Layers;
+use super::learned::LearnedLayers;
 use super::presets::Preset;
 use super::range::Range::{self, Above, Any, Below, Finite, Least, Multiple, Within};
 use crate::data;
-use crate::network::{Initialization, Parametrization, Start, Wiring};
+use crate::network::{Initialization, Parametrization, Pool, Start, WireRule, Wiring};
 use crate::plan::{CageScope, GradientFormat};
 use crate::{Error, Result};
 
@@ -226,8 +227,8 @@ settings! {
         "Inputs a gate (OP: 2)"
         arity: usize = 2, Within(2.0, 6.0), Step [value_name = "K"];
 
-        "How wires are drawn"
-        wiring: Wiring = Wiring::Unique, Any, Step;
+        "How wires are drawn: axis has the first layer over images compare neighbours along an axis, and wires all else as unique does"
+        wiring: Wiring = Wiring::Axis, Any, Step;
 
         "How logits become gate tables"
         parametrization: Parametrization = Parametrization::IwpSin, Any, Step;
@@ -244,6 +245,29 @@ settings! {
 
         "Group-sum temperature: a class's score is its votes / tau"
         tau: f32 = 10.0, Above(0.0), Step;
+    }
+
+    "Wires that learn" {
+        "Layers in which pins choose among candidate inputs while the network learns: none, first, all, or their numbers from 0 (0,1); one wide layer gains most, deep networks lose"
+        learn_wiring: LearnedLayers = LearnedLayers::None, Any, Step [value_name = "LAYERS"];
+
+        "Inputs that a pin chooses among"
+        candidates: usize = 16, Within(2.0, 64.0), Step [value_name = "C"];
+
+        "Where they lie, in the first layer over images: anywhere, in a box around the pin's first input, or beside it along an axis; elsewhere anywhere"
+        candidates_from: Pool = Pool::Box, Any, Step;
+
+        "How a pin comes to its choice: by Adam on what the loss would change by, or by the plain sum of that"
+        wiring_rule: WireRule = WireRule::Dwn, Any, Step;
+
+        "Rate of the rule dwn; it moves as the gates' learning rate does"
+        wiring_lr: f32 = 0.1, Above(0.0), Step [value_name = "RATE"];
+
+        "Steps from one scoring of the candidates to the next"
+        probe_every: u32 = 1, Least(1.0), Step [value_name = "STEPS"];
+
+        "Fraction of the steps after which wires stay"
+        freeze_wiring: f64 = 0.95, Within(0.0, 1.0), Step [value_name = "FRACTION"];
     }
 
     "Method" {
@@ -340,8 +364,18 @@ impl Settings {
     /// Everything that applies, as the flags of a run that repeats this one.
     pub fn spelled_out(&self) -> Overrides {
         let all = self.all_said();
-        // CAGE sets it.
-        Overrides { temperature: all.temperature.filter(|_| self.cage.is_none()), ..all }
+        let learns = self.learn_wiring != LearnedLayers::None;
+        Overrides {
+            // CAGE sets it.
+            temperature: all.temperature.filter(|_| self.cage.is_none()),
+            candidates: all.candidates.filter(|_| learns),
+            candidates_from: all.candidates_from.filter(|_| learns),
+            wiring_rule: all.wiring_rule.filter(|_| learns),
+            wiring_lr: all.wiring_lr.filter(|_| learns && self.wiring_rule == WireRule::Dwn),
+            probe_every: all.probe_every.filter(|_| learns),
+            freeze_wiring: all.freeze_wiring.filter(|_| learns),
+            ..all
+        }
     }
 
     /// The same as a `--config` file.

@@ -1,6 +1,7 @@
 //! The rules between settings: what follows from what is said, and what does not go together.
 
 use super::choices::{InputKind, Method, Select};
+use super::learned::LearnedLayers;
 use super::list::{Overrides, Settings};
 use crate::plan::GradientFormat;
 use crate::{Error, Result};
@@ -11,9 +12,14 @@ impl Overrides {
         if self.method.is_some_and(Method::is_soft) {
             // Presets speak of hard methods.
             settings.cage = None;
+            settings.learn_wiring = LearnedLayers::None;
             if settings.gradients.is_sliced() {
                 settings.gradients = GradientFormat::Bf16;
             }
+        }
+        if self.gradients.is_some_and(|gradients| !gradients.is_sliced()) {
+            // Presets speak of whole numbers, by which alone wires are scored.
+            settings.learn_wiring = LearnedLayers::None;
         }
         if self.patience.is_some() {
             settings.select = Select::Best;
@@ -27,6 +33,15 @@ impl Overrides {
         if settings.cage.is_none() && said {
             let remedy = if settings.method.is_soft() { "choose hard-st or gumbel-st" } else { "leave out --no-cage" };
             return Err(Error::usage(format!("CAGE is off, so its constants cannot be set; {remedy}")));
+        }
+        let said = self.candidates.is_some()
+            || self.candidates_from.is_some()
+            || self.wiring_rule.is_some()
+            || self.wiring_lr.is_some()
+            || self.probe_every.is_some()
+            || self.freeze_wiring.is_some();
+        if settings.learn_wiring == LearnedLayers::None && said {
+            return Err(Error::usage("no wires learn, so nothing can be set of how they do; add --learn-wiring all"));
         }
         if settings.cage.is_some() && self.temperature.is_some() {
             return Err(Error::usage("CAGE sets the backward temperature; add --no-cage to fix it with --temperature"));
@@ -48,6 +63,7 @@ impl Settings {
                 self.arity
             )));
         }
+        self.check_learned_wiring()?;
         if self.cage.is_some_and(|cage| cage.tau_min > cage.tau_max) {
             return Err(Error::usage("--cage-tau-min is above --cage-tau-max; exchange them"));
         }
@@ -78,6 +94,41 @@ impl Settings {
             return Err(Error::usage(format!(
                 "--input-kind soft gives each pixel to one input, and --thresholds {} makes {} of it; add --thresholds 1",
                 self.thresholds, self.thresholds
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_learned_wiring(&self) -> Result<()> {
+        if self.learn_wiring == LearnedLayers::None {
+            return Ok(());
+        }
+        if let LearnedLayers::Of(layers) = &self.learn_wiring
+            && let Some(none) = layers.iter().find(|&&layer| layer >= self.layers.len())
+        {
+            return Err(Error::usage(format!(
+                "--learn-wiring names layer {none}, and the last of {} layers is number {}",
+                self.layers.len(),
+                self.layers.len() - 1
+            )));
+        }
+        if self.method.is_soft() {
+            return Err(Error::usage(
+                "wires are scored on bits, which soft methods have none of; leave out --learn-wiring, or choose --method \
+                 hard-st or gumbel-st",
+            ));
+        }
+        if !self.gradients.is_sliced() {
+            return Err(Error::usage(
+                "wires are scored by gradients in whole numbers; add --gradients int8, int12 or int16, or --learn-wiring none",
+            ));
+        }
+        if self.candidates < self.arity {
+            return Err(Error::usage(format!(
+                "--candidates {} leaves gates of {} inputs no choice; use {} or more",
+                self.candidates,
+                self.arity,
+                self.arity + 1
             )));
         }
         Ok(())
