@@ -15,7 +15,7 @@ use gatewright::plan::Tuning;
 use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::Cage;
-use gatewright::settings::{LearnedLayers, Preset, Schedule, Settings};
+use gatewright::settings::{LearnedLayers, Schedule, Settings};
 use gatewright::train::{self, State, Tensor};
 
 /// Grey images of `pixels` random bytes, of `classes` classes.
@@ -228,7 +228,7 @@ fn settings_of(
         warmup: 0,
         weight_decay: c.weight_decay,
         seed: c.seed,
-        ..Preset::Quick.settings()
+        ..Settings::deep()
     }
 }
 
@@ -392,7 +392,11 @@ fn wires_are_the_same_for_every_number_of_threads_and_over_a_break_and_stay_at_t
             assert!(now.layers.iter().zip(&wiring).all(|(l, wiring)| l.wiring == *wiring), "wires stay from step 9 on");
             assert!(now.layers.iter().zip(&model.layers).all(|(now, then)| now.wiring != then.wiring));
             let evaluated = first.evaluate(&train, false, false);
-            assert_eq!(evaluated.votes, first.evaluate(&train, false, true).votes, "bits and reals have the same wires");
+            assert_eq!(
+                evaluated.votes,
+                first.evaluate(&train, false, true).votes,
+                "bits and reals have the same wires"
+            );
             for threads in [2, 3, 8] {
                 for simd in Simd::available() {
                     let mut trainer = new(threads, simd);
@@ -404,7 +408,8 @@ fn wires_are_the_same_for_every_number_of_threads_and_over_a_break_and_stay_at_t
             begun.run(5);
             let state = begun.state();
             let mut resumed = new(2, Simd::available()[0]);
-            let tensor = |name: &str, bytes: u64| match state.iter().find(|(n, b)| n == name && b.len() as u64 == bytes) {
+            let tensor = |name: &str, bytes: u64| match state.iter().find(|(n, b)| n == name && b.len() as u64 == bytes)
+            {
                 Some((_, bytes)) => Ok(bytes.as_slice()),
                 None => Err(name.to_string()),
             };

@@ -233,7 +233,7 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
             score::<L, B, K>(g, tables.get::<K>(first + i), pins, inputs, scored, i * K, added);
             if let Some(update) = update {
                 for pin in 0..K {
-                    wires[pin] = scored.update(i * K + pin, update, &wires[..pin]);
+                    wires[pin] = scored.update((i * K, pin), update, &wires[..pin]);
                 }
             }
         }
@@ -254,7 +254,8 @@ fn score<L: Lanes, const B: usize, const K: usize>(
 ) {
     let count = scored.count;
     for pin in 0..K {
-        let scores = &mut scored.scores[(first + pin) * (count + 1)..][..count + 1];
+        let place = scored.place(first, pin);
+        let scores = &mut scored.scores[place..][..count + 1];
         if !added {
             scores.fill(0);
         }

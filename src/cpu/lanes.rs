@@ -309,7 +309,8 @@ pub mod avx2 {
         fn ready(x: [__m256i; 2]) -> [__m256i; 2] {
             // SAFETY: as above.
             unsafe {
-                let pairs = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
+                let pairs =
+                    _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
                 let (a, b) = (_mm256_shuffle_epi8(x[0], pairs), _mm256_shuffle_epi8(x[1], pairs));
                 let (low, high) = (_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b));
                 let places = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);

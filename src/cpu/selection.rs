@@ -386,7 +386,10 @@ fn logit_gradients(
                 // d log-odds / dz = 2 / cos z.
                 let e = exponential(-odds.abs() * coldness[i]);
                 let slope = 2.0 * by_table[i] * e * coldness[i];
-                g[i] = slope / ((1.0 + e) * (1.0 + e) * at_least(angles.cosine[i].abs(), LEAST_COSINE).copysign(angles.cosine[i]));
+                g[i] = slope
+                    / ((1.0 + e)
+                        * (1.0 + e)
+                        * at_least(angles.cosine[i].abs(), LEAST_COSINE).copysign(angles.cosine[i]));
             }
         }
         Parametrization::IwpSigmoid => {

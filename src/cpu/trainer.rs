@@ -112,13 +112,15 @@ impl<'a> Trainer<'a> {
     /// The same with wires that learn.
     pub fn learning(mut self, learning: Learning) -> Self {
         let shift = chunk_shift(&self.network.model);
+        let blocks = if matches!(self.workspace, AnyWorkspace::Bytes1(_) | AnyWorkspace::Words1(_)) { 1 } else { 2 };
+        let has_shares = self.network.constants.batch.div_ceil(BLOCK as u32) > blocks;
         let layers = self.network.layers.iter().zip(&self.network.model.layers).zip(&learning.layers);
         for ((state, layer), candidates) in layers {
             for (chunk, wires) in state.wires.iter().enumerate() {
                 let mut wires = lock(wires);
                 let first = (chunk << shift) * layer.arity;
                 let pins = first..first + wires.wiring.len();
-                wires.scored = candidates.as_ref().map(|own| Scored::new(own, pins, learning.rule));
+                wires.scored = candidates.as_ref().map(|own| Scored::new(own, pins, learning.rule, has_shares));
             }
         }
         self.network.learning = Some(learning);
@@ -266,7 +268,8 @@ impl<'a> Trainer<'a> {
             let weights = of(&|scored| scored.weights.clone());
             tensors.push((format!("layers.{i}.wire weights"), bytemuck::cast_slice(&weights).to_vec()));
             if network.learning.as_ref().is_some_and(|learning| learning.rule == WireRule::Dwn) {
-                let both = |s: &Scored| s.first_moments.iter().zip(&s.second_moments).flat_map(|(&m, &v)| [m, v]).collect();
+                let both =
+                    |s: &Scored| s.first_moments.iter().zip(&s.second_moments).flat_map(|(&m, &v)| [m, v]).collect();
                 tensors.push((format!("layers.{i}.wire moments"), bytemuck::cast_slice(&of(&both)).to_vec()));
             }
         }

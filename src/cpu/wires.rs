@@ -1,6 +1,7 @@
 //! Wires of some gates, and what those that learn are chosen by.
 
 use super::constants::Constants;
+use crate::circuit::MAX_ARITY;
 use crate::network::{Candidates, Learning, WireRule, choose};
 use crate::plan::uniforms::Step;
 
@@ -20,9 +21,11 @@ pub struct Scored {
     pub count: usize,
     /// `[pins][count]`
     pub candidates: Vec<u32>,
-    /// `[pins][count + 1]`: S_k of every candidate k, and S of a bit that is always 1, in integer units, of the last step that
-    /// scored.
+    /// `[pins][count + 1]`: S_k of every candidate k, and S of a bit that is always 1, in integer units. Those of one gate at a
+    /// time where a step is one micro-batch, and nothing has to be kept for the next.
     pub scores: Vec<i32>,
+    /// Whether they are of all pins.
+    are_kept: bool,
     /// `[pins][count]`: the greatest is wired.
     pub weights: Vec<f32>,
     /// `[pins][count]`: Adam's first moments, of the rule that has some.
@@ -67,13 +70,14 @@ impl WireUpdate {
 
 impl Scored {
     /// Those of `pins`, a range of a layer's, nothing speaking for any.
-    pub fn new(candidates: &Candidates, pins: std::ops::Range<usize>, rule: WireRule) -> Self {
+    pub fn new(candidates: &Candidates, pins: std::ops::Range<usize>, rule: WireRule, are_kept: bool) -> Self {
         let count = candidates.count;
         let own = candidates.wires[pins.start * count..pins.end * count].to_vec();
         let moments = if rule == WireRule::Dwn { own.len() } else { 0 };
         Scored {
             count,
-            scores: vec![0; pins.len() * (count + 1)],
+            scores: vec![0; if are_kept { pins.len() } else { pins.len().min(MAX_ARITY) } * (count + 1)],
+            are_kept,
             weights: vec![0.0; own.len()],
             first_moments: vec![0.0; moments],
             second_moments: vec![0.0; moments],
@@ -87,12 +91,18 @@ impl Scored {
         (self.candidates.len() + self.scores.len() + self.weights.len() + moments) * 4
     }
 
-    /// Move the weights of pin `pin` by its scores; what it is wired to then, `taken` being wired to the pins of its gate
+    /// Where the scores of pin number `first + pin` are kept, `first` being the first of its gate.
+    #[inline(always)]
+    pub fn place(&self, first: usize, pin: usize) -> usize {
+        (if self.are_kept { first + pin } else { pin }) * (self.count + 1)
+    }
+
+    /// Move the weights of pin number `first + pin` by its scores; what it is wired to then, `taken` being wired to the pins of its gate
     /// before it.
     #[inline(always)]
-    pub fn update(&mut self, pin: usize, by: &WireUpdate, taken: &[u32]) -> u32 {
-        let range = pin * self.count..(pin + 1) * self.count;
-        let (scores, of_one) = self.scores[pin * (self.count + 1)..][..self.count + 1].split_at(self.count);
+    pub fn update(&mut self, (first, pin): (usize, usize), by: &WireUpdate, taken: &[u32]) -> u32 {
+        let range = (first + pin) * self.count..(first + pin + 1) * self.count;
+        let (scores, of_one) = self.scores[self.place(first, pin)..][..self.count + 1].split_at(self.count);
         let weights = &mut self.weights[range.clone()];
         match by.rule {
             WireRule::Acc => {

@@ -1,7 +1,7 @@
 //! Wires that learn: which inputs a pin may choose among, and by which rule it does.
 
-use super::axis::Places;
 use super::Model;
+use super::axis::Places;
 use crate::random::Philox;
 
 /// How far from a pin's first input those of [`Pool::Box`] lie, in rows and columns of the image.

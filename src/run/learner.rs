@@ -8,8 +8,8 @@ use crate::network::Model;
 use crate::plan::Tuning;
 use crate::settings::Settings;
 use crate::train::{
-    Bandwidth, Evaluation, Evaluator, HISTORY, Mode, Profile, Progress, State, Tensor, Trainer, draw_for, learn_encoder,
-    learning,
+    Bandwidth, Evaluation, Evaluator, HISTORY, Mode, Profile, Progress, State, Tensor, Trainer, draw_for,
+    learn_encoder, learning,
 };
 use crate::{Error, Result};
 

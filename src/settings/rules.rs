@@ -3,12 +3,27 @@
 use super::choices::{InputKind, Method, Select};
 use super::learned::LearnedLayers;
 use super::list::{Overrides, Settings};
+use crate::network::Initialization;
 use crate::plan::GradientFormat;
 use crate::{Error, Result};
 
 impl Overrides {
     /// Change in `settings` what follows from what is said here; what is said beside is put over it.
     pub(super) fn imply(&self, settings: &mut Settings) {
+        if self.layers.as_ref().is_some_and(|layers| layers.0.len() > 2) {
+            // Deep networks cannot decide on tables while wires move, and learn best through gates that pass their inputs on. What
+            // beneath has other than the defaults, somebody has said.
+            let (deep, wide) = (Settings::deep(), Settings::default());
+            if settings.learn_wiring == wide.learn_wiring {
+                settings.learn_wiring = deep.learn_wiring;
+            }
+            if settings.start == wide.start {
+                settings.start = deep.start;
+            }
+            if settings.lr == wide.lr {
+                settings.lr = deep.lr;
+            }
+        }
         if self.method.is_some_and(Method::is_soft) {
             // Presets speak of hard methods.
             settings.cage = None;
@@ -51,6 +66,21 @@ impl Overrides {
 }
 
 impl Settings {
+    /// What deep networks do well by, six layers here: wires as they are drawn, gates that at first pass an input on; images
+    /// as they are.
+    pub fn deep() -> Self {
+        Settings {
+            layers: vec![6000; 6],
+            learn_wiring: LearnedLayers::None,
+            start: Initialization::Residual.into(),
+            lr: 0.1,
+            tau: 10.0,
+            steps: 6000,
+            shift: 0,
+            ..Settings::default()
+        }
+    }
+
     /// Refuse combinations that mean nothing, with the nearest that does.
     pub(super) fn check_together(&self) -> Result<()> {
         if self.layers.is_empty() {
@@ -161,7 +191,6 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Preset;
     use super::*;
     use crate::network::Parametrization;
     use crate::plan::CageScope;
@@ -169,7 +198,7 @@ mod tests {
     #[test]
     fn impossible_settings_are_refused_with_what_is_possible() {
         let told = |change: &dyn Fn(&mut Settings)| {
-            let mut settings = Preset::Quick.settings();
+            let mut settings = Settings::deep();
             change(&mut settings);
             settings.check().unwrap_err().to_string()
         };

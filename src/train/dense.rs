@@ -136,7 +136,8 @@ impl Dense {
         let edges = bytemuck::cast_slice(&edges(layer)).to_vec();
         let candidates = self.learned.iter().zip(candidates);
         let candidates = candidates.map(|(own, c)| (own.candidates, Cow::Borrowed(bytemuck::cast_slice(&c.wires))));
-        let wires = [(self.wiring, Cow::Borrowed(bytemuck::cast_slice(&layer.wiring))), (self.edges, Cow::Owned(edges))];
+        let wires =
+            [(self.wiring, Cow::Borrowed(bytemuck::cast_slice(&layer.wiring))), (self.edges, Cow::Owned(edges))];
         wires.into_iter().chain(candidates).collect()
     }
 

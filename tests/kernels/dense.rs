@@ -587,9 +587,8 @@ fn wires_move_to_the_greatest_weight_that_is_free() {
                 let layer = random_layer(inputs, gates, arity, &mut rng);
                 let candidates = random_candidates(&layer, count, &mut rng);
                 let pins = layer.wiring.len();
-                let scores: Vec<Vec<i64>> = (0..pins)
-                    .map(|_| (0..=count).map(|_| i64::from(rng.below(2001)) - 1000).collect())
-                    .collect();
+                let scores: Vec<Vec<i64>> =
+                    (0..pins).map(|_| (0..=count).map(|_| i64::from(rng.below(2001)) - 1000).collect()).collect();
                 // Whole weights, so that some are equal.
                 let weights: Vec<Vec<f64>> =
                     (0..pins).map(|_| (0..count).map(|_| f64::from(rng.below(3))).collect()).collect();
@@ -634,8 +633,7 @@ fn wires_move_to_the_greatest_weight_that_is_free() {
                     buffers.push(("moments", &made_moments));
                 }
                 bench.run(pages::move_wires(arity, count as u32, rule), &buffers, [2, 1]);
-                let made: Vec<f64> =
-                    bench.read::<f32>(&made, pins * count).into_iter().map(f64::from).collect();
+                let made: Vec<f64> = bench.read::<f32>(&made, pins * count).into_iter().map(f64::from).collect();
                 let made: Vec<Vec<f64>> = made.chunks_exact(count).map(<[f64]>::to_vec).collect();
                 for pin in 0..pins {
                     let (mut expected, mut moments) = (weights[pin].clone(), old[pin].clone());
