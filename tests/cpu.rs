@@ -17,6 +17,7 @@ use gatewright::reference;
 use gatewright::settings::Cage;
 use gatewright::settings::{LearnedLayers, Schedule, Settings};
 use gatewright::train::{self, State, Tensor};
+use proptest::prelude::*;
 
 /// Grey images of `pixels` random bytes, of `classes` classes.
 fn samples(count: usize, pixels: usize, classes: u32, rng: &mut Philox) -> Split {
@@ -134,7 +135,7 @@ fn table_gradients_are_the_twins_to_the_bit_saturation_included() {
             for simd in Simd::available() {
                 for threads in [1, 3] {
                     let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
-                    trainer.run(1);
+                    trainer.run(1).unwrap();
                     let made = made_gradients(&trainer, &c);
                     for (layer, (made, expected)) in made.iter().zip(&expected).enumerate() {
                         let differ = made.iter().zip(expected).filter(|(a, b)| a != b).count();
@@ -155,6 +156,41 @@ fn noisy_settings(c: Constants, i: usize) -> Constants {
     Constants { cage: Some(cage), noisy: i % 2 == 1, cosine_steps: 50, weight_decay: 0.01, ..c }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the shape: vector instructions and threads give the state of one thread of portable code, byte for byte.
+    #[test]
+    fn vector_code_gives_what_portable_code_gives(
+        widths in prop::collection::vec(1usize..300, 0..4),
+        (classes, group) in (2usize..12, 1usize..40),
+        (arity, batch, bits) in (2usize..=6, 1u32..300, prop::sample::select(vec![8u32, 12, 16])),
+        (pixels, threads) in (8usize..200, 1usize..=3),
+        parametrization in prop::sample::select(Parametrization::ALL.to_vec()),
+        (noisy, scope) in (any::<bool>(), prop::sample::select(vec![CageScope::Network, CageScope::Layer, CageScope::Gate])),
+        seed in any::<u64>(),
+    ) {
+        let arity = if parametrization.can_have(arity) { arity } else { 2 };
+        let layers: Vec<usize> = widths.iter().map(|w| w + arity).chain([classes * group]).collect();
+        let mut rng = Philox::new(seed, 0);
+        let train = samples(batch as usize + 5, pixels, classes as u32, &mut rng);
+        let model = model(pixels, &layers, classes, arity, parametrization, seed);
+        let cage = Cage { scope, ..Cage::default() };
+        let c = Constants { noisy, cage: Some(cage), seed, ..constants(batch, bits) };
+        let state = |simd, threads| {
+            let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
+            trainer.run(3).unwrap();
+            trainer.state()
+        };
+        let portable = state(Simd::Portable, 1);
+        for simd in Simd::available() {
+            for ((name, made), (_, expected)) in state(simd, threads).iter().zip(&portable) {
+                prop_assert!(made == expected, "{name} by {simd:?} on {threads} threads");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_same_bytes_come_out_for_every_number_of_threads_and_every_vector_width() {
     let mut rng = Philox::new(2, 0);
@@ -168,8 +204,8 @@ fn the_same_bytes_come_out_for_every_number_of_threads_and_every_vector_width() 
             for simd in Simd::available() {
                 for threads in [1, 2, 3, 8] {
                     let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
-                    trainer.run(3);
-                    trainer.run(4);
+                    trainer.run(3).unwrap();
+                    trainer.run(4).unwrap();
                     let state = trainer.state();
                     let tables = trainer.download().clone();
                     let (state0, tables0) = first.get_or_insert((state.clone(), tables.clone()));
@@ -190,9 +226,9 @@ fn a_restored_trainer_goes_on_to_the_bit() {
         let model = model(60, &[300, 255], 5, 2, Parametrization::ALL[i % 5], 3);
         let simd = Simd::available()[0];
         let mut straight = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
-        straight.run(9);
+        straight.run(9).unwrap();
         let mut begun = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
-        begun.run(5);
+        begun.run(5).unwrap();
         let state = begun.state();
         let mut resumed = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
         let tensor = |name: &str, bytes: u64| match state.iter().find(|(n, b)| n == name && b.len() as u64 == bytes) {
@@ -200,7 +236,7 @@ fn a_restored_trainer_goes_on_to_the_bit() {
             None => Err(name.to_string()),
         };
         resumed.restore(tensor).unwrap();
-        resumed.run(4);
+        resumed.run(4).unwrap();
         assert!(resumed.state() == straight.state(), "{i}");
         assert!(resumed.restore(|name: &str, _| Err::<&[u8], _>(name.to_string())).is_err());
     }
@@ -275,7 +311,7 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
         let mut own = Trainer::new(c.clone(), model, &train, 2, Simd::available()[0]).unwrap();
         let begun = own.state();
         shaders.submit(1).unwrap();
-        own.run(1);
+        own.run(1).unwrap();
         let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         assert_eq!(whole_moments(&theirs, &c), whole_moments(&ours, &c), "{format:?}");
         let names = |state: &[(String, Vec<u8>)]| state.iter().map(|(n, b)| (n.clone(), b.len())).collect::<Vec<_>>();
@@ -290,7 +326,7 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
         let state = State { tensors: theirs.into_iter().map(|(name, bytes)| Tensor { name, bytes }).collect() };
         own.restore(|name, bytes| state.tensor(name, bytes)).unwrap();
         shaders.restore(&state).unwrap();
-        own.run(1);
+        own.run(1).unwrap();
         shaders.submit(1).unwrap();
         let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         for ((name, theirs), (_, ours)) in theirs.iter().zip(&ours).filter(|((name, _), _)| name.ends_with("logits")) {
@@ -341,7 +377,7 @@ fn wire_scores_are_the_twins_to_the_bit_and_so_are_the_wires() {
             for threads in [1, 3] {
                 let trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
                 let mut trainer = trainer.learning(learning.clone());
-                trainer.run(1);
+                trainer.run(1).unwrap();
                 let state = trainer.state();
                 for (layer, expected) in expected.iter().enumerate() {
                     let name = format!("layers.{layer}.wire weights");
@@ -384,9 +420,9 @@ fn wires_are_the_same_for_every_number_of_threads_and_over_a_break_and_stay_at_t
                 Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap().learning(learning.clone())
             };
             let mut first = new(1, Simd::available()[0]);
-            first.run(9);
+            first.run(9).unwrap();
             let wiring: Vec<Vec<u32>> = first.download().layers.iter().map(|l| l.wiring.clone()).collect();
-            first.run(3);
+            first.run(3).unwrap();
             let straight = first.state();
             let now = first.download();
             assert!(now.layers.iter().zip(&wiring).all(|(l, wiring)| l.wiring == *wiring), "wires stay from step 9 on");
@@ -400,12 +436,12 @@ fn wires_are_the_same_for_every_number_of_threads_and_over_a_break_and_stay_at_t
             for threads in [2, 3, 8] {
                 for simd in Simd::available() {
                     let mut trainer = new(threads, simd);
-                    trainer.run(12);
+                    trainer.run(12).unwrap();
                     assert!(trainer.state() == straight, "{rule:?}, {threads} threads, {simd:?}");
                 }
             }
             let mut begun = new(2, Simd::available()[0]);
-            begun.run(5);
+            begun.run(5).unwrap();
             let state = begun.state();
             let mut resumed = new(2, Simd::available()[0]);
             let tensor = |name: &str, bytes: u64| match state.iter().find(|(n, b)| n == name && b.len() as u64 == bytes)
@@ -414,7 +450,7 @@ fn wires_are_the_same_for_every_number_of_threads_and_over_a_break_and_stay_at_t
                 None => Err(name.to_string()),
             };
             resumed.restore(tensor).unwrap();
-            resumed.run(7);
+            resumed.run(7).unwrap();
             assert!(resumed.state() == straight, "{rule:?}");
         }
     }
@@ -443,7 +479,7 @@ fn wires_move_by_shaders_as_on_the_cpu() {
         let mut shaders = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
         let mut own = Trainer::new(c.clone(), model, &train, 2, Simd::available()[0]).unwrap().learning(learning);
         shaders.submit(1).unwrap();
-        own.run(1);
+        own.run(1).unwrap();
         let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         let names = |state: &[(String, Vec<u8>)]| state.iter().map(|(n, b)| (n.clone(), b.len())).collect::<Vec<_>>();
         assert_eq!(names(&theirs), names(&ours));
@@ -458,7 +494,7 @@ fn wires_move_by_shaders_as_on_the_cpu() {
         own.restore(|name, bytes| state.tensor(name, bytes)).unwrap();
         let tensors = ours.into_iter().map(|(name, bytes)| Tensor { name, bytes });
         shaders.restore(&State { tensors: tensors.collect() }).unwrap();
-        own.run(1);
+        own.run(1).unwrap();
         shaders.submit(1).unwrap();
         let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         for ((name, theirs), (_, ours)) in theirs.iter().zip(&ours).filter(|((n, _), _)| n.ends_with("wire weights")) {
@@ -529,13 +565,41 @@ fn the_cpu_is_listed_and_refuses_what_it_does_not_train() {
         assert_eq!(refused.status.code(), Some(2), "{said}");
         assert!(said.contains(told) && said.contains("--adapter llvmpipe"), "{said}");
     }
-    let refused = gatewright(&["depth", "--adapter", "cpu"]);
+    let refused = gatewright(&["depth", "--adapter", "cpu", "--gradients", "f32"]);
     assert_eq!(refused.status.code(), Some(2));
     let bench: serde_json::Value = serde_json::from_slice(
         &gatewright(&["bench", "step", "--adapter", "cpu", "--layers", "2x500", "--rounds", "2", "--json"]).stdout,
     )
     .unwrap();
     assert!(bench["backend"] == "cpu" && bench["bytes_min"].as_u64().unwrap() > 0, "{bench}");
+}
+
+/// Signals are bits of the same network on the same batch, so they are those of the shaders to the last one; gradients differ
+/// by the rounding of the classes' gradients to int16.
+#[test]
+fn depth_is_the_shaders() {
+    let told = |adapter: &[&str]| -> Vec<serde_json::Value> {
+        let shape = ["depth", "--layers", "4x200", "--batch", "100", "--inits", "gaussian", "--json"];
+        let made = gatewright(&[&shape[..], adapter].concat());
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        serde_json::from_slice(&made.stdout).unwrap()
+    };
+    let (cpu, shaders) = (told(&["--adapter", "cpu"]), told(&["--adapter", "llvmpipe"]));
+    assert_eq!(cpu.len(), 2);
+    for (cpu, shaders) in cpu.iter().zip(&shaders) {
+        for l in 0..4 {
+            let of = |network: &serde_json::Value, name: &str| network["layers"][l][name].as_f64().unwrap();
+            for name in ["balance", "signal"] {
+                assert!((of(cpu, name) - of(shaders, name)).abs() < 1e-9, "{name} of layer {l}: {cpu} {shaders}");
+            }
+            for name in ["table_gradient_norm", "logit_gradient_norm"] {
+                assert!((of(cpu, name) / of(shaders, name) - 1.0).abs() < 0.02, "{name} of layer {l}: {cpu} {shaders}");
+            }
+        }
+    }
+    let refused = gatewright(&["depth", "--adapter", "cpu", "--batch", "129"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--batch of 128"));
 }
 
 /// What an image shows is told by one of its first bytes: whether it is bright.
@@ -552,7 +616,7 @@ fn every_kind_of_gate_learns() {
                 let model = model(20, &[200, 100], 2, arity, p, 6);
                 let c = Constants { noisy, tau: 4.0, learning_rate: 0.05, ..constants(100, 8) };
                 let mut trainer = Trainer::new(c, model, &train, 2, Simd::available()[0]).unwrap();
-                trainer.run(150);
+                trainer.run(150).unwrap();
                 let [loss, accuracy] = trainer.history(149);
                 assert!(accuracy > 0.9, "{p:?} of {arity} pins, noisy {noisy}: loss {loss}, accuracy {accuracy}");
             }
@@ -574,11 +638,11 @@ fn speed() {
         for threads in [1, 2] {
             let mut trainer =
                 Trainer::new(constants(batch as u32, bits as u32), model.clone(), &train, threads, simd).unwrap();
-            trainer.run(5);
+            trainer.run(5).unwrap();
             let times: Vec<f64> = (0..rounds)
                 .map(|_| {
                     let from = std::time::Instant::now();
-                    trainer.run(10);
+                    trainer.run(10).unwrap();
                     from.elapsed().as_secs_f64() * 100.0
                 })
                 .collect();
@@ -586,7 +650,7 @@ fn speed() {
             println!("{simd:?}, {threads} threads: {least:.3} ms a step");
             let mut best: Vec<(String, f64)> = Vec::new();
             for _ in 0..rounds * 5 {
-                for (i, (label, time)) in trainer.timed_step().into_iter().enumerate() {
+                for (i, (label, time)) in trainer.timed_step().unwrap().into_iter().enumerate() {
                     let time = time.as_secs_f64() * 1e3;
                     match best.get_mut(i) {
                         Some(best) => best.1 = best.1.min(time),

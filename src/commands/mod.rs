@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::circuit::Netlist;
-use crate::data;
+use crate::data::{self, Note};
 use crate::network::Model;
 use crate::run::{Device, Where, config_of};
 use crate::settings::Settings;
@@ -31,6 +31,11 @@ pub mod sweep;
 pub mod train;
 pub mod verify;
 
+/// Tell on stderr what reading a data set left out, or may have taken for something else.
+fn warn_of(notes: &[Note]) {
+    notes.iter().filter(|note| note.is_warning).for_each(|note| eprintln!("warning: {}", note.text));
+}
+
 /// Open what a user wants to train on, and tell of the choice where it may surprise.
 fn open_device(asked: &Where, settings: &Settings) -> Result<Device> {
     let (device, note) = Device::open(asked, settings)?;
@@ -38,6 +43,12 @@ fn open_device(asked: &Where, settings: &Settings) -> Result<Device> {
         eprintln!("note: {note}");
     }
     Ok(device)
+}
+
+/// A flag that nothing sets: signals are for another process to act on.
+fn stay_on_signal() -> Result<Arc<AtomicBool>> {
+    ctrlc::set_handler(|| {}).map_err(|e| Error::Run(format!("cannot wait for Ctrl-C: {e}")))?;
+    Ok(Arc::default())
 }
 
 /// What runs a circuit.

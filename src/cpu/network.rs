@@ -1,5 +1,6 @@
 //! A network in training, parted into chunks of gates that threads take, and what a batch needs beside it.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -12,10 +13,12 @@ use super::selection::Gates;
 use super::simd::Simd;
 use super::tables::Tables;
 use super::wires::Wires;
+use crate::Result;
 use crate::data::Split;
 use crate::network::{Layer, Learning, Model};
 use crate::plan::CageScope;
 use crate::plan::uniforms::{Cage, Step};
+use crate::ranks::Ranks;
 
 /// All but what a micro-batch goes through.
 #[derive(Debug)]
@@ -28,9 +31,13 @@ pub struct Network<'a> {
     pub train: &'a Split,
     /// `[targets]` 1 / variance over the training samples, where values are told.
     pub spread: Vec<f32>,
-    /// `[batch]` sample numbers.
+    /// Who shares the batches.
+    pub ranks: Ranks,
+    /// This rank's places of a batch.
+    pub share: Range<u32>,
+    /// `[share]` sample numbers.
     pub chosen: Vec<AtomicU32>,
-    /// `[blocks]` of 64 images of the batch, moved, if they are.
+    /// `[blocks]` of 64 images of the share, moved, if they are.
     pub moved: Vec<RwLock<Vec<u8>>>,
     /// Selections of the whole network.
     pub selections: usize,
@@ -54,6 +61,16 @@ pub struct State {
 }
 
 impl Network<'_> {
+    /// Take this rank's share of every batch.
+    pub fn join(&mut self, ranks: Ranks) -> Result<()> {
+        self.share = ranks.share(self.constants.batch)?;
+        self.ranks = ranks;
+        self.chosen = self.share.clone().map(|_| AtomicU32::new(0)).collect();
+        let moved = if self.constants.augmentation.is_some() { self.share.len().div_ceil(BLOCK) } else { 0 };
+        self.moved = (0..moved).map(|_| RwLock::new(vec![0; BLOCK * self.model.image.pixels()])).collect();
+        Ok(())
+    }
+
     /// What `of` gives of all chunks of a layer, one after the other, for every layer.
     pub fn gates<T>(&self, of: impl Fn(&Gates) -> Vec<T>) -> Vec<Vec<T>> {
         let layer = |layer: &LayerState| layer.chunks.iter().flat_map(|chunk| of(&lock(chunk))).collect();
@@ -232,6 +249,13 @@ impl<E: Element, const B: usize> Workspace<E, B> {
         let rows: usize = self.planes.iter().flatten().map(|rows| read(rows).len()).sum();
         let votes = self.votes.len() * BLOCK * 4;
         signals * size_of::<Bits<B>>() + rows * size_of::<Row<E, B>>() + votes
+    }
+
+    /// `[layers][gates][samples]` outputs of `batch` samples, as zeros and ones, if they are all here.
+    pub fn bits(&self, batch: usize) -> Option<Vec<Vec<Vec<f64>>>> {
+        let bit = |bits: &Bits<B>, s: usize| ((bits[s / BLOCK].load(Ordering::Relaxed) >> (s % BLOCK)) & 1) as f64;
+        let row = |bits: &Bits<B>| (0..batch).map(|s| bit(bits, s)).collect();
+        (batch <= B * BLOCK).then(|| self.outputs.iter().map(|layer| layer.iter().map(row).collect()).collect())
     }
 
     /// The gradient rows of all outputs.

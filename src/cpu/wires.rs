@@ -91,6 +91,21 @@ impl Scored {
         (self.candidates.len() + self.scores.len() + self.weights.len() + moments) * 4
     }
 
+    /// Have the scores of all pins kept.
+    pub fn keep(&mut self) {
+        let pins = self.candidates.len() / self.count;
+        (self.scores, self.are_kept) = (vec![0; pins * (self.count + 1)], true);
+    }
+
+    /// Move all weights by scores that are kept, and the wires of gates of `arity` inputs by these.
+    pub fn update_all(&mut self, wiring: &mut [u32], arity: usize, by: &WireUpdate) {
+        for (gate, wires) in wiring.chunks_exact_mut(arity).enumerate() {
+            for pin in 0..arity {
+                wires[pin] = self.update((gate * arity, pin), by, &wires[..pin]);
+            }
+        }
+    }
+
     /// Where the scores of pin number `first + pin` are kept, `first` being the first of its gate.
     #[inline(always)]
     pub fn place(&self, first: usize, pin: usize) -> usize {

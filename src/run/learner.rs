@@ -6,6 +6,7 @@ use crate::data::{Dataset, Split};
 use crate::gpu::{Clock, Span};
 use crate::network::Model;
 use crate::plan::Tuning;
+use crate::ranks::Ranks;
 use crate::settings::Settings;
 use crate::train::{
     Bandwidth, Evaluation, Evaluator, HISTORY, Mode, Profile, Progress, State, Tensor, Trainer, draw_for,
@@ -110,10 +111,21 @@ impl<'a> Learner<'a> {
     pub fn submit(&mut self, count: u32) -> Result<()> {
         match self {
             Learner::Gpu(trainer) => trainer.submit(count),
-            Learner::Cpu(own) => {
-                own.trainer.run(count);
-                Ok(())
+            Learner::Cpu(own) => own.trainer.run(count),
+        }
+    }
+
+    /// Share batches with other ranks from here on.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a batch is too small for that, and for shaders, which train alone.
+    pub fn join(&mut self, ranks: &Ranks) -> Result<()> {
+        match self {
+            Learner::Gpu(_) if ranks.size() > 1 => {
+                Err(Error::usage("several ranks train on the CPU only; add --adapter cpu, or start one"))
             }
+            Learner::Gpu(_) => Ok(()),
+            Learner::Cpu(own) => own.trainer.join(ranks.clone()),
         }
     }
 
@@ -140,10 +152,31 @@ impl<'a> Learner<'a> {
     pub fn gradient_norms(&mut self) -> Result<Vec<f64>> {
         match self {
             Learner::Gpu(trainer) => trainer.gradient_norms(),
+            Learner::Cpu(own) => Ok(own.trainer.table_gradients().iter().map(|entries| norm(entries.iter())).collect()),
+        }
+    }
+
+    /// `[layers]`: the Euclidean norm of Adam's first moments of each layer's logits.
+    pub fn first_moment_norms(&mut self) -> Result<Vec<f64>> {
+        match self {
+            Learner::Gpu(trainer) => trainer.first_moment_norms(),
             Learner::Cpu(own) => {
-                let norm = |entries: &Vec<f32>| entries.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-                Ok(own.trainer.table_gradients().iter().map(norm).collect())
+                let first = |moments: &Vec<[f32; 2]>| norm(moments.iter().map(|[first, _]| first));
+                Ok(own.trainer.moments().iter().map(first).collect())
             }
+        }
+    }
+
+    /// `[layers][gates][samples]` outputs at the last step, bits as zeros and ones.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the batch was cut into micro-batches, which leave only the last one's.
+    pub fn outputs(&mut self) -> Result<Vec<Vec<Vec<f64>>>> {
+        match self {
+            Learner::Gpu(trainer) => trainer.outputs(),
+            Learner::Cpu(own) => own.trainer.outputs().ok_or_else(|| {
+                Error::usage("the CPU takes a batch by 128 samples at a time; choose a --batch of 128 or less")
+            }),
         }
     }
 
@@ -239,10 +272,14 @@ impl<'a> Learner<'a> {
                     start += span.seconds;
                     span
                 };
-                Ok(own.trainer.timed_step().into_iter().map(span).collect())
+                Ok(own.trainer.timed_step()?.into_iter().map(span).collect())
             }),
         }
     }
+}
+
+fn norm<'x>(values: impl Iterator<Item = &'x f32>) -> f64 {
+    values.map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt()
 }
 
 impl<'a> Judge<'a> {

@@ -3,6 +3,7 @@
 mod checkpoint;
 mod checkpoints;
 mod curves;
+mod depth;
 mod device;
 mod diagnose;
 mod folder;
@@ -15,11 +16,13 @@ mod stepping;
 mod summary;
 mod sweep;
 mod tensorboard;
+mod together;
 mod training;
 
 pub use checkpoint::{Checkpoint, Header, Identity};
 pub use checkpoints::Cadence;
 pub use curves::curves;
+pub use depth::{Passage, passages};
 pub use device::{CPU, Cpu, Device, Where};
 pub use folder::{RunFolder, config_of, summary_of};
 pub use learner::{Judge, Learner};
@@ -29,4 +32,5 @@ pub use options::{Options, Place};
 pub use reporter::{Beginning, Reporter};
 pub use summary::Summary;
 pub use sweep::{Cell, Curve, Plot, Race, Sweep};
-pub use training::run;
+pub use together::{Companion, follow};
+pub use training::{follow_run, run};
