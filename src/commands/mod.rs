@@ -24,6 +24,7 @@ pub mod inspect;
 mod judged;
 pub mod predict;
 pub mod profile;
+pub mod program;
 pub mod report;
 pub mod runs;
 pub mod simplify;
