@@ -115,12 +115,12 @@ impl Network<'_> {
             let mut activations: Vec<[f32; LANES]> = inputs.iter().map(real).collect();
             for (layer, tables) in self.model.layers.iter().zip(tables) {
                 activations = match layer.arity {
-                    1 => extend::<1>(layer, tables, &activations),
-                    2 => extend::<2>(layer, tables, &activations),
-                    3 => extend::<3>(layer, tables, &activations),
-                    4 => extend::<4>(layer, tables, &activations),
-                    5 => extend::<5>(layer, tables, &activations),
-                    _ => extend::<6>(layer, tables, &activations),
+                    1 => extend::<1, 2>(layer, tables, &activations),
+                    2 => extend::<2, 4>(layer, tables, &activations),
+                    3 => extend::<3, 8>(layer, tables, &activations),
+                    4 => extend::<4, 16>(layer, tables, &activations),
+                    5 => extend::<5, 32>(layer, tables, &activations),
+                    _ => extend::<6, 64>(layer, tables, &activations),
                 };
             }
             for (votes, gates) in votes.iter_mut().zip(activations.chunks_exact(self.model.group())) {
@@ -133,15 +133,17 @@ impl Network<'_> {
     }
 }
 
-/// A layer's outputs by its gates' multilinear extensions: between the halves of its table at each pin's activation.
-fn extend<const K: usize>(layer: &Layer, tables: &[u64], inputs: &[[f32; LANES]]) -> Vec<[f32; LANES]> {
+/// A layer's outputs by its gates' multilinear extensions: between the halves of its table, of 2^K entries, at each pin's
+/// activation.
+fn extend<const K: usize, const ENTRIES: usize>(
+    layer: &Layer,
+    tables: &[u64],
+    inputs: &[[f32; LANES]],
+) -> Vec<[f32; LANES]> {
     let gates = layer.wiring.chunks_exact(K).zip(tables);
     gates
         .map(|(wires, table)| {
-            let mut nodes = [[0.0; LANES]; 64];
-            for (c, node) in nodes.iter_mut().enumerate().take(1 << K) {
-                *node = [((table >> c) & 1) as f32; LANES];
-            }
+            let mut nodes: [[f32; LANES]; ENTRIES] = std::array::from_fn(|c| [((table >> c) & 1) as f32; LANES]);
             for (pin, &wire) in wires.iter().enumerate().rev() {
                 let x = &inputs[wire as usize];
                 for i in 0..1 << pin {
