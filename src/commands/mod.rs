@@ -20,6 +20,7 @@ pub mod depth;
 pub mod devices;
 pub mod eval;
 pub mod export;
+pub mod import;
 pub mod inspect;
 mod judged;
 pub mod predict;

@@ -4,6 +4,7 @@ mod answer;
 mod circuit;
 mod dense;
 mod form;
+mod imported;
 mod initialize;
 mod layer;
 mod model_file;
