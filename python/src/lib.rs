@@ -13,6 +13,8 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _gatewright {
     #[pymodule_export]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+    #[pymodule_export]
     use super::command;
     #[pymodule_export]
     use super::network::Network;

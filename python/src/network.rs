@@ -4,16 +4,19 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use gatewright::circuit::{Engine, Netlist, Simplification, export, simplify};
-use gatewright::data::Head;
 use gatewright::data::memory::{extent, is_taken};
-use gatewright::network::Model;
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods, ToPyArray};
+use gatewright::data::{Encoder, Head, ImageShape};
+use gatewright::network::{Form, Layer, Model, Parametrization};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use serde_json::json;
 
 use crate::errors::{refused, told};
 use crate::given::{bytes, samples};
+
+/// A layer's wiring, tables, parametrization and logits.
+type Part<'py> = (PyReadonlyArray2<'py, u32>, PyReadonlyArray1<'py, u64>, String, PyReadonlyArray2<'py, f32>);
 
 /// A trained network, discretized: it turns bytes into votes.
 #[pyclass(frozen, module = "gatewright._gatewright")]
@@ -65,6 +68,50 @@ impl Network {
     #[staticmethod]
     fn from_bytes(bytes: &[u8]) -> PyResult<Self> {
         Model::from_bytes(bytes).and_then(Self::of).map_err(refused)
+    }
+
+    /// Of its parts: the extent of an image (channels, rows, columns); of each input bit, the byte that it looks at and what
+    /// that is greater than; of each layer, wiring [gates, k] uint32, tables [gates] uint64, a parametrization and logits
+    /// [gates, n] float32, which are left out where they do not give the tables; names of classes; tau.
+    #[staticmethod]
+    fn from_parts(
+        dataset: String,
+        image: (usize, usize, usize),
+        pixel: PyReadonlyArray1<u32>,
+        threshold: PyReadonlyArray1<u8>,
+        layers: Vec<Part>,
+        classes: Vec<String>,
+        tau: f32,
+    ) -> PyResult<Self> {
+        let encoder = Encoder { pixel: pixel.as_array().to_vec(), threshold: threshold.as_array().to_vec() };
+        let mut inputs = encoder.features();
+        let mut made = Vec::with_capacity(layers.len());
+        for (number, (wiring, tables, parametrization, logits)) in layers.iter().enumerate() {
+            let arity = wiring.shape()[1];
+            let parametrization: Parametrization = word("parametrization", parametrization)?;
+            let tables = tables.as_array().to_vec();
+            let logits: Vec<f32> = logits.as_array().iter().copied().collect();
+            let per_gate = if parametrization.can_have(arity) { parametrization.logits(arity) } else { 0 };
+            let gives = logits.len() == tables.len() * per_gate
+                && per_gate > 0
+                && logits.chunks_exact(per_gate).zip(&tables).all(|(l, &table)| parametrization.hard_table(l) == table);
+            let layer = Layer {
+                form: Form::Dense,
+                inputs,
+                arity,
+                wiring: wiring.as_array().iter().copied().collect(),
+                tables,
+                parametrization: if gives { parametrization } else { Parametrization::IwpSin },
+                logits: if gives { logits } else { Vec::new() },
+            };
+            inputs = layer.gates();
+            layer.check().map_err(|problem| refused(format!("layer {number} {problem}")))?;
+            made.push(layer);
+        }
+        let (channels, height, width) = image;
+        let image = ImageShape { channels, height, width };
+        Self::of(Model { dataset, image, table: None, classes, head: Head::Classes, tau, encoder, layers: made })
+            .map_err(refused)
     }
 
     /// Of a model file.
@@ -229,7 +276,7 @@ impl Network {
         let parts = PyDict::new(py);
         parts.set_item("pixel", self.model.encoder.pixel.to_pyarray(py))?;
         parts.set_item("threshold", self.model.encoder.threshold.to_pyarray(py))?;
-        let layer = |layer: &gatewright::network::Layer| {
+        let layer = |layer: &Layer| {
             let made = PyDict::new(py);
             made.set_item("wiring", layer.wiring.to_pyarray(py).reshape([layer.gates(), layer.arity])?)?;
             made.set_item("tables", layer.tables.to_pyarray(py))?;

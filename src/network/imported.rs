@@ -31,9 +31,8 @@ impl Model {
         let mut place: Vec<u32> = (0..netlist.signals() as u32).collect();
         let mut alive: Vec<usize> = (0..features).collect();
         let (mut layers, mut inputs, mut gates) = (Vec::new(), features, 0);
-        for number in 1..=depth {
+        for (number, own) in by_level.iter().enumerate().skip(1) {
             let mut made: Vec<(u64, Vec<u32>)> = Vec::new();
-            let own = &by_level[number];
             let passed: Vec<usize> = alive.iter().copied().filter(|&signal| last[signal] > number).collect();
             gates += own.len() + passed.len();
             if gates > MOST_GATES {

@@ -7,9 +7,8 @@
 """
 
 from importlib import import_module as _import_module
-from importlib.metadata import version as _version
 
-__version__ = _version("gatewright")
+from gatewright._gatewright import VERSION as __version__
 
 # What is looked up when it is first used, so that the command starts without numpy and scikit-learn.
 _HOMES = {

@@ -132,7 +132,7 @@ class _LogicGates(BaseEstimator):
     def export(
         self, format, folder=None, *, name="network", outputs="counts", inputs="features", pipeline=0, as_trained=False
     ):
-        """The circuit for other tools; docs/INFERENCE.md describes the files.
+        """The circuit for other tools.
 
         Parameters
         ----------

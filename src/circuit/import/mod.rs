@@ -178,7 +178,7 @@ mod tests {
             ".model t\n.inputs {0}\n.outputs y\n.names {0} y\n111111111 0\n0-0-0-0-0 0\n.end\n",
             names.join(" ")
         ));
-        let expected: Vec<_> = (0..512u32).map(|code| vec![!(code == 511 || code & 0b1_0101_0101 == 0)]).collect();
+        let expected: Vec<_> = (0..512u32).map(|code| vec![code != 511 && code & 0b1_0101_0101 != 0]).collect();
         assert_eq!(outputs(&circuit), expected);
         assert_eq!(by_luts(&circuit), expected);
     }
