@@ -63,6 +63,7 @@ pub fn run(args: Args) -> Result<()> {
     if matches!(device, Device::Gpu(_)) {
         (settings, data) = by(GradientFormat::F32)?;
     }
+    super::warn_of(&data.notes);
     let said = args.chosen.flags;
     let (parametrizations, inits) = (
         said.parametrization.map_or(args.parametrizations, |one| vec![one]),
