@@ -56,7 +56,7 @@ fn what_is_exported_is_verified() {
 fn circuits_come_back_as_models() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path(), |_| ());
-    let [model, out] = [&model, &folder.path().to_path_buf()].map(|path| path.to_str().unwrap());
+    let [model, out] = [model.as_path(), folder.path()].map(|path| path.to_str().unwrap());
     let bytes: Vec<u8> = mnist_images(300);
     let counts = |path: &Path| {
         gatewright::circuit::Engine::new(&Model::load(path).unwrap().netlist().unwrap()).counts(&bytes, true)

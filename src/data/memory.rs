@@ -125,7 +125,9 @@ impl Given {
             return Err(Error::input(CALLED.0, problem));
         }
         Ok(match self {
-            Given::Images { image, pixels } => Samples::Images { shape: image, pixels, called, truth },
+            Given::Images { image, pixels } => {
+                Samples::Images { shape: image, pixels, called, truth, notes: Vec::new() }
+            }
             Given::Rows { values, width } => {
                 Samples::Rows(Labelled::apart(Rows::Numbers { values, width }, called, truth))
             }
