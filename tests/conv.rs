@@ -154,7 +154,7 @@ fn table_gradients_are_the_twins_to_the_bit() {
             for simd in Simd::available() {
                 for threads in [1, 3] {
                     let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
-                    trainer.run(1);
+                    trainer.run(1).unwrap();
                     let whole = |g: &f32| (f64::from(*g) * f64::from(c.slice_scale())).round() as i64;
                     for (layer, (made, expected)) in trainer.table_gradients().iter().zip(&expected).enumerate() {
                         let differ = made.iter().zip(expected).filter(|&(a, &b)| whole(a) != b).count();
@@ -179,8 +179,8 @@ fn the_same_bytes_come_out_for_every_number_of_threads_and_every_vector_width() 
         for simd in Simd::available() {
             for threads in [1, 2, 3, 8] {
                 let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
-                trainer.run(3);
-                trainer.run(2);
+                trainer.run(3).unwrap();
+                trainer.run(2).unwrap();
                 let state = trainer.state();
                 let tables = trainer.download().clone();
                 let expected = first.get_or_insert((state.clone(), tables.clone()));

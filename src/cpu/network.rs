@@ -10,13 +10,14 @@ use super::conv::{Maps, Trees};
 use super::encode::Encoding;
 use super::forward::{Bits, signals};
 use super::lanes::{BLOCK, Element, Stored};
-use super::locks::{lock, read};
+use super::locks::{lock, read, write};
 use super::selection::Gates;
 use super::simd::Simd;
 use super::tables::Tables;
+use super::wires::Wires;
 use crate::Result;
 use crate::data::Split;
-use crate::network::{Layer, Model};
+use crate::network::{Layer, Learning, Model};
 use crate::plan::CageScope;
 use crate::plan::uniforms::{Cage, Step};
 use crate::ranks::Ranks;
@@ -43,6 +44,8 @@ pub struct Network<'a> {
     /// Selections of the whole network.
     pub selections: usize,
     pub state: State,
+    /// How wires learn, if any do.
+    pub learning: Option<Learning>,
 }
 
 /// What a step changes beside gates.
@@ -88,6 +91,12 @@ impl Network<'_> {
         self.gates(of)
     }
 
+    /// `[layers]` of what `of` gives of all chunks of a layer's wires, one after the other.
+    pub fn wires<T>(&self, of: impl Fn(&Wires) -> Vec<T>) -> Vec<Vec<T>> {
+        let layer = |layer: &LayerState| layer.wires.iter().flat_map(|wires| of(&lock(wires))).collect();
+        self.layers.iter().map(layer).collect()
+    }
+
     /// Mean confidence of the selections as the tables are.
     pub fn confidence(&self) -> f32 {
         self.layers.iter().map(LayerState::confidence).sum::<f32>() / self.selections as f32
@@ -99,12 +108,14 @@ impl Network<'_> {
 pub struct LayerState {
     /// `[chunks]` of its gates.
     pub chunks: Vec<Mutex<Gates>>,
+    /// `[chunks]` of its wires.
+    pub wires: Vec<Mutex<Wires>>,
     /// Of this step, and of the next.
     pub tables: [Tables; 2],
     /// `[chunks]`: sum of the confidences of the next step's selections, f32 as bits.
     confidences: Vec<AtomicU32>,
     /// Who reads the layer before; nobody, if this is the first, or a convolution.
-    pub edges: Option<Edges>,
+    pub edges: Option<RwLock<Edges>>,
     /// Its trees, if it is a convolution.
     pub trees: Option<Trees>,
 }
@@ -133,11 +144,14 @@ impl LayerState {
             })
         };
         let chunks: Vec<_> = (0..gates).step_by(chunk).map(part).collect();
+        let wires = layer.wiring.chunks(chunk * layer.arity).map(|own| Wires { wiring: own.to_vec(), scored: None });
         LayerState {
             confidences: chunks.iter().map(|_| AtomicU32::new(0)).collect(),
             chunks,
             tables: [0, 1].map(|_| Tables::new(gates, layer.arity)),
-            edges: (index > 0 && layer.form.is_dense()).then(|| Edges::of(layer)),
+            wires: wires.map(Mutex::new).collect(),
+            edges: (index > 0 && layer.form.is_dense())
+                .then(|| RwLock::new(Edges::of(&layer.wiring, layer.inputs, layer.arity))),
             trees: Trees::of(layer, index),
         }
     }
@@ -148,9 +162,22 @@ impl LayerState {
             let logits = 3 * g.logits.len() + g.sums.len() + g.noise.len() + g.confidences.len();
             logits * 4 + g.cages.len() * size_of::<Cage>()
         };
-        let edges = self.edges.as_ref().map_or(0, Edges::bytes);
+        let edges = self.edges.as_ref().map_or(0, |edges| read(edges).bytes());
+        let wires = |wires: &Mutex<Wires>| {
+            let wires = lock(wires);
+            wires.wiring.len() * 4 + wires.scored.as_ref().map_or(0, |scored| scored.bytes())
+        };
+        let wires = self.wires.iter().map(wires).sum::<usize>();
         let tables = 2 * self.tables[0].bytes() + self.trees.as_ref().map_or(0, Trees::bytes);
-        self.chunks.iter().map(|chunk| of(&lock(chunk))).sum::<usize>() + edges + tables
+        self.chunks.iter().map(|chunk| of(&lock(chunk))).sum::<usize>() + wires + edges + tables
+    }
+
+    /// List anew who reads the layer before, which has `inputs` outputs, after wires of this layer have moved.
+    pub fn rewired(&self, inputs: usize, arity: usize) {
+        if let Some(edges) = &self.edges {
+            let wiring: Vec<u32> = self.wires.iter().flat_map(|wires| lock(wires).wiring.clone()).collect();
+            *write(edges) = Edges::of(&wiring, inputs, arity);
+        }
     }
 
     /// Note what the selections of chunk `chunk` sum to.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::augment::augment;
-use super::backward::{Backward, Consumer, Kernels, Rows};
+use super::backward::{Backward, Consumer, Kernels, Moves, Rows};
 use super::constants::Constants;
 use super::conv::{Source, Task, TreeKernels, Trees, pad};
 use super::encode::Encoding;
@@ -18,8 +18,9 @@ use super::selection::{Gates, Update};
 use super::simd::Simd;
 use super::team::{Member, work_together};
 use super::traffic::Pass;
+use super::wires::{Scored, WireUpdate, Wires};
 use crate::data::{Head, Split};
-use crate::network::{Layer, Model};
+use crate::network::{Layer, Learning, Model, WireRule};
 use crate::plan::CageScope;
 use crate::plan::uniforms::{Cage, Step};
 use crate::random::Permutation;
@@ -117,6 +118,7 @@ impl<'a> Trainer<'a> {
             moved: Vec::new(),
             selections: model.layers.iter().map(|l| l.gates() * per_gate).sum(),
             state,
+            learning: None,
             constants,
             model,
         };
@@ -131,10 +133,32 @@ impl<'a> Trainer<'a> {
     pub fn join(&mut self, ranks: Ranks) -> Result<()> {
         self.network.join(ranks)?;
         self.workspace = AnyWorkspace::of(&self.network);
+        if self.network.ranks.size() > 1 {
+            let wires = self.network.layers.iter().flat_map(|layer| &layer.wires);
+            wires.for_each(|wires| lock(wires).scored.iter_mut().for_each(Scored::keep));
+        }
         Ok(())
     }
 
-    /// The network's shape and wiring; its logits and tables are those of the last [`Trainer::download`].
+    /// The same with wires that learn.
+    pub fn learning(mut self, learning: Learning) -> Self {
+        let shift = chunk_shift(&self.network.model);
+        let blocks = if matches!(self.workspace, AnyWorkspace::Bytes1(_) | AnyWorkspace::Words1(_)) { 1 } else { 2 };
+        let has_shares = self.network.constants.batch.div_ceil(BLOCK as u32) > blocks;
+        let layers = self.network.layers.iter().zip(&self.network.model.layers).zip(&learning.layers);
+        for ((state, layer), candidates) in layers {
+            for (chunk, wires) in state.wires.iter().enumerate() {
+                let mut wires = lock(wires);
+                let first = (chunk << shift) * layer.arity;
+                let pins = first..first + wires.wiring.len();
+                wires.scored = candidates.as_ref().map(|own| Scored::new(own, pins, learning.rule, has_shares));
+            }
+        }
+        self.network.learning = Some(learning);
+        self
+    }
+
+    /// The network's shape; its wiring, logits and tables are those of the last [`Trainer::download`].
     pub fn model(&self) -> &Model {
         &self.network.model
     }
@@ -241,13 +265,14 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Bring logits and their tables, without noise, into the model.
+    /// Bring wires, logits and their tables, without noise, into the model.
     pub fn download(&mut self) -> &Model {
         let logits = self.network.gates(|g| g.logits.clone());
         let tables = self.network.tables(None);
-        let layers = self.network.model.layers.iter_mut().zip(logits).zip(tables);
-        for ((layer, logits), tables) in layers {
-            (layer.logits, layer.tables) = (logits, tables);
+        let wiring = self.network.wires(|w| w.wiring.clone());
+        let layers = self.network.model.layers.iter_mut().zip(logits).zip(tables).zip(wiring);
+        for (((layer, logits), tables), wiring) in layers {
+            (layer.logits, layer.tables, layer.wiring) = (logits, tables, wiring);
         }
         &self.network.model
     }
@@ -282,7 +307,28 @@ impl<'a> Trainer<'a> {
         };
         let cages = cages.iter().enumerate();
         tensors.extend(cages.map(|(i, c)| (format!("cages.{i}"), bytemuck::cast_slice(c).to_vec())));
+        for i in self.learned_layers() {
+            let of = |of: &dyn Fn(&Scored) -> Vec<f32>| -> Vec<f32> {
+                let scored = |wires: &Wires| wires.scored.as_ref().map_or_else(Vec::new, of);
+                network.layers[i].wires.iter().flat_map(|wires| scored(&lock(wires))).collect()
+            };
+            let wiring: Vec<u32> = network.layers[i].wires.iter().flat_map(|w| lock(w).wiring.clone()).collect();
+            tensors.push((format!("layers.{i}.wiring"), bytemuck::cast_slice(&wiring).to_vec()));
+            let weights = of(&|scored| scored.weights.clone());
+            tensors.push((format!("layers.{i}.wire weights"), bytemuck::cast_slice(&weights).to_vec()));
+            if network.learning.as_ref().is_some_and(|learning| learning.rule == WireRule::Dwn) {
+                let both =
+                    |s: &Scored| s.first_moments.iter().zip(&s.second_moments).flat_map(|(&m, &v)| [m, v]).collect();
+                tensors.push((format!("layers.{i}.wire moments"), bytemuck::cast_slice(&of(&both)).to_vec()));
+            }
+        }
         tensors
+    }
+
+    /// Layers whose wires learn.
+    fn learned_layers(&self) -> Vec<usize> {
+        let layers = self.network.learning.iter().flat_map(|learning| learning.layers.iter().enumerate());
+        layers.filter(|(_, candidates)| candidates.is_some()).map(|(i, _)| i).collect()
     }
 
     /// Go on from such a state; `tensor` gives the one of a name, which must have so many bytes.
@@ -298,11 +344,14 @@ impl<'a> Trainer<'a> {
             .iter()
             .map(|(name, bytes)| tensor(name, bytes.len() as u64))
             .collect::<std::result::Result<_, _>>()?;
+        let learned = self.learned_layers();
         let network = &mut self.network;
         network.state.step = bytemuck::pod_read_unaligned(found[0]);
         network.state.history = bytemuck::pod_collect_to_vec(found[1]);
         let layers = network.layers.len();
-        let cages: Vec<Vec<Cage>> = found[2 + 2 * layers..].iter().map(|b| bytemuck::pod_collect_to_vec(b)).collect();
+        let of_wires = found.len() - state.iter().filter(|(name, _)| name.contains(".wir")).count();
+        let cages = &found[2 + 2 * layers..of_wires];
+        let cages: Vec<Vec<Cage>> = cages.iter().map(|b| bytemuck::pod_collect_to_vec(b)).collect();
         for (i, layer) in network.layers.iter_mut().enumerate() {
             let mut logits = bytemuck::pod_collect_to_vec::<u8, f32>(found[2 + 2 * i]).into_iter();
             let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(found[3 + 2 * i]).into_iter();
@@ -320,6 +369,25 @@ impl<'a> Trainer<'a> {
         }
         if network.constants.scope() == CageScope::Layer {
             network.state.cages = cages.concat();
+        }
+        let mut of_wires = found[of_wires..].iter();
+        for i in learned {
+            let layer = &network.layers[i];
+            let mut next = || of_wires.next().copied().unwrap_or_default();
+            let mut wiring = bytemuck::pod_collect_to_vec::<u8, u32>(next()).into_iter();
+            let mut weights = bytemuck::pod_collect_to_vec::<u8, f32>(next()).into_iter();
+            let has_moments = network.learning.as_ref().is_some_and(|learning| learning.rule == WireRule::Dwn);
+            let moments = if has_moments { next() } else { &[] };
+            let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(moments).into_iter();
+            for wires in &layer.wires {
+                let Wires { wiring: own, scored } = &mut *lock(wires);
+                own.iter_mut().zip(&mut wiring).for_each(|(to, wire)| *to = wire);
+                let Some(Scored { weights: own, first_moments, second_moments, .. }) = scored else { continue };
+                own.iter_mut().zip(&mut weights).for_each(|(to, w)| *to = w);
+                let both = first_moments.iter_mut().zip(second_moments);
+                both.zip(&mut moments).for_each(|((m, v), from)| [*m, *v] = from);
+            }
+            layer.rewired(network.model.layers[i].inputs, network.model.layers[i].arity);
         }
         network.state.is_tabulated = false;
         Ok(())
@@ -402,9 +470,12 @@ struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    /// Begin to add a layer's table gradients up over all ranks.
-    fn begin(&mut self, ranks: &'a Ranks, layer: &LayerState) {
-        let sums = layer.chunks.iter().flat_map(|chunk| lock(chunk).sums.clone()).collect();
+    /// Begin to add a layer's table gradients up over all ranks, and, in a step that moves wires, their scores.
+    fn begin(&mut self, ranks: &'a Ranks, layer: &LayerState, moves: bool) {
+        let mut sums: Vec<i32> = layer.chunks.iter().flat_map(|chunk| lock(chunk).sums.clone()).collect();
+        for wires in layer.wires.iter().filter(|_| moves) {
+            lock(wires).scored.iter().for_each(|scored| sums.extend(&scored.scores));
+        }
         match ranks.begin_sum(sums) {
             Ok(sum) => self.under_way.push(sum),
             Err(error) => self.failure = self.failure.take().or(Some(error)),
@@ -412,7 +483,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Put the sum that was begun first into its layer.
-    fn finish(&mut self, layer: &LayerState) {
+    fn finish(&mut self, layer: &LayerState, moves: bool) {
         if self.failure.is_some() || self.under_way.is_empty() {
             self.under_way.clear();
             return;
@@ -422,6 +493,11 @@ impl<'a> Exchange<'a> {
                 let mut sums = sums.into_iter();
                 for chunk in &layer.chunks {
                     lock(chunk).sums.iter_mut().zip(&mut sums).for_each(|(to, sum)| *to = sum);
+                }
+                for wires in layer.wires.iter().filter(|_| moves) {
+                    let mut wires = lock(wires);
+                    let scores = wires.scored.iter_mut().flat_map(|scored| &mut scored.scores);
+                    scores.zip(&mut sums).for_each(|(to, sum)| *to = sum);
                 }
             }
             Err(error) => self.failure = Some(error),
@@ -489,6 +565,10 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
         let choices = first.parametrization.choices(first.arity) as f32;
         for (cage, layer) in self.state.cages.iter_mut().zip(&n.layers) {
             n.constants.adapt(cage, layer.confidence(), choices);
+        }
+        if n.learning.as_ref().is_some_and(|learning| learning.is_due(self.state.step.step)) {
+            self.state.step.wire_beta1_power *= n.constants.beta1;
+            self.state.step.wire_beta2_power *= n.constants.beta2;
         }
         n.constants.advance(&mut self.state.step, n.confidence(), choices, n.train.len() as u32);
     }
@@ -579,7 +659,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                 let gates = chunk * size..layer.gates().min((chunk + 1) * size);
                 let pass = Forward {
                     first: gates.start,
-                    wiring: &layer.wiring[gates.start * layer.arity..gates.end * layer.arity],
+                    wiring: &lock(&state.wires[chunk]).wiring,
                     arity: layer.arity,
                     tables: &state.tables[self.state.current],
                     inputs,
@@ -621,6 +701,9 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
         let (n, w) = (self.network, self.workspace);
         let (shift, last) = (chunk_shift(&n.model), n.model.layers.len() - 1);
         let classes = w.class_rows();
+        // The step has begun, so it is its number less one that tells whether it scores wires.
+        let due = n.learning.as_ref().filter(|learning| learning.is_due(self.state.step.step - 1));
+        let moves = due.map(|learning| WireUpdate::of(learning, &n.constants, &self.state.step));
         // Where ranks share the batch, logits wait for the gradients of all.
         let is_shared = n.ranks.size() > 1;
         let is_updated = is_last && !is_shared;
@@ -635,17 +718,15 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             };
             let inputs = if i == 0 { &w.inputs } else { &w.outputs[i - 1] };
             let update = self.update_of(i);
-            let consumer = n.layers.get(i + 1).and_then(|next| next.edges.as_ref().map(|edges| (next, edges)));
-            let consumer = consumer.map(|(next, edges)| Consumer {
-                edges,
-                tables: &next.tables[self.state.current],
-                outputs: &w.outputs[i],
-            });
+            let consumer = n.layers.get(i + 1).and_then(|next| next.edges.as_ref().map(|edges| (next, read(edges))));
             if let (Some(trees), Some(maps)) = (&state.trees, &w.maps[i]) {
                 let next = n.layers.get(i + 1).and_then(|next| next.trees.as_ref()).zip(w.maps.get(i + 1));
-                let source = match (next, consumer) {
+                let source = match (next, &consumer) {
                     (Some((next, Some(maps))), _) => Source::Conv(next.conv, maps),
-                    (_, Some(consumer)) => Source::Dense(consumer, source),
+                    (_, Some((next, edges))) => {
+                        let tables = &next.tables[self.state.current];
+                        Source::Dense(Consumer { edges, tables, outputs: &w.outputs[i] }, source)
+                    }
                     _ => Source::Classes(source),
                 };
                 let (tables, rule) = (&state.tables[self.state.current], n.constants.pool_gradient);
@@ -654,7 +735,6 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                     E::trees(n.simd, n.constants.bits, &task);
                 });
                 self.mark(|| format!("backward_conv {i}"));
-                drop(source);
                 drop(sent);
                 if is_last {
                     member.share(state.chunks.len(), |chunk| {
@@ -668,7 +748,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                         self.mark(|| format!("update {i}"));
                     }
                     if is_shared && member.leads() {
-                        self.exchange.begin(&n.ranks, state);
+                        self.exchange.begin(&n.ranks, state, false);
                     }
                 }
                 continue;
@@ -676,14 +756,22 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             member.take(state.chunks.len(), |chunk| {
                 let mut gates = lock(&state.chunks[chunk]);
                 let first = chunk << shift;
-                let of_chunk = first * layer.arity..(first + gates.count) * layer.arity;
+                let Wires { wiring, scored } = &mut *lock(&state.wires[chunk]);
                 let mut kept = (0 < i && i < last).then(|| write(&w.planes[i % 2][chunk]));
                 let pass = Backward {
                     first,
-                    wiring: &layer.wiring[of_chunk],
+                    wiring,
+                    moves: moves.and_then(|update| {
+                        let tables = &state.tables[self.state.current];
+                        Some(Moves { scored: scored.as_mut()?, tables, update: is_updated.then_some(update) })
+                    }),
                     arity: layer.arity,
                     inputs,
-                    consumer,
+                    consumer: consumer.as_ref().map(|(next, edges)| Consumer {
+                        edges,
+                        tables: &next.tables[self.state.current],
+                        outputs: &w.outputs[i],
+                    }),
                     source,
                     kept: kept.as_mut().map(|rows| rows.as_mut_slice()),
                     sums: &mut gates.sums,
@@ -694,25 +782,33 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                     self.update(i, chunk, &mut gates, &update);
                 }
             });
-            drop(sent);
+            drop((sent, consumer));
             member.wait();
             if is_last && is_shared && member.leads() {
-                self.exchange.begin(&n.ranks, state);
+                self.exchange.begin(&n.ranks, state, moves.is_some());
             }
             self.mark(|| if is_updated { format!("backward_update {i}") } else { format!("backward {i}") });
         }
-        if !is_last || !is_shared {
-            return;
-        }
-        for (i, state) in n.layers.iter().enumerate().rev() {
+        for (i, state) in n.layers.iter().enumerate().rev().filter(|_| is_last && is_shared) {
             if member.leads() {
-                self.exchange.finish(state);
+                self.exchange.finish(state, moves.is_some());
             }
             member.wait();
             self.mark(|| format!("wait_for_ranks {i}"));
             let update = self.update_of(i);
-            member.share(state.chunks.len(), |chunk| self.update(i, chunk, &mut lock(&state.chunks[chunk]), &update));
+            member.share(state.chunks.len(), |chunk| {
+                self.update(i, chunk, &mut lock(&state.chunks[chunk]), &update);
+                if let (Some(update), Wires { wiring, scored: Some(scored) }) =
+                    (&moves, &mut *lock(&state.wires[chunk]))
+                {
+                    scored.update_all(wiring, n.model.layers[i].arity, update);
+                }
+            });
             self.mark(|| format!("update {i}"));
+        }
+        if moves.is_some() && is_last && last > 0 {
+            member.share(last, |i| n.layers[i + 1].rewired(n.model.layers[i + 1].inputs, n.model.layers[i + 1].arity));
+            self.mark(|| "list_consumers".into());
         }
     }
 

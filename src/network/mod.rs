@@ -1,10 +1,13 @@
 //! What is trained: layers, wiring, parametrization, initialization. Plain data; nothing here knows of GPUs.
 
 mod answer;
+mod axis;
+mod candidates;
 mod circuit;
 mod conv;
 mod dense;
 mod form;
+mod imported;
 mod initialize;
 mod layer;
 mod model_file;
@@ -13,6 +16,8 @@ mod trees;
 mod wiring;
 
 pub use answer::Answer;
+pub use axis::axis_neighbours;
+pub use candidates::{Candidates, Learning, Pool, WireRule, choose};
 pub use conv::{Conv, Convolution, MAX_DEPTH, MAX_POOL, TreeChannels};
 pub use initialize::{Initialization, Start};
 pub use layer::{Draw, Form, Layer};

@@ -228,11 +228,10 @@ mod tests {
     #[test]
     fn what_the_cpu_does_not_train_is_refused_with_what_does() {
         let asked = Where { adapter: Some("CPU".into()), threads: Some(3), ..Where::default() };
-        let settings =
-            Settings { method: crate::settings::Method::SoftMix, ..crate::settings::Preset::Quick.settings() };
+        let settings = Settings { method: crate::settings::Method::SoftMix, ..Settings::deep() };
         let told = Device::open(&asked, &settings).err().unwrap().to_string();
         assert!(told.contains("soft methods") && told.contains("--adapter llvmpipe"), "{told}");
-        let (device, note) = Device::open(&asked, &crate::settings::Preset::Quick.settings()).unwrap();
+        let (device, note) = Device::open(&asked, &crate::settings::Settings::deep()).unwrap();
         assert!(device.driver().ends_with("3 threads") && device.backend() == "cpu" && note.is_none());
         let named = Where { adapter: Some("llvmpipe".into()), threads: Some(3), ..Where::default() };
         assert!(Device::open(&named, &settings).err().unwrap().to_string().contains("--threads"));

@@ -9,7 +9,8 @@ use crate::plan::Tuning;
 use crate::ranks::Ranks;
 use crate::settings::Settings;
 use crate::train::{
-    Bandwidth, Evaluation, Evaluator, HISTORY, Mode, Profile, Progress, State, Tensor, Trainer, draw_for, learn_encoder,
+    Bandwidth, Evaluation, Evaluator, HISTORY, Mode, Profile, Progress, State, Tensor, Trainer, draw_for,
+    learn_encoder, learning,
 };
 use crate::{Error, Result};
 
@@ -63,7 +64,12 @@ impl<'a> Learner<'a> {
                     return Err(Error::usage(format!("{why}; name a GPU by --adapter, or --adapter llvmpipe")));
                 }
                 let constants = Constants::of(settings, model.table.is_some())?;
+                let learning = learning(settings, &model);
                 let trainer = cpu::Trainer::new(constants, model, train, cpu.threads, cpu.simd())?;
+                let trainer = match learning {
+                    Some(learning) => trainer.learning(learning),
+                    None => trainer,
+                };
                 Ok(Learner::Cpu(Box::new(OnCpu { cpu, settings: settings.clone(), trainer })))
             }
         }
@@ -77,7 +83,7 @@ impl<'a> Learner<'a> {
         }
     }
 
-    /// The network's shape and wiring; its logits and tables are those of the last [`Learner::download`].
+    /// The network's shape; its wiring, logits and tables are those of the last [`Learner::download`].
     pub fn model(&self) -> &Model {
         match self {
             Learner::Gpu(trainer) => trainer.model(),

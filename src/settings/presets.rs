@@ -35,13 +35,12 @@ macro_rules! presets {
 
 presets! {
     Quick "quick",
-    MnistSmall "mnist-small",
-    MnistLarge "mnist-large",
+    Mnist8k "mnist-8k",
+    Mnist "mnist",
     MnistConv "mnist-conv",
     MnistConvQuick "mnist-conv-quick",
     Fashion "fashion",
-    Cifar10Small "cifar10-small",
-    Cifar10Medium "cifar10-medium",
+    Cifar10 "cifar10",
     Cifar10Conv "cifar10-conv",
     Table "table",
 }
