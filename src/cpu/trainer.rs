@@ -648,7 +648,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                 let mut room = Vec::new();
                 member.share(trees.parts(), |part| {
                     for unit in trees.part(part) {
-                        maps.run(n.simd, trees, unit, layer, tables, &w.outputs[i], &mut room);
+                        maps.run(n.simd, trees, unit, (layer, tables), &w.outputs[i], &mut room);
                     }
                 });
                 self.mark(|| format!("forward_conv {i}"));

@@ -242,7 +242,7 @@ settings! {
         "How logits become gate tables"
         parametrization: Parametrization = Parametrization::IwpSin, Any, Step;
 
-        "Where logits start [default: uses-all; with more than two layers residual]"
+        "Where logits start [default: uses-all; with more than two layers, or convolutions, residual]"
         init: Initialization as { |s| Some(s.start.initialization), |s, init| s.start.initialization = init }, Any, Step;
 
         "How far logits start from undecided [default: the parametrization's own]"
@@ -257,7 +257,7 @@ settings! {
     }
 
     "Wires that learn" {
-        "Layers in which pins choose among candidate inputs while the network learns: none, first, all, or their numbers from 0 (0,1); one wide layer gains most [default: first; with more than two layers, which lose, none]"
+        "Layers in which pins choose among candidate inputs while the network learns: none, first, all, or their numbers from 0 (0,1); one wide layer gains most [default: first; with more than two layers, or convolutions, which lose, none]"
         learn_wiring: LearnedLayers = LearnedLayers::First, Any, Step [value_name = "LAYERS"];
 
         "Inputs that a pin chooses among"
@@ -316,7 +316,7 @@ settings! {
         "Most samples whose activations and gradients are kept at once: a batch is cut into micro-batches of so many at most, which saves memory and changes results by no more than rounding [default: as many as fit the adapter's buffers]"
         micro_batch: u32 | None, Multiple(32), Step [value_name = "SAMPLES"];
 
-        "Adam's learning rate, after the warm-up [default: 0.03; with more than two layers 0.1]"
+        "Adam's learning rate, after the warm-up [default: 0.03; with more than two layers 0.1, with convolutions 0.02]"
         lr: f32 = 0.1, Above(0.0), Step;
 
         "How the learning rate moves"

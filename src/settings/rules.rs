@@ -10,7 +10,8 @@ use crate::{Error, Result};
 impl Overrides {
     /// Change in `settings` what follows from what is said here; what is said beside is put over it.
     pub(super) fn imply(&self, settings: &mut Settings) {
-        if self.layers.as_ref().is_some_and(|layers| layers.dense.len() + layers.convolutions.len() > 2) {
+        let convolves = self.layers.as_ref().is_some_and(|layers| !layers.convolutions.is_empty());
+        if convolves || self.layers.as_ref().is_some_and(|layers| layers.dense.len() > 2) {
             // Deep networks cannot decide on tables while wires move, and learn best through gates that pass their inputs on. What
             // beneath has other than the defaults, somebody has said.
             let (deep, wide) = (Settings::deep(), Settings::default());
@@ -21,7 +22,8 @@ impl Overrides {
                 settings.start = deep.start;
             }
             if settings.lr == wide.lr {
-                settings.lr = deep.lr;
+                // Tables that many places share learn best at a lower rate.
+                settings.lr = if convolves { 0.02 } else { deep.lr };
             }
         }
         if self.method.is_some_and(Method::is_soft) {

@@ -138,8 +138,7 @@ impl<E: Element, const B: usize> Maps<E, B> {
         simd: Simd,
         trees: &Trees,
         unit: usize,
-        layer: &Layer,
-        tables: &Tables,
+        (layer, tables): (&Layer, &Tables),
         outputs: &[Bits<B>],
         room: &mut Vec<u64>,
     ) {
@@ -164,7 +163,7 @@ impl<E: Element, const B: usize> Maps<E, B> {
     ) {
         self.padded.iter().enumerate().for_each(|(c, padded)| pad(&trees.conv, c, inputs, &mut write(padded)));
         let mut room = Vec::new();
-        (0..trees.units).for_each(|unit| self.run(simd, trees, unit, layer, tables, outputs, &mut room));
+        (0..trees.units).for_each(|unit| self.run(simd, trees, unit, (layer, tables), outputs, &mut room));
     }
 
     /// Draw the places of windows without a one, for the samples of the batch from word `word` of 32 on, in step `step`.
