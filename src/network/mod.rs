@@ -6,6 +6,7 @@ mod candidates;
 mod circuit;
 mod dense;
 mod form;
+mod imported;
 mod initialize;
 mod layer;
 mod model_file;

@@ -253,10 +253,12 @@ fn on_device(
     if settings.select == Select::Best {
         restore_best(&mut trainer, folder)?;
     }
-    let test = Judge::new(&trainer, &data.test)?;
+    // Without test samples the network is judged by what it was watched by; `test_samples` 0 tells so.
+    let judged = if data.test.is_empty() { watched } else { &data.test };
+    let test = Judge::new(&trainer, judged)?;
     let test = Modes::of(&mut trainer, &test)?;
     let model = trainer.download()?.clone();
-    test.check_on_cpu(&model, &data.test)?;
+    test.check_on_cpu(&model, judged)?;
     let best = best(folder.recorded()).filter(|_| is_held_out);
     let mut summary = Summary {
         adapter: device.name().into(),

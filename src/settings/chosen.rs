@@ -40,8 +40,20 @@ impl Chosen {
     /// # Errors
     /// As [`Chosen::open`].
     pub fn open_over(&self, defaults: &Overrides) -> Result<(Settings, Dataset)> {
+        self.open_by(defaults, Settings::open_data)
+    }
+
+    /// The same for data that `open` makes as the settings say.
+    ///
+    /// # Errors
+    /// As [`Chosen::open`].
+    pub fn open_by(
+        &self,
+        defaults: &Overrides,
+        open: impl FnOnce(&Settings) -> Result<Dataset>,
+    ) -> Result<(Settings, Dataset)> {
         let (mut settings, said) = self.resolve_over(defaults)?;
-        let data = settings.open_data()?;
+        let data = open(&settings)?;
         settings.fit_to(&data, said)?;
         Ok((settings, data))
     }
