@@ -308,7 +308,7 @@ settings! {
         micro_batch: u32 | None, Multiple(32), Step [value_name = "SAMPLES"];
 
         "Adam's learning rate, after the warm-up [default: 0.03; with more than two layers 0.1]"
-        lr: f32 = 0.1, Above(0.0), Step;
+        lr: f32 = 0.03, Above(0.0), Step;
 
         "How the learning rate moves"
         schedule: Schedule = Schedule::Cosine, Any, Step;
