@@ -13,7 +13,7 @@ use gatewright::data::{ImageShape, Task};
 use gatewright::gpu::plan_circuit;
 use gatewright::network::{Form, Parametrization};
 use gatewright::plan::{Access, CageScope, FILES, GradientFormat, Limits, Page, Plan, Source, Tuning, uniforms};
-use gatewright::settings::{Cage, InputKind, Method, Preset, Settings};
+use gatewright::settings::{Cage, InputKind, Method, Settings};
 use gatewright::train::{BatchSize, EvaluationPlan, LayerOutline, Outline, StepPlan};
 use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
@@ -85,7 +85,7 @@ fn all() -> &'static [Made] {
 
 fn plans_of_training() -> Vec<Plan> {
     use GradientFormat::{Bf16, F16, F32, Int8, Int12, Int16};
-    let base = Settings { batch: 256, cage: None, ..Preset::Quick.settings() };
+    let base = Settings { batch: 256, cage: None, ..Settings::deep() };
     let moved = |shift, flip| Settings { shift, flip, ..base.clone() };
     let exchanging = Tuning { subgroups: true, ..Tuning::HARDWARE };
     let sharing = Tuning { subgroups: false, ..Tuning::HARDWARE };

@@ -48,6 +48,12 @@ fn open_device(asked: &Where, settings: &Settings) -> Result<Device> {
     Ok(device)
 }
 
+/// A flag that nothing sets: signals are for another process to act on.
+fn stay_on_signal() -> Result<Arc<AtomicBool>> {
+    ctrlc::set_handler(|| {}).map_err(|e| Error::Run(format!("cannot wait for Ctrl-C: {e}")))?;
+    Ok(Arc::default())
+}
+
 /// What runs a circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum EngineKind {

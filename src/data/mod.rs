@@ -84,6 +84,11 @@ pub struct ImageShape {
 }
 
 impl ImageShape {
+    /// Whether it has rows and columns, in which neighbours have something to do with each other.
+    pub fn is_picture(&self) -> bool {
+        self.height > 1 && self.width > 1
+    }
+
     /// Bytes of one image: `channels · height · width`.
     pub fn pixels(&self) -> usize {
         self.channels * self.height * self.width
