@@ -337,7 +337,7 @@ settings! {
 
     "Run" {
         "Training steps; a resumed run may have more"
-        steps: u32 = 8000, Least(1.0), Length;
+        steps: u32 = 6000, Least(1.0), Length;
 
         "Seed of everything random: wiring, logits, validation samples, the order of samples, noise"
         seed: u64 = 0, Any, Step;
