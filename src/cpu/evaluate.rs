@@ -135,7 +135,11 @@ impl Network<'_> {
 
 /// A layer's outputs by its gates' multilinear extensions: between the halves of its table, of 2^K entries, at each pin's
 /// activation.
-fn extend<const K: usize, const ENTRIES: usize>(layer: &Layer, tables: &[u64], inputs: &[[f32; LANES]]) -> Vec<[f32; LANES]> {
+fn extend<const K: usize, const ENTRIES: usize>(
+    layer: &Layer,
+    tables: &[u64],
+    inputs: &[[f32; LANES]],
+) -> Vec<[f32; LANES]> {
     let gates = layer.wiring.chunks_exact(K).zip(tables);
     gates
         .map(|(wires, table)| {

@@ -132,31 +132,30 @@ impl Batch {
         Bytes { batch, chosen: self.chosen, shards: self.samples.pixels.clone() }
     }
 
-    /// Choose the batch, and move its images where that is asked for. `step` is given in training, which goes by a permutation.
-    pub fn pick(&self, cx: &Context, step: Option<Id>) -> Vec<Pass> {
+    /// An evaluation's samples, in order.
+    pub fn pick(&self) -> Pass {
+        Pass::of(Page::of("batch/select_batch"))
+            .bind("batch", self.uniform)
+            .bind("chosen", self.chosen)
+            .grid([self.extent.words.div_ceil(2), 1])
+            // Writes sample numbers.
+            .least_bytes(u64::from(self.extent.words) * 32 * 4)
+    }
+
+    /// The images of the batch that `step` has chosen, moved, where that is asked for.
+    pub fn moved(&self, cx: &Context, step: Id) -> Option<Pass> {
+        let augmented = self.augmented.as_ref()?;
         let (samples, row) = (u64::from(self.extent.words) * 32, u64::from(self.extent.row_words) * 4);
-        let mut passes = vec![
-            Pass::of(select_batch(step.is_some()))
-                .bind("batch", self.uniform)
-                .bind("chosen", self.chosen)
-                .binds(step.map(|step| ("step", step)))
-                .grid([self.extent.words.div_ceil(2), 1])
-                // Writes sample numbers.
-                .least_bytes(samples * 4),
-        ];
-        if let (Some(augmented), Some(step)) = (&self.augmented, step) {
-            passes.push(
-                self.bytes(self.uniform)
-                    .read_by(augment(augmented.turns.is_some()))
-                    .bind("step", step)
-                    .bind("augmented", augmented.pixels)
-                    .binds(augmented.turns.map(|turns| ("turns", turns)))
-                    .groups(&cx.tuning, self.extent.row_words * self.extent.words * 32, 64, 32)
-                    // Sample numbers and pixels in, pixels out.
-                    .least_bytes(samples * (4 + 2 * row)),
-            );
-        }
-        passes
+        let pass = self
+            .bytes(self.uniform)
+            .read_by(augment(augmented.turns.is_some()))
+            .bind("step", step)
+            .bind("augmented", augmented.pixels)
+            .binds(augmented.turns.map(|turns| ("turns", turns)))
+            .groups(&cx.tuning, self.extent.row_words * self.extent.words * 32, 64, 32)
+            // Sample numbers and pixels in, pixels out.
+            .least_bytes(samples * (4 + 2 * row));
+        Some(pass)
     }
 
     /// A share's bytes to features: bits by `batch/encode`, or real activations by `batch/encode_soft`.
@@ -199,11 +198,6 @@ impl Batch {
             }
         }
     }
-}
-
-/// Which samples: of a permutation in `training`, in order otherwise.
-pub fn select_batch(training: bool) -> Page {
-    Page::of("batch/select_batch").flag("TRAINING", training)
 }
 
 /// Images moved: flipped, turned and scaled too where `warped`. Its reader of bytes says whether they lie in shards.

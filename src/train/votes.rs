@@ -4,7 +4,10 @@ use super::batch::Share;
 use super::context::{Context, Way};
 use super::sender::{Activations, Sender, SenderPart};
 use crate::data::Task;
-use crate::plan::{Buffer, GradientFormat, Id, MOST_TURNS, Page, Pass, Plan};
+use crate::plan::{Buffer, GradientFormat, Id, MOST_TURNS, Page, Pass, Plan, Tuning};
+
+/// Most words of gradients of outputs that the workgroup which makes them also slices; more are sliced by a pass of their own.
+const MOST_SLICED: u32 = 256;
 
 /// Steps whose loss and quality stay on the device until they are read back.
 pub const HISTORY: u32 = 4096;
@@ -95,7 +98,11 @@ impl Gradients {
     ) -> Vec<Pass> {
         let (outputs, samples) = (u64::from(cx.outline.outputs), u64::from(words) * 32);
         let rows = outputs * cx.output_row_bytes(words);
-        let loss = Pass::of(loss(cx.settings.gradients, share.added, cx.outline.task, cx.outline.code_bits))
+        let least = rows + outputs * cx.gradient_row_bytes(words);
+        let apart = self.sliced.filter(|_| cx.outline.outputs * words > MOST_SLICED);
+        let (sliced, lanes) = (self.sliced.filter(|_| apart.is_none()), loss_lanes(&cx.tuning, words));
+        let head = (cx.outline.task, cx.outline.code_bits);
+        let loss = Pass::of(loss(cx.settings.gradients, share.added, sliced.is_some(), lanes, head))
             .bind("batch", share.batch)
             .bind("training", truth.training)
             .bind("step", step)
@@ -105,9 +112,10 @@ impl Gradients {
             .bind("class_gradients", self.outputs)
             .bind("history", self.history)
             .binds(truth.spread.map(|spread| ("spread", spread)))
-            // Votes, sample numbers and labels in, class gradients out.
-            .least_bytes(outputs * samples * 4 + rows + 2 * samples * 4);
-        let slices = self.sliced.map(|sliced| {
+            .binds(sliced.map(|sliced| ("sliced", sliced)))
+            // Votes, sample numbers and labels in, class gradients out, which may also be sliced.
+            .least_bytes(outputs * samples * 4 + rows + 2 * samples * 4 + sliced.map_or(0, |_| least));
+        let slices = apart.map(|sliced| {
             Pass::of(slice_gradients(cx.settings.gradients))
                 .bind("batch", share.batch)
                 .bind("training", truth.training)
@@ -115,7 +123,7 @@ impl Gradients {
                 .bind("class_gradients", self.outputs)
                 .bind("sliced", sliced)
                 .grid([(cx.outline.outputs * words).div_ceil(64), 1])
-                .least_bytes(rows + outputs * cx.gradient_row_bytes(words))
+                .least_bytes(least)
         });
         [Some(loss), slices].into_iter().flatten().collect()
     }
@@ -144,14 +152,23 @@ pub fn sender(way: Way) -> SenderPart {
     SenderPart { file, numbers: Vec::new(), flags: Vec::new() }
 }
 
-/// The loss and its gradient, in `gradients`, or in f32 where these are sliced afterwards.
-pub fn loss(gradients: GradientFormat, added: bool, task: Task, code_bits: u32) -> Page {
+/// Lanes that make the loss: as many as a workgroup has elsewhere, and more where these would turn long.
+fn loss_lanes(tuning: &Tuning, words: u32) -> u32 {
+    if words > 16 { 256 } else { tuning.workgroup }
+}
+
+/// The loss and its gradient, in `gradients`, or in f32 where these are sliced, here (`sliced`) or afterwards; of a task, told with so
+/// many bits a value.
+pub fn loss(gradients: GradientFormat, added: bool, sliced: bool, lanes: u32, head: (Task, u32)) -> Page {
     let page = Page::of("votes/loss")
+        .number("WORKGROUP", lanes)
         .number("HISTORY", HISTORY)
         .flag("ADDED", added)
+        .flag("SLICED", sliced)
         .flag("GRADIENT_HALVES", gradients.is_half())
         .flag("GRADIENT_F16", gradients == GradientFormat::F16);
-    headed(page, task, code_bits)
+    let page = if sliced { page.number("SLICES", gradients.bits()) } else { page };
+    headed(page, head.0, head.1)
 }
 
 /// Class gradients to bit-sliced integers.

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn select_batch_takes_every_training_sample_once_an_epoch() {
+fn advance_takes_every_training_sample_once_an_epoch() {
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
         for (samples, size) in [(1, 1), (1, 33), (5, 31), (5, 129), (33, 32), (100, 33), (1000, 128), (1001, 100)] {
@@ -19,10 +19,14 @@ fn select_batch_takes_every_training_sample_once_an_epoch() {
             let mut twin = Step::start(&constants);
             let mut seen = Vec::new();
             while seen.len() < 3 * samples {
-                let select = [("batch", &batch_uniform), ("step", &step), ("chosen", &chosen)];
-                bench.run(pages::select_batch(true), &select, [batch.words.div_ceil(2), 1]);
-                let advance = [("training", &training), ("partials", &partials), ("step", &step)];
-                bench.run(pages::advance(CageScope::Network), &advance, [1, 1]);
+                let buffers = [
+                    ("batch", &batch_uniform),
+                    ("chosen", &chosen),
+                    ("training", &training),
+                    ("partials", &partials),
+                    ("step", &step),
+                ];
+                bench.run(pages::advance(CageScope::Network, [64, 256][samples % 2]), &buffers, [1, 1]);
                 let padded: Vec<u32> = bench.read(&chosen, batch.words as usize * 32);
                 let (batch, past) = padded.split_at(size);
                 let expected = reference::select_batch(seed, samples as u32, size as u32, twin.epoch, twin.position);
@@ -49,7 +53,7 @@ fn select_batch_takes_evaluation_samples_in_order() {
                 let batch = uniforms::Batch { first: first as u32, ..batch_of(samples, size, 2) };
                 let chosen = Held::zeros(u64::from(batch.words) * 128);
                 let buffers = [("batch", &Held::one(&batch)), ("chosen", &chosen)];
-                bench.run(pages::select_batch(false), &buffers, [batch.words.div_ceil(2), 1]);
+                bench.run(Page::of("batch/select_batch"), &buffers, [batch.words.div_ceil(2), 1]);
                 let padded: Vec<u32> = bench.read(&chosen, size);
                 let expected = reference::evaluation_batch(samples as u32, size as u32, first as u32);
                 let (batch, past) = padded.split_at(expected.len());
@@ -105,7 +109,7 @@ fn augment_moves_each_image_as_its_twin_does() {
                 let made = Held::zeros((words * 32 * row_words * 4) as u64);
                 let turns = Held::of(&augmentation.turns_table());
                 let [batch, chosen_buffer, padded] = [Held::one(&batch), Held::of(&chosen), Held::of(&padded)];
-                let step_buffer = Held::one(&state(step, 0, 0));
+                let step_buffer = Held::one(&state(step + 1, 0, 0));
                 let mut buffers = vec![
                     ("batch", &batch),
                     ("chosen", &chosen_buffer),
