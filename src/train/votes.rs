@@ -50,9 +50,14 @@ pub fn count(cx: &Context, layer: Id, x: &Activations, votes: Id) -> Pass {
         Pass::of(group_sum_soft(lanes)).groups(&cx.tuning, outputs * words * 4, rows_a_group, group / lanes + 16)
     } else {
         // Lanes enough for each one's loops.
-        let fits = |lanes: u32| lanes >= 256 || group.div_ceil(lanes) * (planes(group, lanes) + 1) < MOST_TURNS / 2;
+        let turns = |lanes: u32| group.div_ceil(lanes) * (planes(group, lanes) + 1);
+        let fits = |lanes: u32| lanes >= 256 || turns(lanes) < MOST_TURNS / 2;
         let lanes = (0..9).map(|i| 1 << i).find(|&l| l >= cx.tuning.vote_lanes && fits(l)).unwrap_or(256);
-        Pass::of(group_sum(group, lanes)).grid([outputs, words])
+        let pass = Pass::of(group_sum(group, lanes));
+        match lanes {
+            1 => pass.groups(&cx.tuning, outputs * words, LONE_LANES, turns(1) + 32 * planes(group, 1)),
+            _ => pass.grid([outputs, words]),
+        }
     };
     // Rows in, votes out.
     let least = u64::from(cx.outline.layers[last].gates) * x.row_bytes() + u64::from(outputs * words) * 128;
@@ -64,9 +69,15 @@ fn planes(group: u32, lanes: u32) -> u32 {
     32 - group.div_ceil(lanes).leading_zeros()
 }
 
+/// Lanes of a workgroup that counts, each of them alone: few, so that software drivers have work for all cores.
+const LONE_LANES: u32 = 8;
+
 /// Votes on bits: `lanes` lanes count the `group` gates of an output.
 pub fn group_sum(group: u32, lanes: u32) -> Page {
-    Page::of("votes/group_sum").number("WORKGROUP", lanes).number("PLANES", planes(group, lanes))
+    Page::of("votes/group_sum")
+        .number("WORKGROUP", if lanes > 1 { lanes } else { LONE_LANES })
+        .number("PLANES", planes(group, lanes))
+        .flag("LANES_SHARE", lanes > 1)
 }
 
 /// Votes on real activations: `lanes` lanes add an output's up.
