@@ -15,6 +15,7 @@ use gatewright::reference;
 use gatewright::settings::Cage;
 use gatewright::settings::{Preset, Schedule, Settings};
 use gatewright::train::{self, State, Tensor};
+use proptest::prelude::*;
 
 /// Grey images of `pixels` random bytes, of `classes` classes.
 fn samples(count: usize, pixels: usize, classes: u32, rng: &mut Philox) -> Split {
@@ -143,6 +144,41 @@ fn noisy_settings(c: Constants, i: usize) -> Constants {
     let scope = [CageScope::Network, CageScope::Layer, CageScope::Gate][i % 3];
     let cage = Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.9, scope };
     Constants { cage: Some(cage), noisy: i % 2 == 1, cosine_steps: 50, weight_decay: 0.01, ..c }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the shape: vector instructions and threads give the state of one thread of portable code, byte for byte.
+    #[test]
+    fn vector_code_gives_what_portable_code_gives(
+        widths in prop::collection::vec(1usize..300, 0..4),
+        (classes, group) in (2usize..12, 1usize..40),
+        (arity, batch, bits) in (2usize..=6, 1u32..300, prop::sample::select(vec![8u32, 12, 16])),
+        (pixels, threads) in (8usize..200, 1usize..=3),
+        parametrization in prop::sample::select(Parametrization::ALL.to_vec()),
+        (noisy, scope) in (any::<bool>(), prop::sample::select(vec![CageScope::Network, CageScope::Layer, CageScope::Gate])),
+        seed in any::<u64>(),
+    ) {
+        let arity = if parametrization.can_have(arity) { arity } else { 2 };
+        let layers: Vec<usize> = widths.iter().map(|w| w + arity).chain([classes * group]).collect();
+        let mut rng = Philox::new(seed, 0);
+        let train = samples(batch as usize + 5, pixels, classes as u32, &mut rng);
+        let model = model(pixels, &layers, classes, arity, parametrization, seed);
+        let cage = Cage { scope, ..Cage::default() };
+        let c = Constants { noisy, cage: Some(cage), seed, ..constants(batch, bits) };
+        let state = |simd, threads| {
+            let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
+            trainer.run(3);
+            trainer.state()
+        };
+        let portable = state(Simd::Portable, 1);
+        for simd in Simd::available() {
+            for ((name, made), (_, expected)) in state(simd, threads).iter().zip(&portable) {
+                prop_assert!(made == expected, "{name} by {simd:?} on {threads} threads");
+            }
+        }
+    }
 }
 
 #[test]
@@ -352,13 +388,41 @@ fn the_cpu_is_listed_and_refuses_what_it_does_not_train() {
         assert_eq!(refused.status.code(), Some(2), "{said}");
         assert!(said.contains(told) && said.contains("--adapter llvmpipe"), "{said}");
     }
-    let refused = gatewright(&["depth", "--adapter", "cpu"]);
+    let refused = gatewright(&["depth", "--adapter", "cpu", "--gradients", "f32"]);
     assert_eq!(refused.status.code(), Some(2));
     let bench: serde_json::Value = serde_json::from_slice(
         &gatewright(&["bench", "step", "--adapter", "cpu", "--layers", "2x500", "--rounds", "2", "--json"]).stdout,
     )
     .unwrap();
     assert!(bench["backend"] == "cpu" && bench["bytes_min"].as_u64().unwrap() > 0, "{bench}");
+}
+
+/// Signals are bits of the same network on the same batch, so they are those of the shaders to the last one; gradients differ
+/// by the rounding of the classes' gradients to int16.
+#[test]
+fn depth_is_the_shaders() {
+    let told = |adapter: &[&str]| -> Vec<serde_json::Value> {
+        let shape = ["depth", "--layers", "4x200", "--batch", "100", "--inits", "gaussian", "--json"];
+        let made = gatewright(&[&shape[..], adapter].concat());
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        serde_json::from_slice(&made.stdout).unwrap()
+    };
+    let (cpu, shaders) = (told(&["--adapter", "cpu"]), told(&["--adapter", "llvmpipe"]));
+    assert_eq!(cpu.len(), 2);
+    for (cpu, shaders) in cpu.iter().zip(&shaders) {
+        for l in 0..4 {
+            let of = |network: &serde_json::Value, name: &str| network["layers"][l][name].as_f64().unwrap();
+            for name in ["balance", "signal"] {
+                assert!((of(cpu, name) - of(shaders, name)).abs() < 1e-9, "{name} of layer {l}: {cpu} {shaders}");
+            }
+            for name in ["table_gradient_norm", "logit_gradient_norm"] {
+                assert!((of(cpu, name) / of(shaders, name) - 1.0).abs() < 0.02, "{name} of layer {l}: {cpu} {shaders}");
+            }
+        }
+    }
+    let refused = gatewright(&["depth", "--adapter", "cpu", "--batch", "129"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--batch of 128"));
 }
 
 /// What an image shows is told by one of its first bytes: whether it is bright.

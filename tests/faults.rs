@@ -1,5 +1,5 @@
 //! Tables that people brought and that were met wrongly: each is read as it was meant, or refused in a sentence.
-//! `tests/faults/` holds the inputs; siblings of them are written here.
+//! `tests/faults/` holds the inputs; siblings of them are written here, those of pictures and habits in `tests/inputs.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -307,12 +307,21 @@ fn numbers_are_read_as_they_are_written() {
     let negative = with(&|a| format!("\u{2212}{a}"));
     assert!(range(&check_trees("t.csv", joined("len,wid,dep,tree", ",", &negative), names)).1 <= -1.0);
     // What is left a column of words is told.
-    for (rows, note) in
-        [(with(&|a| format!("{a} cm")), "with a unit"), (with(&|a| format!("'{a}'")), "in single quotes")]
-    {
+    for (rows, note) in [
+        (with(&|a| format!("{a} cm")), "numbers with a unit"),
+        (with(&|a| format!("'{a}'")), "numbers in single quotes"),
+        (with(&|a| format!("2024-0{}-1{}", &a[..1], &a[2..3])), "dates or times"),
+        (with(&|a| format!("1{}:3{}", &a[..1], &a[2..3])), "dates or times"),
+        (with(&|a| format!("0x{}f", &a[..1])), "hexadecimal numbers"),
+    ] {
         let (_folder, path) = written("t.csv", joined("len,wid,dep,tree", ",", &rows));
         assert!(has_note(&info(&path, &[]), note));
     }
+    let nines = with(&|a| if a.starts_with("1.") { "-999".into() } else { a.into() });
+    let nines = joined("len,wid,dep,tree", ",", &nines);
+    assert!(nines.matches("-999").count() > 5);
+    let (_folder, path) = written("t.csv", nines);
+    assert!(has_note(&info(&path, &[]), "\"len\" holds -999 in"));
     let (_folder, path) = written("t.csv", joined("len,wid,dep,tree", ",", &rows()).replacen("\n1.7,", "\n1.7.1,", 1));
     assert!(
         has_note(&info(&path, &[]), "\"len\" is read as words: 89 of 90 cells are numbers"),
@@ -423,6 +432,66 @@ fn rare_bits_that_tell_classes_stay_and_the_others_are_told() {
 fn sparse_pictures_keep_the_dots_that_tell_them() {
     let reached = accuracy(&fault("08-sparse-images/dots.npz"), "2x2000");
     assert!(reached > 0.9, "{reached}");
+}
+
+#[test]
+fn arrays_pictures_and_habits_give_what_is_right() {
+    let out = tempfile::tempdir().unwrap();
+    let at = |name: &str| out.path().join(name).display().to_string();
+    let train = |name: &str, data: &str, layers: &str, more: &[&str]| {
+        let run = at(name);
+        let base = ["train", "--data", data, "--steps", "300", "--eval-every", "300", "--layers", layers, "--json"];
+        let summary = told(&[&base[..], &["--out", &run], more].concat());
+        (run, summary)
+    };
+
+    let archive = info(&fault("01-npz-test/train.npz"), &["--test", &fault("01-npz-test/test.npz")]);
+    assert_eq!((&archive["train_samples"], &archive["test_samples"]), (&200.into(), &50.into()));
+    let said = refused(&["data", "info", &fault("01-npz-test/train.npz"), "--label", "target"]);
+    assert!(said.contains("--label"), "{said}");
+
+    let (shapes, _) = train("shapes", &fault("06-other-classes/train"), "399", &[]);
+    let said = refused(&["eval", &shapes, "--data", &fault("06-other-classes/renamed")]);
+    assert!(said.contains("not known: box, disc, wedge; known are circle, square, triangle"), "{said}");
+
+    let noise = fault("07-split-seed/noise.csv");
+    let (run, trained) = train("noise", &noise, "2x200", &["--split-seed", "7"]);
+    let judged = told(&["eval", &run, "--json"]);
+    assert_eq!(judged["accuracy"], trained["test_accuracy"]);
+    assert_eq!((&judged["samples"], &judged["judged"]), (&60.into(), &"own test samples".into()), "{judged}");
+    let text = fs::read_to_string(&noise).unwrap();
+    let (_folder, other) = written("other.csv", text.lines().take(101).collect::<Vec<_>>().join("\n"));
+    assert_eq!(told(&["eval", &run, "--data", &other, "--json"])["samples"], 100, "a new file is judged whole");
+
+    let (_, strokes) = train("strokes", &fault("11-transparent"), "2x200", &[]);
+    assert_eq!(strokes["test_accuracy"], 1.0);
+
+    let (host, _) = train("host", &fault("22-reserved-columns/host.csv"), "2x200", &[]);
+    let made = out.path().to_str().unwrap();
+    assert!(program(&["export", &host, "-f", "c", "--name", "host", "--output", made]).status.success());
+    for compiler in [&["gcc", "-Werror"][..], &["g++", "-x", "c++"]] {
+        let (main, source) = (fault("22-reserved-columns/main.c"), at("host.c"));
+        let compiled = Command::new(compiler[0])
+            .args(&compiler[1..])
+            .args(["-I", made, "-o", &at("host.out"), &main, &source])
+            .output();
+        match compiled {
+            Ok(made) => assert!(made.status.success(), "{compiler:?}: {}", String::from_utf8_lossy(&made.stderr)),
+            Err(_) => println!("skipped: no {}", compiler[0]),
+        }
+    }
+
+    for name in ["rows.npz", "rows.npy"] {
+        let file = fault(&format!("24-predict-arrays/{name}"));
+        let (run, _) = train(name, &file, "2x200", &[]);
+        let answers = program(&["predict", &run, &file, "--json"]);
+        assert!(answers.status.success(), "{name}: {}", String::from_utf8_lossy(&answers.stderr));
+        assert_eq!(String::from_utf8(answers.stdout).unwrap().lines().count(), 200, "{name}");
+    }
+
+    let pets = info(&fault("30-passed-over"), &[]);
+    assert_eq!(pets["classes"], Value::from(vec!["cat", "dog"]), "{pets:#}");
+    assert_eq!(pets["train_samples"].as_u64().unwrap() + pets["test_samples"].as_u64().unwrap(), 24);
 }
 
 #[test]

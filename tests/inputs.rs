@@ -318,8 +318,8 @@ fn files_are_pictures_by_content_and_what_is_passed_over_is_counted() {
     }
     fs::create_dir(at.join("set/__MACOSX")).unwrap();
     let output = program("data info set --json", at);
-    let told = String::from_utf8_lossy(&output.stderr);
     let info: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told = info["notes"].to_string();
     assert_eq!((&info["classes"], &info["train_by_class"]), (&vec!["cat", "dog"].into(), &vec![5, 3].into()));
     assert_eq!(info["test_by_class"], Value::from(vec![1, 1]));
     assert!(told.contains("3 files are passed over in dog, e.g. 2024/list.json"), "{told}");
@@ -341,7 +341,21 @@ fn files_are_pictures_by_content_and_what_is_passed_over_is_counted() {
     let output = program("data info parts --json", at);
     let info: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&info["train_samples"], &info["test_samples"]), (&6.into(), &6.into()));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the folder parts/extra is passed over"));
+    assert!(info["notes"].to_string().contains("the folder parts/extra is passed over"), "{info}");
+
+    // What lies beside the pictures that a network is judged by is told when it is judged.
+    strokes(&at.join("mine/train"), &["a", "b"], 20, plain);
+    strokes(&at.join("mine/test"), &["a", "b"], 4, plain);
+    fs::write(at.join("mine/test/b/notes.txt"), "x").unwrap();
+    for command in
+        ["train --data mine --steps 20 --layers 60 --adapter cpu --out run", "eval run", "eval run --data parts"]
+    {
+        let output = program(command, at);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {told}");
+        let passed = if command.ends_with("parts") { "the folder parts/extra is" } else { "mine/test: 1 file is" };
+        assert_eq!(told.matches(&format!("{passed} passed over")).count(), 1, "{command}: {told}");
+    }
 }
 
 #[cfg(unix)]
@@ -398,11 +412,9 @@ fn little_that_differs_is_told_of() {
         image::ImageBuffer::from_fn(16, 16, pixel).save(path).unwrap();
     };
     strokes(&at.join("set"), &["across", "down"], 5, dark);
-    let output = program("data info set", at);
-    let told = String::from_utf8_lossy(&output.stderr);
+    let told = said("data info set", at);
     assert!(told.contains("only from 0 to 16; --encoder distributive"), "{told}");
-    let output = program("data info set --encoder distributive", at);
-    assert!(!String::from_utf8_lossy(&output.stderr).contains("warning"));
+    assert!(!said("data info set --encoder distributive", at).contains("warning"));
 }
 
 #[test]

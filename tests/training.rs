@@ -11,8 +11,9 @@ use gatewright::plan::Tuning;
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
 use gatewright::reference::{self, Run, parametrization as twin};
+use gatewright::run::passages;
 use gatewright::settings::{Cage, InputKind, Method, Preset, Schedule, Settings};
-use gatewright::train::{Evaluator, Mode, Trainer, draw_model, passages};
+use gatewright::train::{Evaluator, Mode, Trainer, draw_model};
 
 const CAGE: Option<Cage> = Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99, scope: CageScope::Network });
 const METHODS: [Method; 4] = [Method::HardSt, Method::GumbelSt, Method::SoftMix, Method::SoftGumbel];
@@ -364,7 +365,7 @@ fn passages_of_a_fresh_network_are_the_twins() {
             let start = Initialization::Gaussian.into();
             let gradients = GradientFormat::F32;
             let settings = Settings { parametrization, method, cage, start, gradients, ..small(&[40, 33, 20], 33) };
-            let made = passages(gpu, &settings, &data).unwrap();
+            let made = passages(&gpu.clone().into(), &settings, &data).unwrap();
             let model = Trainer::new(gpu, &settings, &data).unwrap().download().unwrap().clone();
             let mut run = Run::new(&settings, model.clone(), &data.train);
             let report = run.train_step();

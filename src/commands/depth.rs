@@ -5,19 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::gpu::Gpu;
 use crate::network::{Initialization, Parametrization, Start};
 use crate::plan::GradientFormat;
 use crate::plot::{self, COLOURS, Line};
-use crate::run::CPU;
+use crate::run::{Device, Passage, Where, passages};
 use crate::settings::{Chosen, Layers, Overrides, Settings};
-use crate::train::{Passage, passages};
 use crate::{Error, Result, files};
 
 /// Show how signals and gradients come through the layers of fresh networks, by parametrization and initialization
 ///
-/// Takes every setting of `train`; by default networks of 80 layers of 2,000 gates, and gradients in f32. Leaves depth.csv and
-/// depth.png where --out says.
+/// Takes every setting of `train`; by default networks of 80 layers of 2,000 gates, and gradients in f32, or in int16 on the CPU.
+/// Leaves depth.csv and depth.png where --out says.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -31,9 +29,8 @@ pub struct Args {
     /// Folder for depth.csv and depth.png
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Adapter, by number or name (see `devices`)
-    #[arg(long)]
-    adapter: Option<String>,
+    #[command(flatten)]
+    place: Where,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -54,30 +51,31 @@ impl Network {
 
 /// Print a table of some layers, write all of them.
 pub fn run(args: Args) -> Result<()> {
-    let own = Overrides {
-        layers: Some(Layers(vec![2000; 80])),
-        gradients: Some(GradientFormat::F32),
-        ..Overrides::default()
+    let by = |gradients| {
+        let own =
+            Overrides { layers: Some(Layers(vec![2000; 80])), gradients: Some(gradients), ..Overrides::default() };
+        args.chosen.open_over(&own)
     };
-    let (settings, data) = args.chosen.open_over(&own)?;
+    // The finest gradients that the device has: where the CPU is what trains, integers.
+    // The finest gradients that the device has: integers, where the CPU is what trains.
+    let (mut settings, mut data) = by(GradientFormat::Int16)?;
+    let device = super::open_device(&args.place, &settings)?;
+    if matches!(device, Device::Gpu(_)) {
+        (settings, data) = by(GradientFormat::F32)?;
+    }
+    super::warn_of(&data.notes);
     let said = args.chosen.flags;
     let (parametrizations, inits) = (
         said.parametrization.map_or(args.parametrizations, |one| vec![one]),
         said.init.map_or(args.inits, |one| vec![one]),
     );
-    if args.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU)) {
-        return Err(Error::usage(
-            "what depth does is measured by shaders, also with real activations; name a GPU by --adapter, or --adapter llvmpipe",
-        ));
-    }
-    let gpu = Gpu::open(args.adapter.as_deref())?;
     let mut networks = Vec::new();
     for &parametrization in &parametrizations {
         for &init in &inits {
             let start = Start { initialization: init, ..settings.start };
             let settings = Settings { parametrization, start, ..settings.clone() };
             settings.check()?;
-            networks.push(Network { parametrization, init, layers: passages(&gpu, &settings, &data)? });
+            networks.push(Network { parametrization, init, layers: passages(&device, &settings, &data)? });
         }
     }
     if let Some(out) = &args.out {

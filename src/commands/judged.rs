@@ -72,7 +72,7 @@ pub struct Asked<'a> {
     pub part: Part,
 }
 
-/// Samples for the model at `path`, as it takes them.
+/// Samples for the model at `path`, as it takes them; what reading them passed over is told on stderr.
 ///
 /// # Errors
 /// [`Error::Usage`] where there is no telling what to judge by, and for data of another extent; what opening says.
@@ -92,6 +92,7 @@ pub fn judged(path: &Path, model: &Model, asked: &Asked) -> Result<Judged> {
     };
     let data_dir = asked.data_dir.or(run.as_ref().and_then(|run| run.settings.data_dir.as_deref()));
     let data = open_for(path, model, run.as_ref(), name, data_dir, &asked.options)?;
+    super::warn_of(&data.notes);
     let unit = if model.table.is_some() { "rows" } else { "images" };
     let set = data.name.clone();
     let made = |samples: Split, which: String, word| Judged { name: set.clone(), samples, which: (which, word) };

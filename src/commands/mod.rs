@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::circuit::Netlist;
-use crate::data;
+use crate::data::{self, Note};
 use crate::network::Model;
 use crate::run::{Device, Where, config_of};
 use crate::settings::Settings;
@@ -30,6 +30,11 @@ pub mod simplify;
 pub mod sweep;
 pub mod train;
 pub mod verify;
+
+/// Tell on stderr what reading a data set left out, or may have taken for something else.
+fn warn_of(notes: &[Note]) {
+    notes.iter().filter(|note| note.is_warning).for_each(|note| eprintln!("warning: {}", note.text));
+}
 
 /// Open what a user wants to train on, and tell of the choice where it may surprise.
 fn open_device(asked: &Where, settings: &Settings) -> Result<Device> {

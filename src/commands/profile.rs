@@ -76,6 +76,7 @@ fn memory_of(learner: &Learner) -> Vec<Memory> {
 /// Print the profile, and write the trace where asked for.
 pub fn run(args: Args) -> Result<()> {
     let (settings, data) = args.chosen.open()?;
+    super::warn_of(&data.notes);
     let (data, _) = data.hold_out(settings.validation, settings.seed)?;
     if args.compile_only {
         return compile(&settings, &data, args.place.adapter.as_deref());

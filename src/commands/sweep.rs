@@ -79,6 +79,7 @@ fn train(args: &Args, cell: &Cell, stop: &Arc<AtomicBool>) -> Result<Summary> {
         return Err(Error::Stopped("stopped between cells".into()));
     }
     let (settings, data) = cell.chosen.open()?;
+    data.notes.iter().filter(|note| note.is_warning).for_each(|note| Quiet.warn(&note.text));
     let settings = super::from_root(settings);
     let options = Options { place, stop: stop.clone(), ..Options::default() };
     crate::run::run(&|| super::open_device(&args.place, &settings), &settings, data, &options, &mut Quiet)

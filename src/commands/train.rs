@@ -53,9 +53,7 @@ pub fn run(args: Args) -> Result<()> {
         return show(&chosen);
     }
     let (settings, data) = chosen.open()?;
-    for note in data.notes.iter().filter(|note| note.is_warning) {
-        eprintln!("warning: {}", note.text);
-    }
+    super::warn_of(&data.notes);
     let settings = super::from_root(settings);
     let unit = if data.table.is_some() { "rows" } else { "images" };
     let options = Options {

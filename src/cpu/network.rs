@@ -208,6 +208,13 @@ impl<E: Element, const B: usize> Workspace<E, B> {
         signals * size_of::<Bits<B>>() + rows * size_of::<Row<E, B>>() + votes
     }
 
+    /// `[layers][gates][samples]` outputs of `batch` samples, as zeros and ones, if they are all here.
+    pub fn bits(&self, batch: usize) -> Option<Vec<Vec<Vec<f64>>>> {
+        let bit = |bits: &Bits<B>, s: usize| ((bits[s / BLOCK].load(Ordering::Relaxed) >> (s % BLOCK)) & 1) as f64;
+        let row = |bits: &Bits<B>| (0..batch).map(|s| bit(bits, s)).collect();
+        (batch <= B * BLOCK).then(|| self.outputs.iter().map(|layer| layer.iter().map(row).collect()).collect())
+    }
+
     /// The gradient rows of all outputs.
     pub fn class_rows(&self) -> Vec<Row<E, B>> {
         let blocks: [_; B] = std::array::from_fn(|b| read(&self.classes[b]));

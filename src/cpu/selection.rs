@@ -149,20 +149,34 @@ fn run_avx2(
 /// Numbers of a part.
 type Part = [f32; PART];
 
-/// Sines, cosines, and whether sines are positive.
-#[inline(always)]
-fn sines_and_cosines(z: &Part) -> (Part, Part, [bool; PART]) {
-    let (mut s, mut c, mut is_positive) = ([0.0; PART], [0.0; PART], [false; PART]);
-    let is_tame = z.iter().fold(true, |tame, z| tame & (z.abs() <= TAME));
-    for i in 0..PART {
-        (s[i], c[i], is_positive[i]) = sine_and_cosine(z[i]);
-    }
-    if !is_tame {
+/// Room for the sines, the cosines and the signs of a part's logits, made once and written over part by part.
+struct Angles {
+    sine: Part,
+    cosine: Part,
+    is_positive: [bool; PART],
+}
+
+impl Angles {
+    const NONE: Angles = Angles { sine: [0.0; PART], cosine: [0.0; PART], is_positive: [false; PART] };
+
+    #[inline(always)]
+    fn measure(&mut self, z: &Part) {
+        let is_tame = z.iter().fold(true, |tame, z| tame & (z.abs() <= TAME));
         for i in 0..PART {
-            (s[i], c[i], is_positive[i]) = wild_sine_and_cosine(z[i]);
+            (self.sine[i], self.cosine[i], self.is_positive[i]) = sine_and_cosine(z[i]);
+        }
+        if !is_tame {
+            for i in 0..PART {
+                (self.sine[i], self.cosine[i], self.is_positive[i]) = wild_sine_and_cosine(z[i]);
+            }
         }
     }
-    (s, c, is_positive)
+
+    /// log((1 + sin z) / (1 − sin z)) of logit `i`.
+    #[inline(always)]
+    fn log_odds(&self, i: usize) -> f32 {
+        sine_log_odds(self.sine[i], self.cosine[i], self.is_positive[i])
+    }
 }
 
 #[inline(always)]
@@ -175,13 +189,14 @@ fn run(
 ) -> f32 {
     let per_gate = gates.logits_a_gate();
     let mut lanes = [0.0; LANES];
+    let mut angles = Angles::NONE;
+    let (mut z, mut noise, mut by_table, mut g) = ([0.0; PART], [0.0; PART], [0.0; PART], [0.0; PART]);
+    let has_noise = !gates.noise.is_empty();
     for first in (0..gates.count).step_by(PART / per_gate) {
         let count = (PART / per_gate).min(gates.count - first);
         let range = first * per_gate..(first + count) * per_gate;
-        let mut z = [0.0; PART];
         z[..range.len()].copy_from_slice(&gates.logits[range.clone()]);
-        let mut noise = [0.0; PART];
-        if !gates.noise.is_empty() {
+        if has_noise {
             noise[..range.len()].copy_from_slice(&gates.noise[range.clone()]);
         }
         if let Some((constants, update)) = update {
@@ -191,11 +206,10 @@ fn run(
                 own.for_each(|(coldness, cage)| coldness.fill(1.0 / cage.temperature));
             }
             let codes = 1 << gates.arity;
-            let mut by_table = [0.0; PART];
             let sums = &gates.sums[first * codes..(first + count) * codes];
             by_table.iter_mut().zip(sums).for_each(|(g, &sum)| *g = sum as f32 * update.unit);
-            let mut g = [0.0; PART];
-            logit_gradients(gates.parametrization, per_gate, &z, &noise, &by_table, &coldness, &mut g);
+            let part = (&z, &noise, &by_table, &coldness);
+            logit_gradients(gates.parametrization, per_gate, part, &mut angles, &mut g);
             let moments = (&mut gates.first_moments[range.clone()], &mut gates.second_moments[range.clone()]);
             adam(constants, update, &g, &mut z, moments);
             gates.logits[range.clone()].copy_from_slice(&z[..range.len()]);
@@ -203,12 +217,13 @@ fn run(
         if let Some(step) = step {
             draw_noise(gates.parametrization, per_gate, seed, step, gates.first + first as u32, &mut noise);
             gates.noise[range.clone()].copy_from_slice(&noise[..range.len()]);
-        } else {
+        } else if has_noise {
             noise = [0.0; PART];
         }
         let own = gates.confidences.get_mut(first..first + count).unwrap_or_default();
         let set = |i: usize, table| set(first + i, table);
-        select(gates.parametrization, per_gate, count, step.is_some(), &z, &noise, own, &mut lanes, set);
+        let part = (&z, &noise, count);
+        select(gates.parametrization, per_gate, part, step.is_some(), &mut angles, own, &mut lanes, set);
     }
     lanes.iter().sum()
 }
@@ -247,10 +262,9 @@ fn gumbel(u: f32) -> f32 {
 fn select(
     p: Parametrization,
     per_gate: usize,
-    count: usize,
+    (z, noise, count): (&Part, &Part, usize),
     noisy: bool,
-    z: &Part,
-    noise: &Part,
+    angles: &mut Angles,
     own: &mut [f32],
     lanes: &mut [f32; LANES],
     mut set: impl FnMut(usize, u64),
@@ -272,14 +286,14 @@ fn select(
     let mut confidence = [0.0; PART];
     match p {
         Parametrization::IwpSin => {
-            let (s, c, is_positive) = sines_and_cosines(z);
+            angles.measure(z);
             for i in 0..PART {
-                is_set[i] = is_positive[i].into();
-                confidence[i] = 0.5 + 0.5 * s[i].abs();
+                is_set[i] = angles.is_positive[i].into();
+                confidence[i] = 0.5 + 0.5 * angles.sine[i].abs();
             }
             if noisy {
                 for i in 0..PART {
-                    is_set[i] = (sine_log_odds(s[i], c[i], is_positive[i]) + noise[i] > 0.0).into();
+                    is_set[i] = (angles.log_odds(i) + noise[i] > 0.0).into();
                 }
             }
         }
@@ -360,21 +374,22 @@ fn probabilities(z: &[f32], noise: &[f32], coldness: f32) -> [f32; 16] {
 fn logit_gradients(
     p: Parametrization,
     per_gate: usize,
-    z: &Part,
-    noise: &Part,
-    by_table: &Part,
-    coldness: &Part,
+    (z, noise, by_table, coldness): (&Part, &Part, &Part, &Part),
+    angles: &mut Angles,
     g: &mut Part,
 ) {
     match p {
         Parametrization::IwpSin => {
-            let (s, c, is_positive) = sines_and_cosines(z);
+            angles.measure(z);
             for i in 0..PART {
-                let odds = sine_log_odds(s[i], c[i], is_positive[i]) + noise[i];
+                let odds = angles.log_odds(i) + noise[i];
                 // d log-odds / dz = 2 / cos z.
                 let e = exponential(-odds.abs() * coldness[i]);
                 let slope = 2.0 * by_table[i] * e * coldness[i];
-                g[i] = slope / ((1.0 + e) * (1.0 + e) * at_least(c[i].abs(), LEAST_COSINE).copysign(c[i]));
+                g[i] = slope
+                    / ((1.0 + e)
+                        * (1.0 + e)
+                        * at_least(angles.cosine[i].abs(), LEAST_COSINE).copysign(angles.cosine[i]));
             }
         }
         Parametrization::IwpSigmoid => {

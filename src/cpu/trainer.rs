@@ -196,6 +196,18 @@ impl<'a> Trainer<'a> {
         self.network.gates(|g| g.first_moments.iter().zip(&g.second_moments).map(|(&m, &v)| [m, v]).collect())
     }
 
+    /// `[layers][gates][samples]` outputs at the last step, as zeros and ones; `None` where the batch was taken by
+    /// micro-batches, which leave only the last one's.
+    pub fn outputs(&self) -> Option<Vec<Vec<Vec<f64>>>> {
+        let batch = self.network.constants.batch as usize;
+        match &self.workspace {
+            AnyWorkspace::Bytes1(w) => w.bits(batch),
+            AnyWorkspace::Bytes2(w) => w.bits(batch),
+            AnyWorkspace::Words1(w) => w.bits(batch),
+            AnyWorkspace::Words2(w) => w.bits(batch),
+        }
+    }
+
     /// Bring logits and their tables, without noise, into the model.
     pub fn download(&mut self) -> &Model {
         let logits = self.network.gates(|g| g.logits.clone());

@@ -282,7 +282,7 @@ fn together(path: &Path, task: Task, (x_name, x): (&str, Array), (y_name, y): (&
         return Ok(Samples::Rows(Labelled::apart(rows, called, truth)));
     }
     let (shape, pixels) = images(x).map_err(|problem| bad(x_name, problem))?;
-    Ok(Samples::Images { shape, pixels, called, truth })
+    Ok(Samples::Images { shape, pixels, called, truth, notes: Vec::new() })
 }
 
 /// The images of an array, `[sample][channel][row][column]`; the error is a sentence.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::picture::{looks_like_picture, picture_extent, read_into};
 use super::sources::{Samples, open_samples};
 use super::truth::Truth;
-use super::{Coding, Dataset, ImageShape, Options};
+use super::{Coding, Dataset, ImageShape, Note, Options};
 use crate::{Error, Result};
 
 /// Extensions of pictures; files of others are looked into.
@@ -32,7 +32,7 @@ struct Found {
     /// Every picture with its class, in order.
     files: Vec<(PathBuf, String)>,
     /// What was passed over.
-    notes: Vec<String>,
+    notes: Vec<Note>,
 }
 
 /// Whether `folder` holds folders of pictures.
@@ -56,19 +56,17 @@ pub(super) fn open(path: &Path, name: &str, options: &Options, coding: Coding) -
     refuse_wrapped(&top, &train)?;
     if let Some(used) = train_folder.as_ref().map(|_| [Some(&top), test_folder.as_ref()]) {
         for other in entries(path)?.iter().filter(|p| p.is_dir() && !used.contains(&Some(p))) {
-            train.notes.push(format!("the folder {} is passed over", other.display()));
+            train.notes.push(Note::warning(format!("the folder {} is passed over", other.display())));
         }
     }
     let test = options.test.clone().or(test_folder);
     let test = test.map(|folder| labelled(&folder).map(|found| (folder, found))).transpose()?;
-    let shape = extent(&top, &train, options)?;
-    let known = test.iter().flat_map(|(_, found)| &found.notes);
-    train.notes.iter().chain(known).for_each(|note| eprintln!("warning: {note}"));
-    let test = match &test {
-        Some((folder, found)) => Some((folder.as_path(), read(folder, found, shape, options)?)),
-        None => None,
-    };
-    open_samples(path, name, options, coding, read(&top, &train, shape, options)?, test)
+    let (shape, stretched) = extent(&top, &train, options)?;
+    train.notes.extend(stretched);
+    let (folder, test) = test.unzip();
+    let test = test.map(|found| read(folder.as_deref().unwrap_or(&top), found, shape, options)).transpose()?;
+    let test = folder.as_deref().zip(test);
+    open_samples(path, name, options, coding, read(&top, train, shape, options)?, test)
 }
 
 /// The folder in `folder` that is called like one of `names`.
@@ -107,10 +105,11 @@ fn labelled(top: &Path) -> Result<Found> {
         if let Some(first) = others.first() {
             let files = if others.len() == 1 { "file is" } else { "files are" };
             let first = first.strip_prefix(&folder).unwrap_or(first).display();
-            found.notes.push(format!("{} {files} passed over in {class}, e.g. {first}", others.len()));
+            let passed = format!("{} {files} passed over in {class}, e.g. {first}", others.len());
+            found.notes.push(Note::warning(passed));
         }
         if pictures.is_empty() {
-            found.notes.push(format!("the folder {class} holds no pictures and becomes no class"));
+            found.notes.push(Note::warning(format!("the folder {class} holds no pictures and becomes no class")));
             continue;
         }
         if let Some(other) = folders.insert(class.clone(), folder.clone()) {
@@ -150,11 +149,12 @@ fn refuse_wrapped(top: &Path, found: &Found) -> Result<()> {
     Ok(())
 }
 
-/// The extent of the images: as said, or else as the pictures are.
-fn extent(top: &Path, found: &Found, options: &Options) -> Result<ImageShape> {
+/// The extent of the images: as said, or else as the pictures are; with a word on those of another one.
+fn extent(top: &Path, found: &Found, options: &Options) -> Result<(ImageShape, Option<Note>)> {
     if let Some(fit) = options.fit {
-        return Ok(fit.image);
+        return Ok((fit.image, None));
     }
+    let mut note = None;
     let (size, channels) = (options.size()?, options.channels()?);
     let shape = match (size, channels) {
         (Some((width, height)), Some(channels)) => ImageShape { channels, height, width },
@@ -165,11 +165,11 @@ fn extent(top: &Path, found: &Found, options: &Options) -> Result<ImageShape> {
             let (width, height) = size.unwrap_or((first.width, first.height));
             let others = extents.iter().filter(|e| (e.width, e.height) != (first.width, first.height)).count();
             if size.is_none() && others > 0 {
-                eprintln!(
+                note = Some(Note::warning(format!(
                     "{others} of {} pictures are stretched to {width} x {height} pixels, the size of the first; --size \
                      chooses another",
                     extents.len()
-                );
+                )));
             }
             let most = extents.iter().map(|e| e.channels).max().unwrap_or(1);
             ImageShape { channels: channels.unwrap_or(most), height, width }
@@ -186,11 +186,11 @@ fn extent(top: &Path, found: &Found, options: &Options) -> Result<ImageShape> {
         );
         return Err(Error::input(top, problem));
     }
-    Ok(shape)
+    Ok((shape, note))
 }
 
-fn read(top: &Path, found: &Found, shape: ImageShape, options: &Options) -> Result<Samples> {
-    let files = &found.files;
+fn read(top: &Path, found: Found, shape: ImageShape, options: &Options) -> Result<Samples> {
+    let Found { files, notes } = found;
     if files.is_empty() {
         return Err(Error::input(top, "it holds no folders of pictures; make one for each class"));
     }
@@ -208,5 +208,5 @@ fn read(top: &Path, found: &Found, shape: ImageShape, options: &Options) -> Resu
     let images = pixels.par_chunks_exact_mut(shape.pixels()).zip(files.par_iter());
     images.try_for_each(|(image, (file, _))| read_into(file, shape, background, image))?;
     let truth = Truth::Classes(files.iter().map(|(_, class)| class).collect());
-    Ok(Samples::Images { shape, pixels, called: vec!["labels".into()], truth })
+    Ok(Samples::Images { shape, pixels, called: vec!["labels".into()], truth, notes })
 }

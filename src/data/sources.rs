@@ -21,6 +21,8 @@ pub(super) enum Samples {
         called: Vec<String>,
         /// What they are.
         truth: Truth,
+        /// What reading them decided and passed over.
+        notes: Vec<Note>,
     },
 }
 
@@ -55,7 +57,7 @@ pub(super) fn open_samples(
             };
             table::of_rows(path, name, options, coding, train, test)
         }
-        Samples::Images { shape, pixels, called, truth } => {
+        Samples::Images { shape, pixels, called, truth, mut notes } => {
             let samples = pixels.len() / shape.pixels();
             let place = |sample: usize| format!("sample {sample}");
             let drawn = || truth.drawn(samples, options);
@@ -77,11 +79,12 @@ pub(super) fn open_samples(
                     check_known(path, truth, &classes)?;
                 }
             } else {
-                check_differs(path, &pixels, shape, options)?;
+                notes.extend(check_differs(path, &pixels, shape, options)?);
             }
             let whole = truth.split(path, pixels, &head, &classes, &place)?;
             let (train, test) = match test {
-                Some((path, Samples::Images { shape: other, pixels, truth, .. })) if other == shape => {
+                Some((path, Samples::Images { shape: other, pixels, truth, notes: of_test, .. })) if other == shape => {
+                    notes.extend(Note::warnings_of(path, of_test));
                     (whole, truth.split(path, pixels, &head, &classes, &place)?)
                 }
                 Some((path, _)) => {
@@ -93,7 +96,7 @@ pub(super) fn open_samples(
                 }
             };
             let (name, ranges) = (name.to_owned(), Vec::new());
-            Ok(Dataset { name, classes, head, image: shape, table: None, ranges, notes: Vec::new(), train, test })
+            Ok(Dataset { name, classes, head, image: shape, table: None, ranges, notes, train, test })
         }
     }
 }
@@ -108,7 +111,7 @@ fn check_known(path: &Path, truth: &Truth, classes: &[String]) -> Result<()> {
 }
 
 /// Refuse images in which nothing differs, and tell of those in which little does.
-fn check_differs(path: &Path, pixels: &[u8], shape: ImageShape, options: &Options) -> Result<()> {
+fn check_differs(path: &Path, pixels: &[u8], shape: ImageShape, options: &Options) -> Result<Option<Note>> {
     /// Of 256 values, so many are few: even thresholds may all lie outside of them.
     const FEW: u8 = 32;
     let mut images = pixels.chunks_exact(shape.pixels());
@@ -119,12 +122,11 @@ fn check_differs(path: &Path, pixels: &[u8], shape: ImageShape, options: &Option
         return Err(Error::input(path, problem));
     }
     let (least, greatest) = pixels.iter().fold((u8::MAX, 0), |(least, most), &p| (p.min(least), p.max(most)));
-    if greatest - least < FEW && options.encoder.is_empty() {
-        eprintln!(
-            "warning: {}: its bytes are only from {least} to {greatest}; --encoder distributive puts thresholds between \
-             them",
+    let is_told = greatest - least < FEW && options.encoder.is_empty();
+    Ok(is_told.then(|| {
+        Note::warning(format!(
+            "{}: its bytes are only from {least} to {greatest}; --encoder distributive puts thresholds between them",
             path.display()
-        );
-    }
-    Ok(())
+        ))
+    }))
 }

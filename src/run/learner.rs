@@ -134,10 +134,31 @@ impl<'a> Learner<'a> {
     pub fn gradient_norms(&mut self) -> Result<Vec<f64>> {
         match self {
             Learner::Gpu(trainer) => trainer.gradient_norms(),
+            Learner::Cpu(own) => Ok(own.trainer.table_gradients().iter().map(|entries| norm(entries.iter())).collect()),
+        }
+    }
+
+    /// `[layers]`: the Euclidean norm of Adam's first moments of each layer's logits.
+    pub fn first_moment_norms(&mut self) -> Result<Vec<f64>> {
+        match self {
+            Learner::Gpu(trainer) => trainer.first_moment_norms(),
             Learner::Cpu(own) => {
-                let norm = |entries: &Vec<f32>| entries.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-                Ok(own.trainer.table_gradients().iter().map(norm).collect())
+                let first = |moments: &Vec<[f32; 2]>| norm(moments.iter().map(|[first, _]| first));
+                Ok(own.trainer.moments().iter().map(first).collect())
             }
+        }
+    }
+
+    /// `[layers][gates][samples]` outputs at the last step, bits as zeros and ones.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the batch was cut into micro-batches, which leave only the last one's.
+    pub fn outputs(&mut self) -> Result<Vec<Vec<Vec<f64>>>> {
+        match self {
+            Learner::Gpu(trainer) => trainer.outputs(),
+            Learner::Cpu(own) => own.trainer.outputs().ok_or_else(|| {
+                Error::usage("the CPU takes a batch by 128 samples at a time; choose a --batch of 128 or less")
+            }),
         }
     }
 
@@ -237,6 +258,10 @@ impl<'a> Learner<'a> {
             }),
         }
     }
+}
+
+fn norm<'x>(values: impl Iterator<Item = &'x f32>) -> f64 {
+    values.map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt()
 }
 
 impl<'a> Judge<'a> {

@@ -3,6 +3,7 @@
 mod checkpoint;
 mod checkpoints;
 mod curves;
+mod depth;
 mod device;
 mod diagnose;
 mod folder;
@@ -20,6 +21,7 @@ mod training;
 pub use checkpoint::{Checkpoint, Header, Identity};
 pub use checkpoints::Cadence;
 pub use curves::curves;
+pub use depth::{Passage, passages};
 pub use device::{CPU, Cpu, Device, Where};
 pub use folder::{RunFolder, config_of, summary_of};
 pub use learner::{Judge, Learner};

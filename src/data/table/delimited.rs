@@ -346,8 +346,7 @@ fn tell_words(cells: &Cells, kinds: &[Kinds], name: &dyn Fn(usize) -> String, no
             )));
         } else if let Some(how) = dressed(cells, kind, column) {
             notes.push(Note::warning(format!(
-                "column \"{}\" is read as words: its cells are numbers {how}, such as {}; write the numbers alone if they \
-                 are meant",
+                "column \"{}\" is read as words: its cells are {how}, such as {}; write numbers alone if these are meant",
                 name(column),
                 cells.at(kind.word_rows[0], column).trim()
             )));
@@ -362,7 +361,7 @@ fn tell_words(cells: &Cells, kinds: &[Kinds], name: &dyn Fn(usize) -> String, no
     }
 }
 
-/// How the words of a column are numbers with something around them, if they are, by its first words.
+/// How the words of a column are numbers in a dress, if they are, by its first words.
 fn dressed(cells: &Cells, kind: &Kinds, column: usize) -> Option<&'static str> {
     let all = |is: &dyn Fn(&str) -> bool| kind.word_rows.iter().all(|&row| is(cells.at(row, column).trim()));
     let is_number = |text: &str| reading(text.trim()).0 != Reading::Word;
@@ -371,12 +370,24 @@ fn dressed(cells: &Cells, kind: &Kinds, column: usize) -> Option<&'static str> {
         return None;
     }
     if all(&|text| is_quoted(text) && is_number(text.trim_matches('\''))) {
-        Some("in single quotes")
+        Some("numbers in single quotes")
     } else if all(&|text| is_number(text.trim_end_matches(|c: char| c.is_alphabetic() || c == '°' || c == ' '))) {
-        Some("with a unit")
+        Some("numbers with a unit")
+    } else if all(&is_date) {
+        Some("dates or times")
+    } else if all(&|text| text.starts_with("0x") && text[2..].bytes().all(|b| b.is_ascii_hexdigit())) {
+        Some("hexadecimal numbers")
     } else {
         None
     }
+}
+
+/// Whether `text` is a date or a time: three numbers parted by signs of one kind, or two by a colon.
+fn is_date(text: &str) -> bool {
+    let day = text.split(['T', ' ']).next().unwrap_or_default();
+    let parts = |by: char| day.split(by).map(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let are_numbers = |by, counts: &[usize]| counts.contains(&parts(by).count()) && parts(by).all(|is| is);
+    ['-', '/', '.'].iter().any(|&by| are_numbers(by, &[3])) || are_numbers(':', &[2, 3])
 }
 
 /// Columns that tell nothing of a row but its place, and empty ones.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Cell, Coding, Column, Rows};
+use crate::data::Note;
 use crate::data::options::EncoderKind;
 use crate::{Error, Result};
 
@@ -14,7 +15,8 @@ const MOST_THRESHOLDS: usize = 254;
 /// Learn the coding of the column `at`, called `name`, from the rows `train` of `rows`.
 ///
 /// Whether it holds numbers is decided by all rows; every threshold and word comes from the training rows alone. Without
-/// a `kind`, numbers get a distributive thermometer, two words one bit and more words one bit each.
+/// a `kind`, numbers get a distributive thermometer, two words one bit and more words one bit each. With it comes what to say
+/// of numbers that look as if they stood for missing ones.
 ///
 /// # Errors
 /// [`Error::Usage`] for a kind that the column cannot have, and for more words than can be told apart.
@@ -25,7 +27,8 @@ pub fn learn(
     name: &str,
     kind: Option<EncoderKind>,
     thresholds: usize,
-) -> Result<Column> {
+) -> Result<(Column, Option<Note>)> {
+    let mut note = None;
     let refused = |problem: String| Err(Error::usage(format!("column \"{name}\" {problem}")));
     let numeric = (0..rows.len()).all(|row| match rows.cell(row, at) {
         Cell::Missing => true,
@@ -69,6 +72,7 @@ pub fn learn(
             let mut numbers: Vec<f64> = Vec::with_capacity(train.len());
             numbers.extend(train.iter().filter_map(|&row| rows.cell(row, at).number()).filter(|n| n.is_finite()));
             numbers.sort_by(f64::total_cmp);
+            note = stand_in(&numbers, name);
             let count = thresholds.min(MOST_THRESHOLDS);
             let mut thresholds = match kind {
                 EncoderKind::Uniform => uniform(&numbers, count),
@@ -82,7 +86,27 @@ pub fn learn(
             Coding::Thermometer { thresholds }
         }
     };
-    Ok(Column { name: name.into(), at, missing, coding })
+    Ok((Column { name: name.into(), at, missing, coding }, note))
+}
+
+/// A number that looks as if it stood for a missing one: a row of nines, said more than once, that lies farther from all
+/// others than these from each other.
+fn stand_in(sorted: &[f64], name: &str) -> Option<Note> {
+    let nines = |x: f64| [99.0, 999.0, 9999.0, 99_999.0].contains(&x.abs());
+    let of = |value: f64, others: &[f64]| {
+        let count = sorted.len() - others.len();
+        let (&least, &greatest) = (others.first()?, others.last()?);
+        let far = (value - least).abs().min((value - greatest).abs()) > greatest - least;
+        (nines(value) && count > 1 && least < greatest && far).then(|| {
+            Note::warning(format!(
+                "column \"{name}\" holds {value} in {count} training rows, far from its other numbers, which go from {least} \
+                 to {greatest}; it is read as a number: leave the cells empty if it stands for a missing one"
+            ))
+        })
+    };
+    let (&first, &last) = (sorted.first()?, sorted.last()?);
+    let low = of(first, &sorted[sorted.partition_point(|&x| x <= first)..]);
+    low.or_else(|| of(last, &sorted[..sorted.partition_point(|&x| x < last)]))
 }
 
 /// Numbers by value if all are, else by letters.
@@ -194,7 +218,7 @@ mod tests {
 
     fn thresholds(values: &[f64], kind: EncoderKind, count: usize) -> Vec<f64> {
         let train: Vec<usize> = (0..values.len()).collect();
-        match learn(&numbers(values), &train, 0, "x", Some(kind), count).unwrap().coding {
+        match learn(&numbers(values), &train, 0, "x", Some(kind), count).unwrap().0.coding {
             Coding::Thermometer { thresholds } => thresholds,
             other => panic!("{other:?}"),
         }
@@ -236,10 +260,22 @@ mod tests {
     #[test]
     fn only_training_rows_are_learned_from_and_what_is_not_finite_is_not() {
         let rows = numbers(&[1.0, f64::INFINITY, 2.0, f64::NAN, 1000.0]);
-        let column = learn(&rows, &[0, 1, 2], 0, "x", None, 9).unwrap();
+        let (column, note) = learn(&rows, &[0, 1, 2], 0, "x", None, 9).unwrap();
         assert_eq!((column.coding, column.missing), (Coding::Thermometer { thresholds: vec![1.5] }, false));
-        let column = learn(&rows, &[0, 2, 3], 0, "x", None, 9).unwrap();
+        assert!(note.is_none());
+        let (column, _) = learn(&rows, &[0, 2, 3], 0, "x", None, 9).unwrap();
         assert!(column.missing);
+    }
+
+    #[test]
+    fn rows_of_nines_far_from_all_else_are_told_of() {
+        let told = |values: &[f64]| stand_in(values, "len").map(|note| note.text);
+        let low = told(&[-999.0, -999.0, 1.0, 3.0, 7.0]).unwrap();
+        assert!(low.contains("\"len\" holds -999 in 2 training rows") && low.contains("from 1 to 7"), "{low}");
+        assert!(told(&[0.5, 1.0, 2.0, 9999.0, 9999.0]).unwrap().contains("9999 in 2"));
+        assert!(told(&[-999.0, 1.0, 3.0]).is_none(), "once may be a measurement");
+        assert!(told(&[50.0, 80.0, 99.0, 99.0]).is_none(), "near the others");
+        assert!(told(&[-998.0, -998.0, 1.0, 3.0]).is_none() && told(&[99.0, 99.0]).is_none() && told(&[]).is_none());
     }
 
     #[test]
@@ -248,9 +284,9 @@ mod tests {
         let of = |train: &[usize], kind| learn(&rows, train, 0, "x", kind, 3);
         assert!(of(&[0, 1, 2], Some(EncoderKind::Gaussian)).unwrap_err().to_string().contains("words"));
         assert!(of(&[0, 1, 2], Some(EncoderKind::Binary)).unwrap_err().to_string().contains("3 different values"));
-        assert_eq!(of(&[0, 1], None).unwrap().coding, Coding::Binary { values: ["a".into(), "b".into()] });
+        assert_eq!(of(&[0, 1], None).unwrap().0.coding, Coding::Binary { values: ["a".into(), "b".into()] });
         let three = Coding::OneHot { values: ["a", "b", "c"].map(String::from).to_vec() };
-        assert_eq!(of(&[2, 0, 1], None).unwrap().coding, three);
+        assert_eq!(of(&[2, 0, 1], None).unwrap().0.coding, three);
         let many: Vec<f64> = (0..256).map(f64::from).collect();
         let all: Vec<usize> = (0..256).collect();
         let told = learn(&numbers(&many), &all, 0, "x", Some(EncoderKind::OneHot), 3).unwrap_err().to_string();

@@ -161,7 +161,7 @@ fn encoded(
     };
     let ranges =
         |from: &Labelled, chosen: &[usize]| from.columns.iter().map(|&at| range(&from.rows, chosen, at)).collect();
-    let notes = train.notes.clone();
+    let mut notes = train.notes.clone();
     let (ranges, train, test) = match test {
         Some((path, mut test)) => {
             if test.names != train.names {
@@ -171,6 +171,7 @@ fn encoded(
                 ));
             }
             test.columns = train.columns.clone();
+            notes.extend(Note::warnings_of(path, std::mem::take(&mut test.notes)));
             let all: Vec<usize> = (0..train.rows.len()).collect();
             (ranges(&train, &all), encode(path, &train)?, encode(path, &test)?)
         }
@@ -241,7 +242,7 @@ fn learn_columns(
     for &at in &from.columns {
         let name = &from.names[at];
         let learn = |kind| learn(&from.rows, train, at, name, kind, thresholds);
-        let column = match kinds[at] {
+        let (column, note) = match kinds[at] {
             // The general kind is for the columns that it fits.
             None => learn(general).or_else(|error| if general.is_some() { learn(None) } else { Err(error) })?,
             own => learn(own)?,
@@ -251,6 +252,7 @@ fn learn_columns(
             _ => &[],
         };
         notes.extend(twins(&format!("column \"{name}\""), words));
+        notes.extend(note);
         if !column.varies() {
             constant.push((at, name));
         } else if words.len() == train.len() && words.len() >= 20 && kinds[at].is_none() {
