@@ -4,6 +4,7 @@
 #needs WORKGROUP LANES
 #import shared/structs.wgsl
 #import shared/counter_lanes.wgsl
+#import shared/full_adder.wgsl
 
 const COLUMNS: u32 = WORKGROUP / LANES;
 
@@ -17,11 +18,10 @@ fn vote(i: u32, word: u32) -> u32 {
     return signals[(votes[i] >> 1u) * batch.words + word] ^ (0u - (votes[i] & 1u));
 }
 
-// A full adder: leaves the sum in `sum` and returns the carry.
+// Leaves the sum of three in `sum` and returns the carry.
 fn add(sum: ptr<function, u32>, a: u32, b: u32) -> u32 {
-    let either = *sum ^ a;
-    let carry = (*sum & a) | (either & b);
-    *sum = either ^ b;
+    var carry = b;
+    *sum = add_plane(*sum, a, &carry);
     return carry;
 }
 

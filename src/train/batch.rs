@@ -158,8 +158,8 @@ impl Batch {
         Some(pass)
     }
 
-    /// A share's bytes to features: bits by `batch/encode`, or real activations by `batch/encode_soft`.
-    fn encode_by(&self, cx: &Context, page: &'static str, share: Share, row_bytes: u64) -> Pass {
+    /// A share's bytes to features, bits or real activations, in rows of `row_bytes`.
+    fn encode_to(&self, cx: &Context, are_real: bool, share: Share, row_bytes: u64) -> Pass {
         let bytes = match &self.augmented {
             Some(augmented) => Bytes { batch: share.batch, chosen: augmented.places, shards: vec![augmented.pixels] },
             None => self.bytes(share.batch),
@@ -168,13 +168,13 @@ impl Batch {
         let samples = u64::from(self.words) * 32;
         // Sample numbers, pixels and the encoder's table in, features out.
         let table = (u64::from(row_words) + 1 + 2 * features) * 4;
-        encode(page, &bytes, self.encoder, &cx.tuning, [row_words, self.words, cx.outline.most_features])
+        encode(are_real, &bytes, self.encoder, &cx.tuning, [row_words, self.words, cx.outline.most_features])
             .least_bytes(samples * (4 + u64::from(row_words) * 4) + table + features * row_bytes)
     }
 
     /// A share's bytes to `[features][words]` bits.
     pub fn encode(&self, cx: &Context, share: Share, bits: Id) -> Pass {
-        self.encode_by(cx, "batch/encode", share, u64::from(self.words) * 4).bind("bits", bits)
+        self.encode_to(cx, false, share, u64::from(self.words) * 4).bind("bits", bits)
     }
 
     /// A share's bytes to `[features]` rows of real activations: the bits as zeros and ones, by way of `bits`, or pixels as they
@@ -193,7 +193,7 @@ impl Batch {
                 vec![self.encode(cx, share, bits), unpack]
             }
             _ => {
-                let pass = self.encode_by(cx, "batch/encode_soft", share, row_bytes);
+                let pass = self.encode_to(cx, true, share, row_bytes);
                 vec![pass.bind("activations", activations)]
             }
         }

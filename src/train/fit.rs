@@ -270,6 +270,6 @@ mod tests {
         ] {
             assert_eq!(least(soft.clone(), label), bytes, "{label}");
         }
-        assert_eq!(least(pixels, "encode_soft"), 256 + 64 * 12 + (4 + 20) * 4 + 10 * 128);
+        assert_eq!(least(pixels, "encode"), 256 + 64 * 12 + (4 + 20) * 4 + 10 * 128);
     }
 }

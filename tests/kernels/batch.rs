@@ -185,8 +185,9 @@ fn encode_makes_the_encoders_bits() {
                     ("bits", &bits),
                 ];
                 buffers.extend(["pixels", "pixels1", "pixels2", "pixels3"].into_iter().zip(&shard_buffers));
+                let page = |real| Page::of("batch/encode").flag("REAL", real).flag("SHARDS", shards);
                 let groups = if j % 2 == 0 { 1 } else { (row_words * words).div_ceil(64) as u32 };
-                bench.run(Page::of("batch/encode").flag("SHARDS", shards), &buffers, [groups, 1]);
+                bench.run(page(false), &buffers, [groups, 1]);
 
                 let made = transposed(&unpack(&bench.read(&bits, features * words), words, size));
                 for (s, made) in made.iter().enumerate() {
@@ -196,7 +197,7 @@ fn encode_makes_the_encoders_bits() {
 
                 let activations = Held::zeros((features * words * 64) as u64);
                 buffers[4] = ("activations", &activations);
-                bench.run(Page::of("batch/encode_soft").flag("SHARDS", shards), &buffers, [groups, 1]);
+                bench.run(page(true), &buffers, [groups, 1]);
                 let made = load_activations(&bench.read(&activations, features * words * 16), words);
                 for (s, made) in transposed(&made).iter().take(size).enumerate() {
                     assert_eq!(
