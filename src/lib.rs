@@ -1,7 +1,7 @@
 //! gatewright trains differentiable logic gate networks in WGSL compute shaders and runs them as Boolean circuits.
 //!
-//! Data flows one way: [`data`] → [`network`] → [`train`] (through [`gpu`]) → [`circuit`] → [`record`].
-//! Nothing to the left imports from its right; see `docs/ARCHITECTURE.md`.
+//! From left to right: [`data`], [`circuit`], [`plan`], [`gpu`], [`network`], [`settings`], [`train`], [`cpu`], then runs, their records
+//! and commands. A room imports only what stands left of it; see `docs/ARCHITECTURE.md`.
 
 #[cfg(feature = "cli")]
 #[macro_use]
