@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use gatewright::circuit::import::Circuit;
 use gatewright::data;
 use gatewright::network::Model;
 use gatewright::run::Checkpoint;
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 pub type Reader = fn(&[u8]) -> bool;
 
 /// The readers by name; their seeds are in `fuzz/seeds/<name>`.
-pub const ALL: [(&str, Reader); 8] = [
+pub const ALL: [(&str, Reader); 9] = [
     ("idx", idx),
     ("cifar", cifar),
     ("csv", csv),
@@ -23,6 +24,7 @@ pub const ALL: [(&str, Reader); 8] = [
     ("model", model),
     ("checkpoint", checkpoint),
     ("config", config),
+    ("circuit", circuit),
 ];
 
 /// Remove what the readers were given.
@@ -122,6 +124,15 @@ pub fn checkpoint(input: &[u8]) -> bool {
         let _ = checkpoint.state.tensor("step", 48);
     }
     is_taken
+}
+
+/// A circuit of another tool, made a network.
+pub fn circuit(input: &[u8]) -> bool {
+    let Ok(circuit) = Circuit::read(input) else { return false };
+    let voting = circuit.plain();
+    voting.netlist.check().expect("a circuit that was read is sound");
+    circuit.evaluate(&mut vec![false; circuit.signals]);
+    true
 }
 
 /// A configuration, read and resolved.

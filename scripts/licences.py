@@ -18,8 +18,9 @@ def main():
     )
     metadata = json.loads(metadata.stdout)
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    # What only tests need is not part of the program.
-    reached, open_ends = set(), [metadata["resolve"]["root"]]
+    # What only tests need is part of neither the program nor the package for Python.
+    own = set(metadata["workspace_members"])
+    reached, open_ends = set(), list(own)
     while open_ends:
         at = open_ends.pop()
         if at in reached:
@@ -30,7 +31,7 @@ def main():
                 open_ends.append(dependency["pkg"])
     by_licence = collections.defaultdict(list)
     for package in metadata["packages"]:
-        if package["id"] in reached and package["id"] != metadata["resolve"]["root"]:
+        if package["id"] in reached and package["id"] not in own:
             licence = (package["license"] or f"see {package['license_file']}").replace("/", " OR ")
             by_licence[licence].append(f"{package['name']} {package['version']}")
     lines = [

@@ -20,6 +20,7 @@ pub mod plan;
 #[cfg(feature = "files")]
 pub mod plot;
 pub mod random;
+pub mod ranks;
 #[cfg(feature = "files")]
 pub mod record;
 pub mod reference;

@@ -53,6 +53,43 @@ fn what_is_exported_is_verified() {
 }
 
 #[test]
+fn circuits_come_back_as_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path(), |_| ());
+    let [model, out] = [model.as_path(), folder.path()].map(|path| path.to_str().unwrap());
+    let bytes: Vec<u8> = mnist_images(300);
+    let counts = |path: &Path| {
+        gatewright::circuit::Engine::new(&Model::load(path).unwrap().netlist().unwrap()).counts(&bytes, true)
+    };
+    let expected = counts(Path::new(model));
+    for outputs in ["votes", "counts"] {
+        for (format, file) in [("blif", "mnist_net.blif"), ("aig", "mnist_net.aig"), ("aag", "mnist_net.aag")] {
+            let exported = gatewright(&["export", model, "-f", format, "-o", out, "--outputs", outputs]);
+            assert!(exported.status.success(), "{}", text(&exported.stderr));
+            let (from, to) = (folder.path().join(file), folder.path().join("back.safetensors"));
+            let [from, to_path] = [&from, &to].map(|path| path.to_str().unwrap());
+            let back = gatewright(&["import", from, "--like", model, "-o", to_path]);
+            assert!(text(&back.stdout).contains("every one"), "{}{}", text(&back.stdout), text(&back.stderr));
+            assert!(counts(&to) == expected, "{outputs} as {format}");
+            let again = gatewright(&["export", to_path, "-f", "verilog", "-o", out]);
+            assert!(again.status.success(), "{}", text(&again.stderr));
+        }
+    }
+    let plain = folder.path().join("adder.blif");
+    std::fs::write(&plain, ".model a\n.inputs a b\n.outputs s c\n.names a b s\n10 1\n01 1\n.names a b c\n11 1\n.end\n")
+        .unwrap();
+    let told = gatewright(&["import", plain.to_str().unwrap(), "--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!((&told["gates"], &told["compared"]), (&2.into(), &serde_json::Value::Null));
+    let adder = Model::load(&plain.with_extension("safetensors")).unwrap();
+    let sums = gatewright::circuit::Engine::new(&adder.netlist().unwrap()).counts(&[0, 0, 1, 0, 0, 9, 7, 255], false);
+    assert_eq!(sums, [0, 0, 1, 0, 1, 0, 0, 1]);
+    std::fs::write(&plain, ".model a\n.inputs a\n.outputs q\n.latch a q re a 0\n.end\n").unwrap();
+    let (code, told) = refused(&["import", plain.to_str().unwrap()]);
+    assert!(code == 2 && told.contains("line 4 has a latch"), "{told}");
+}
+
+#[test]
 fn json_is_all_that_is_printed() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path(), |_| ());

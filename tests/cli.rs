@@ -91,7 +91,7 @@ fn settings_are_shown_as_a_file_that_repeats_them() {
     let again = ["--config", file.to_str().unwrap()];
     for args in [
         &[] as &[&str],
-        &["--preset", "mnist-small", "--lr", "0.03"],
+        &["--preset", "mnist-8k", "--layers", "6x8000", "--lr", "0.04"],
         &["--method", "soft-mix", "--input", "soft", "--thresholds", "1"],
         &["--no-cage", "--temperature", "0.3", "--patience", "2"],
     ] {
@@ -99,8 +99,8 @@ fn settings_are_shown_as_a_file_that_repeats_them() {
         std::fs::write(&file, &settings).unwrap();
         assert_eq!(shown(&again).0, settings, "{args:?}");
     }
-    let (small, _) = shown(&["--preset", "mnist-small", "--lr", "0.03"]);
-    assert!(small.contains("layers = \"6x8000\"\n") && small.contains("lr = 0.03\n"), "{small}");
+    let (small, _) = shown(&["--preset", "mnist-8k", "--layers", "6x8000", "--lr", "0.04"]);
+    assert!(small.contains("layers = \"6x8000\"\n") && small.contains("lr = 0.04\n"), "{small}");
     // Data that are not there keep the last layer from being fitted, which is told.
     let (_, told) = shown(&["--data", "cifar-10", "--data-dir", dir.path().to_str().unwrap()]);
     assert!(told.is_empty() || told.contains("the last layer is not fitted"), "{told}");

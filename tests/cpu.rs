@@ -6,14 +6,16 @@ use std::process::{Command, Output};
 use gatewright::cpu::{Constants, Simd, Trainer};
 use gatewright::data::{Encoder, Head, ImageShape, Split};
 use gatewright::gpu::Gpu;
-use gatewright::network::{Draw, Initialization, Layer, Model, Parametrization, Wiring};
+use gatewright::network::{
+    Candidates, Draw, Initialization, Layer, Learning, Model, Parametrization, Pool, WireRule, Wiring,
+};
 use gatewright::plan::CageScope;
 use gatewright::plan::GradientFormat;
 use gatewright::plan::Tuning;
 use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::Cage;
-use gatewright::settings::{Preset, Schedule, Settings};
+use gatewright::settings::{LearnedLayers, Schedule, Settings};
 use gatewright::train::{self, State, Tensor};
 use proptest::prelude::*;
 
@@ -69,9 +71,9 @@ fn constants(batch: u32, bits: u32) -> Constants {
     }
 }
 
-/// `[layers][gates][codes]` table gradients of a network's first step, by the twins, in integer units.
-fn table_gradients(model: &Model, train: &Split, c: &Constants) -> Vec<Vec<i64>> {
-    let mut sums: Vec<Vec<i64>> = model.layers.iter().map(|l| vec![0; l.gates() << l.arity]).collect();
+/// Have `of` see what each layer's gates get of every sample of a network's first step, by the twins: the layer's number, the
+/// layer, its input bits, and `[gates]` gradients in integer units.
+fn each_gradient(model: &Model, train: &Split, c: &Constants, mut of: impl FnMut(usize, &Layer, &[bool], &[i32])) {
     let pixels = model.image.pixels();
     let chosen = reference::select_batch(c.seed, train.len() as u32, c.batch, 0, 0);
     for (place, &sample) in chosen.iter().enumerate() {
@@ -88,12 +90,20 @@ fn table_gradients(model: &Model, train: &Split, c: &Constants) -> Vec<Vec<i64>>
         });
         let mut g: Vec<i32> = rounded.flat_map(|g| std::iter::repeat_n(g, model.group())).collect();
         for (i, layer) in model.layers.iter().enumerate().rev() {
-            for (gate, &g) in g.iter().enumerate() {
-                sums[i][(gate << layer.arity) + reference::input_code(layer, gate, &signals[i])] += i64::from(g);
-            }
+            of(i, layer, &signals[i], &g);
             g = reference::sliced_input_gradients(layer, &signals[i], &g, c.bits);
         }
     }
+}
+
+/// `[layers][gates][codes]` table gradients of a network's first step, by the twins, in integer units.
+fn table_gradients(model: &Model, train: &Split, c: &Constants) -> Vec<Vec<i64>> {
+    let mut sums: Vec<Vec<i64>> = model.layers.iter().map(|l| vec![0; l.gates() << l.arity]).collect();
+    each_gradient(model, train, c, |i, layer, inputs, g| {
+        for (gate, &g) in g.iter().enumerate() {
+            sums[i][(gate << layer.arity) + reference::input_code(layer, gate, inputs)] += i64::from(g);
+        }
+    });
     sums
 }
 
@@ -125,7 +135,7 @@ fn table_gradients_are_the_twins_to_the_bit_saturation_included() {
             for simd in Simd::available() {
                 for threads in [1, 3] {
                     let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
-                    trainer.run(1);
+                    trainer.run(1).unwrap();
                     let made = made_gradients(&trainer, &c);
                     for (layer, (made, expected)) in made.iter().zip(&expected).enumerate() {
                         let differ = made.iter().zip(expected).filter(|(a, b)| a != b).count();
@@ -169,7 +179,7 @@ proptest! {
         let c = Constants { noisy, cage: Some(cage), seed, ..constants(batch, bits) };
         let state = |simd, threads| {
             let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
-            trainer.run(3);
+            trainer.run(3).unwrap();
             trainer.state()
         };
         let portable = state(Simd::Portable, 1);
@@ -194,8 +204,8 @@ fn the_same_bytes_come_out_for_every_number_of_threads_and_every_vector_width() 
             for simd in Simd::available() {
                 for threads in [1, 2, 3, 8] {
                     let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
-                    trainer.run(3);
-                    trainer.run(4);
+                    trainer.run(3).unwrap();
+                    trainer.run(4).unwrap();
                     let state = trainer.state();
                     let tables = trainer.download().clone();
                     let (state0, tables0) = first.get_or_insert((state.clone(), tables.clone()));
@@ -216,9 +226,9 @@ fn a_restored_trainer_goes_on_to_the_bit() {
         let model = model(60, &[300, 255], 5, 2, Parametrization::ALL[i % 5], 3);
         let simd = Simd::available()[0];
         let mut straight = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
-        straight.run(9);
+        straight.run(9).unwrap();
         let mut begun = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
-        begun.run(5);
+        begun.run(5).unwrap();
         let state = begun.state();
         let mut resumed = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
         let tensor = |name: &str, bytes: u64| match state.iter().find(|(n, b)| n == name && b.len() as u64 == bytes) {
@@ -226,7 +236,7 @@ fn a_restored_trainer_goes_on_to_the_bit() {
             None => Err(name.to_string()),
         };
         resumed.restore(tensor).unwrap();
-        resumed.run(4);
+        resumed.run(4).unwrap();
         assert!(resumed.state() == straight.state(), "{i}");
         assert!(resumed.restore(|name: &str, _| Err::<&[u8], _>(name.to_string())).is_err());
     }
@@ -254,7 +264,7 @@ fn settings_of(
         warmup: 0,
         weight_decay: c.weight_decay,
         seed: c.seed,
-        ..Preset::Quick.settings()
+        ..Settings::deep()
     }
 }
 
@@ -301,7 +311,7 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
         let mut own = Trainer::new(c.clone(), model, &train, 2, Simd::available()[0]).unwrap();
         let begun = own.state();
         shaders.submit(1).unwrap();
-        own.run(1);
+        own.run(1).unwrap();
         let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         assert_eq!(whole_moments(&theirs, &c), whole_moments(&ours, &c), "{format:?}");
         let names = |state: &[(String, Vec<u8>)]| state.iter().map(|(n, b)| (n.clone(), b.len())).collect::<Vec<_>>();
@@ -316,7 +326,7 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
         let state = State { tensors: theirs.into_iter().map(|(name, bytes)| Tensor { name, bytes }).collect() };
         own.restore(|name, bytes| state.tensor(name, bytes)).unwrap();
         shaders.restore(&state).unwrap();
-        own.run(1);
+        own.run(1).unwrap();
         shaders.submit(1).unwrap();
         let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         for ((name, theirs), (_, ours)) in theirs.iter().zip(&ours).filter(|((name, _), _)| name.ends_with("logits")) {
@@ -324,6 +334,173 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
             for (theirs, ours) in both.zip(bytemuck::pod_collect_to_vec::<u8, f32>(ours)) {
                 // A step is 0.02 at most, of which the optimizer's roundings are a small part.
                 assert!((theirs - ours).abs() < 1e-5, "{format:?}, {name}: {theirs} and {ours}");
+            }
+        }
+    }
+}
+
+/// How the wires of `model` learn, among `count` candidates a pin, every `every`-th step up to `until`.
+fn learning(model: &Model, count: usize, rule: WireRule, rate: f32, every: u32, until: u32) -> Learning {
+    let draw = |i| Some(Candidates::draw(Pool::Any, count, model, i, 5));
+    Learning { rule, rate, every, until, layers: (0..model.layers.len()).map(draw).collect() }
+}
+
+/// Scores of every wire of a network's first step, by the twins: `[layers][pins][count + 1]`.
+fn wire_scores(model: &Model, learning: &Learning, train: &Split, c: &Constants) -> Vec<Vec<Vec<i64>>> {
+    let candidates: Vec<Vec<Vec<u32>>> = learning
+        .layers
+        .iter()
+        .flatten()
+        .map(|own| own.wires.chunks_exact(own.count).map(<[u32]>::to_vec).collect())
+        .collect();
+    let zeros = |own: &Vec<Vec<u32>>| own.iter().map(|pin| vec![0; pin.len() + 1]).collect();
+    let mut scores: Vec<Vec<Vec<i64>>> = candidates.iter().map(zeros).collect();
+    each_gradient(model, train, c, |i, layer, inputs, g| {
+        reference::add_wire_scores(layer, &candidates[i], inputs, g, c.bits, &mut scores[i]);
+    });
+    scores
+}
+
+#[test]
+fn wire_scores_are_the_twins_to_the_bit_and_so_are_the_wires() {
+    let mut rng = Philox::new(21, 0);
+    for (i, bits) in [8, 12, 16, 8, 8].into_iter().enumerate() {
+        let arity = 2 + i;
+        let train = samples(400, 90, 5, &mut rng);
+        let model = model(90, &[130, 40], 5, arity, Parametrization::IwpSin, 40 + i as u64);
+        // One micro-batch of a block, of two, and several.
+        let c = constants([50, 128, 300, 100, 65][i], bits);
+        // Rate 1 / lr: a weight becomes −S in real units after the first step, which is exact.
+        let learning = learning(&model, [3, 16, 5, 6, 8][i], WireRule::Acc, 1.0 / c.learning_rate, 1, 10);
+        let expected = wire_scores(&model, &learning, &train, &c);
+        for simd in Simd::available() {
+            for threads in [1, 3] {
+                let trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
+                let mut trainer = trainer.learning(learning.clone());
+                trainer.run(1).unwrap();
+                let state = trainer.state();
+                for (layer, expected) in expected.iter().enumerate() {
+                    let name = format!("layers.{layer}.wire weights");
+                    let (_, bytes) = state.iter().find(|(n, _)| *n == name).unwrap();
+                    let made: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
+                    let count = learning.layers[layer].as_ref().unwrap().count;
+                    let rate = f64::from(c.learning_rate * (1.0 / c.learning_rate));
+                    for (made, expected) in made.chunks_exact(count).zip(expected) {
+                        for (made, score) in made.iter().zip(&expected[..count]) {
+                            let units = -f64::from(*made) / rate * f64::from(c.slice_scale());
+                            assert_eq!(units.round() as i64, *score, "{simd:?}, {bits} bits, {arity} pins");
+                            assert!((units - units.round()).abs() < 1e-3 + 3e-7 * units.abs());
+                        }
+                    }
+                    let candidates: Vec<Vec<u32>> = learning.layers[layer]
+                        .iter()
+                        .flat_map(|own| own.wires.chunks_exact(own.count).map(<[u32]>::to_vec))
+                        .collect();
+                    let weights: Vec<Vec<f64>> =
+                        made.chunks_exact(count).map(|own| own.iter().map(|&w| w.into()).collect()).collect();
+                    let gates = candidates.chunks_exact(arity).zip(weights.chunks_exact(arity));
+                    let chosen: Vec<u32> = gates.flat_map(|(c, w)| reference::chosen_wires(c, w)).collect();
+                    assert_eq!(trainer.download().layers[layer].wiring, chosen);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn wires_are_the_same_for_every_number_of_threads_and_over_a_break_and_stay_at_the_end() {
+    let mut rng = Philox::new(22, 0);
+    let train = samples(300, 60, 5, &mut rng);
+    for rule in [WireRule::Dwn, WireRule::Acc] {
+        for (batch, bits, arity) in [(96, 8, 2), (200, 12, 3)] {
+            let model = model(60, &[300, 155], 5, arity, Parametrization::IwpSin, 3);
+            let c = constants(batch, bits);
+            let learning = learning(&model, 7, rule, 5.0, 2, 9);
+            let new = |threads, simd| {
+                Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap().learning(learning.clone())
+            };
+            let mut first = new(1, Simd::available()[0]);
+            first.run(9).unwrap();
+            let wiring: Vec<Vec<u32>> = first.download().layers.iter().map(|l| l.wiring.clone()).collect();
+            first.run(3).unwrap();
+            let straight = first.state();
+            let now = first.download();
+            assert!(now.layers.iter().zip(&wiring).all(|(l, wiring)| l.wiring == *wiring), "wires stay from step 9 on");
+            assert!(now.layers.iter().zip(&model.layers).all(|(now, then)| now.wiring != then.wiring));
+            let evaluated = first.evaluate(&train, false, false);
+            assert_eq!(
+                evaluated.votes,
+                first.evaluate(&train, false, true).votes,
+                "bits and reals have the same wires"
+            );
+            for threads in [2, 3, 8] {
+                for simd in Simd::available() {
+                    let mut trainer = new(threads, simd);
+                    trainer.run(12).unwrap();
+                    assert!(trainer.state() == straight, "{rule:?}, {threads} threads, {simd:?}");
+                }
+            }
+            let mut begun = new(2, Simd::available()[0]);
+            begun.run(5).unwrap();
+            let state = begun.state();
+            let mut resumed = new(2, Simd::available()[0]);
+            let tensor = |name: &str, bytes: u64| match state.iter().find(|(n, b)| n == name && b.len() as u64 == bytes)
+            {
+                Some((_, bytes)) => Ok(bytes.as_slice()),
+                None => Err(name.to_string()),
+            };
+            resumed.restore(tensor).unwrap();
+            resumed.run(7).unwrap();
+            assert!(resumed.state() == straight, "{rule:?}");
+        }
+    }
+}
+
+#[test]
+fn wires_move_by_shaders_as_on_the_cpu() {
+    let gpu = Gpu::open(None).unwrap();
+    let mut rng = Philox::new(23, 0);
+    for (i, format) in [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16].into_iter().enumerate() {
+        let (arity, batch) = (2 + i, 70 + 100 * i as u32);
+        let layers = [vec![130], vec![90, 60], vec![300]][i].clone();
+        let train = samples(500, 50, 10, &mut rng);
+        let model = model(50, &layers, 10, arity, Parametrization::IwpClamp, 8);
+        let c = constants(batch, format.bits());
+        let settings = Settings {
+            learn_wiring: LearnedLayers::First,
+            candidates: 6,
+            candidates_from: Pool::Any,
+            wiring_rule: WireRule::Acc,
+            micro_batch: Some(64),
+            ..settings_of(&c, format, Parametrization::IwpClamp, arity, &layers)
+        };
+        let learning = train::learning(&settings, &model).unwrap();
+        let tuning = Tuning::for_adapter(&gpu.adapter);
+        let mut shaders = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
+        let mut own = Trainer::new(c.clone(), model, &train, 2, Simd::available()[0]).unwrap().learning(learning);
+        shaders.submit(1).unwrap();
+        own.run(1).unwrap();
+        let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
+        let names = |state: &[(String, Vec<u8>)]| state.iter().map(|(n, b)| (n.clone(), b.len())).collect::<Vec<_>>();
+        assert_eq!(names(&theirs), names(&ours));
+        for ((name, theirs), (_, ours)) in theirs.iter().zip(&ours).filter(|((name, _), _)| name.contains(".wir")) {
+            assert!(theirs == ours, "{format:?}: {name}");
+        }
+        let wiring = shaders.download().unwrap().layers[0].wiring.clone();
+        assert_eq!(wiring, own.download().layers[0].wiring);
+
+        // Each goes on from the other's state.
+        let state = State { tensors: theirs.into_iter().map(|(name, bytes)| Tensor { name, bytes }).collect() };
+        own.restore(|name, bytes| state.tensor(name, bytes)).unwrap();
+        let tensors = ours.into_iter().map(|(name, bytes)| Tensor { name, bytes });
+        shaders.restore(&State { tensors: tensors.collect() }).unwrap();
+        own.run(1).unwrap();
+        shaders.submit(1).unwrap();
+        let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
+        for ((name, theirs), (_, ours)) in theirs.iter().zip(&ours).filter(|((n, _), _)| n.ends_with("wire weights")) {
+            let both = bytemuck::pod_collect_to_vec::<u8, f32>(theirs).into_iter();
+            for (theirs, ours) in both.zip(bytemuck::pod_collect_to_vec::<u8, f32>(ours)) {
+                assert!((theirs - ours).abs() < 1e-5 * (1.0 + ours.abs()), "{name}: {theirs} and {ours}");
             }
         }
     }
@@ -439,7 +616,7 @@ fn every_kind_of_gate_learns() {
                 let model = model(20, &[200, 100], 2, arity, p, 6);
                 let c = Constants { noisy, tau: 4.0, learning_rate: 0.05, ..constants(100, 8) };
                 let mut trainer = Trainer::new(c, model, &train, 2, Simd::available()[0]).unwrap();
-                trainer.run(150);
+                trainer.run(150).unwrap();
                 let [loss, accuracy] = trainer.history(149);
                 assert!(accuracy > 0.9, "{p:?} of {arity} pins, noisy {noisy}: loss {loss}, accuracy {accuracy}");
             }
@@ -461,11 +638,11 @@ fn speed() {
         for threads in [1, 2] {
             let mut trainer =
                 Trainer::new(constants(batch as u32, bits as u32), model.clone(), &train, threads, simd).unwrap();
-            trainer.run(5);
+            trainer.run(5).unwrap();
             let times: Vec<f64> = (0..rounds)
                 .map(|_| {
                     let from = std::time::Instant::now();
-                    trainer.run(10);
+                    trainer.run(10).unwrap();
                     from.elapsed().as_secs_f64() * 100.0
                 })
                 .collect();
@@ -473,7 +650,7 @@ fn speed() {
             println!("{simd:?}, {threads} threads: {least:.3} ms a step");
             let mut best: Vec<(String, f64)> = Vec::new();
             for _ in 0..rounds * 5 {
-                for (i, (label, time)) in trainer.timed_step().into_iter().enumerate() {
+                for (i, (label, time)) in trainer.timed_step().unwrap().into_iter().enumerate() {
                     let time = time.as_secs_f64() * 1e3;
                     match best.get_mut(i) {
                         Some(best) => best.1 = best.1.min(time),

@@ -7,7 +7,7 @@ use gatewright::circuit::{Engine, Lut, Netlist, Vote, simplify};
 use gatewright::data;
 use gatewright::gpu::{Gpu, GpuEngine};
 use gatewright::plan::Tuning;
-use gatewright::settings::{Preset, Settings};
+use gatewright::settings::Settings;
 use gatewright::train::Trainer;
 
 fn devices() -> [std::sync::Arc<Gpu>; 2] {
@@ -79,7 +79,7 @@ fn extremes_give_the_cpu_engines_counts() {
 #[test]
 fn a_trained_network_gives_the_cpu_engines_counts() {
     let mnist = data::open("mnist", None).unwrap();
-    let settings = Settings { layers: vec![1000, 1000], batch: 128, ..Preset::Quick.settings() };
+    let settings = Settings { layers: vec![1000, 1000], batch: 128, ..Settings::deep() };
     let gpu = Gpu::open(None).unwrap();
     let mut trainer = Trainer::new(&gpu, &settings, &mnist).unwrap();
     trainer.submit(60).unwrap();

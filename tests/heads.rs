@@ -20,7 +20,7 @@ use gatewright::network::{Answer, Model};
 use gatewright::plan::Tuning;
 use gatewright::random::Philox;
 use gatewright::reference;
-use gatewright::settings::{Preset, Settings};
+use gatewright::settings::Settings;
 use gatewright::train::{Evaluator, Mode, Trainer, draw_model};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -460,7 +460,7 @@ fn targets_are_evaluated_and_streamed_as_classes_are() {
     let image = ImageShape { channels: 1, height: 1, width: 9 };
     for gpu in &devices() {
         for head in [Head::Labels, values(6, 1), values(2, 3)] {
-            let settings = Settings { layers: vec![120, 60], batch: 33, ..Preset::Quick.settings() };
+            let settings = Settings { layers: vec![120, 60], batch: 33, ..Settings::deep() };
             let train = samples(&head, 64, 3);
             let names: Vec<String> = (0..6).map(|c| c.to_string()).collect();
             let encoder = gatewright::data::Encoder::thermometer(image, 3).unwrap();

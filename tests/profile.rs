@@ -11,7 +11,7 @@ use gatewright::gpu::{Clock, Gpu};
 use gatewright::network::Parametrization;
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
-use gatewright::settings::{Cage, InputKind, Method, Preset, Settings};
+use gatewright::settings::{Cage, InputKind, Method, Settings};
 use gatewright::train::{Bandwidth, Evaluator, Trainer};
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ fn noise() -> Dataset {
 }
 
 fn settings() -> Settings {
-    Settings { layers: vec![80, 60, 40], batch: 40, rare: 0.0, ..Preset::Quick.settings() }
+    Settings { layers: vec![80, 60, 40], batch: 40, rare: 0.0, ..Settings::deep() }
 }
 
 /// What `gatewright` prints as JSON.

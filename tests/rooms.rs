@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Left to right; `reference` holds the twins, which only tests import.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "error",
     "console",
     "files",
@@ -17,6 +17,7 @@ const ROOMS: [&str; 17] = [
     "gpu",
     "network",
     "settings",
+    "ranks",
     "train",
     "cpu",
     "run",

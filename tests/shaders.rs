@@ -11,9 +11,9 @@ use std::sync::OnceLock;
 
 use gatewright::data::{ImageShape, Task};
 use gatewright::gpu::plan_circuit;
-use gatewright::network::{Form, Parametrization};
+use gatewright::network::{Form, Parametrization, WireRule};
 use gatewright::plan::{Access, CageScope, FILES, GradientFormat, Limits, Page, Plan, Source, Tuning, uniforms};
-use gatewright::settings::{Cage, InputKind, Method, Preset, Settings};
+use gatewright::settings::{Cage, InputKind, LearnedLayers, Method, Settings};
 use gatewright::train::{BatchSize, EvaluationPlan, LayerOutline, Outline, StepPlan};
 use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
@@ -85,7 +85,7 @@ fn all() -> &'static [Made] {
 
 fn plans_of_training() -> Vec<Plan> {
     use GradientFormat::{Bf16, F16, F32, Int8, Int12, Int16};
-    let base = Settings { batch: 256, cage: None, ..Preset::Quick.settings() };
+    let base = Settings { batch: 256, cage: None, ..Settings::deep() };
     let moved = |shift, flip| Settings { shift, flip, ..base.clone() };
     let exchanging = Tuning { subgroups: true, ..Tuning::HARDWARE };
     let sharing = Tuning { subgroups: false, ..Tuning::HARDWARE };
@@ -127,6 +127,17 @@ fn plans_of_training() -> Vec<Plan> {
                     let cage = (!method.is_soft()).then_some(Cage { scope, ..Cage::default() });
                     let settings = Settings { gradients, method, cage, ..base.clone() };
                     add(&settings, &outline(&[arity; 2], parametrization, Task::Classes, 1), Tuning::SOFTWARE, 8);
+                }
+            }
+        }
+    }
+    // Wires that learn, of a layer that reads outputs' gradients, and of one that keeps its own.
+    for arity in 2..=6 {
+        for (gradients, wiring_rule) in [(Int8, WireRule::Dwn), (Int12, WireRule::Acc), (Int16, WireRule::Dwn)] {
+            let settings = Settings { gradients, wiring_rule, learn_wiring: LearnedLayers::First, ..base.clone() };
+            for layers in [&[arity][..], &[arity, 2]] {
+                for (tuning, words) in [(Tuning::SOFTWARE, 8), (Tuning::HARDWARE, 3)] {
+                    add(&settings, &sine(layers), tuning, words);
                 }
             }
         }

@@ -14,7 +14,7 @@ use gatewright::network::Parametrization;
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
 use gatewright::run::{Beginning, Cadence, Checkpoint, Device, Metrics, Options, Place, Reporter};
-use gatewright::settings::{Cage, Method, Preset, Schedule, Select, Settings};
+use gatewright::settings::{Cage, Method, Schedule, Select, Settings};
 use gatewright::train::Trainer;
 
 const STEPS: u32 = 600;
@@ -226,7 +226,7 @@ fn a_finished_run_may_be_extended_and_nothing_else_may_change() {
     assert_eq!(String::from_utf8_lossy(&again.stdout), summary, "a finished run is told of, not made again");
     for (more, told) in [
         (["--batch", "41"], "batch was 40, now 41"),
-        (["--lr", "0.5"], "lr was 0.1, now 0.5"),
+        (["--lr", "0.5"], "lr was 0.03, now 0.5"),
         (["--seed", "1"], "seed was 0, now 1"),
         (["--layers", "300,100"], "layers was 200,100, now 300,100"),
         (["--steps", "199"], "--steps may only grow"),
@@ -344,7 +344,7 @@ fn toy_settings() -> Settings {
         eval_every: 30,
         validation: 0.2,
         rare: 0.0,
-        ..Preset::Quick.settings()
+        ..Settings::deep()
     }
 }
 

@@ -60,6 +60,57 @@ fn finished_cells_are_kept_and_the_others_run() {
     assert!(String::from_utf8_lossy(&other.stderr).contains("layers was"));
 }
 
+/// Three processes on one folder, of which one dies in a cell: each cell is trained once, and all tell the same table.
+#[test]
+fn processes_share_a_sweep_and_take_over_a_dead_ones_cell() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, out) = (dir.path().join("sweep.toml"), dir.path().join("out"));
+    let text = "title = \"Shared\"\n[base]\ndata = \"mnist\"\nlayers = \"200\"\nsteps = 600\neval-every = 100\n\
+                [[grid]]\nseed = [0, 1, 2, 3, 4, 5]\n";
+    std::fs::write(&file, text).unwrap();
+    let start = || {
+        Command::new(env!("CARGO_BIN_EXE_gatewright"))
+            .args([
+                "sweep",
+                file.to_str().unwrap(),
+                "--out",
+                out.to_str().unwrap(),
+                "--adapter",
+                "cpu",
+                "--threads",
+                "1",
+            ])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let mut dying = start();
+    let first = out.join("seed=0");
+    let begun = std::time::Instant::now();
+    while !first.join("config.toml").exists() {
+        assert!(begun.elapsed().as_secs() < 60 && dying.try_wait().unwrap().is_none(), "no cell was begun");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let others = [start(), start()];
+    dying.kill().unwrap();
+    dying.wait().unwrap();
+    let told: Vec<(String, String)> = others
+        .into_iter()
+        .map(|other| {
+            let output = other.wait_with_output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.success(), "{said}");
+            (String::from_utf8(output.stdout).unwrap(), said)
+        })
+        .collect();
+    assert!(told[0].0 == told[1].0 && told[0].0.contains("| 6 |"), "{}", told[0].0);
+    for seed in 0..6 {
+        let steps = std::fs::read_to_string(out.join(format!("seed={seed}/metrics.jsonl"))).unwrap();
+        assert_eq!(steps.lines().count(), 6, "seed {seed} was trained once, and whole");
+    }
+}
+
 #[test]
 fn ready_sweeps_have_cells() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sweeps");

@@ -12,7 +12,7 @@ use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
 use gatewright::reference::{self, Run, parametrization as twin};
 use gatewright::run::passages;
-use gatewright::settings::{Cage, InputKind, Method, Preset, Schedule, Settings};
+use gatewright::settings::{Cage, InputKind, Method, Schedule, Settings};
 use gatewright::train::{Evaluator, Mode, Trainer, draw_model};
 
 const CAGE: Option<Cage> = Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.99, scope: CageScope::Network });
@@ -20,7 +20,7 @@ const METHODS: [Method; 4] = [Method::HardSt, Method::GumbelSt, Method::SoftMix,
 
 /// Settings for small networks: constant rate, everything else the default preset's.
 fn small(layers: &[usize], batch: u32) -> Settings {
-    Settings { layers: layers.to_vec(), batch, schedule: Schedule::Constant, ..Preset::Quick.settings() }
+    Settings { layers: layers.to_vec(), batch, schedule: Schedule::Constant, ..Settings::deep() }
 }
 
 fn dataset(image: ImageShape, classes: usize, train: Split) -> Dataset {

@@ -63,6 +63,10 @@ struct Training {
     key1: u32,
     layers: u32,
     group: u32,           // as in Layer
+    wire_rate: f32,       // rate of wires that learn, as a multiple of the learning rate
+    wire_every: u32,      // steps from one that scores wires to the next
+    wire_until: u32,      // from so many steps on wires stay; 0: none learns
+    pad0: u32,
 }
 
 // CAGE for one layer or one gate.
@@ -83,7 +87,7 @@ struct Step {
     beta2_power: f32,
     epoch: u32,           // of the next batch's first sample
     position: u32,        // of the next batch's first sample in its epoch
+    wire_beta1_power: f32, // beta1^n after n steps that scored wires
+    wire_beta2_power: f32,
     pad0: u32,
-    pad1: u32,
-    pad2: u32,
 }

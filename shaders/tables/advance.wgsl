@@ -79,6 +79,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     step.learning_rate = learning_rate(step.step);
     step.beta1_power *= training.beta1;
     step.beta2_power *= training.beta2;
+    if step.step < training.wire_until && step.step % training.wire_every == 0u {
+        step.wire_beta1_power *= training.beta1;
+        step.wire_beta2_power *= training.beta2;
+    }
     step.step += 1u;
     step.position += training.batch;
     step.epoch += step.position / training.samples;

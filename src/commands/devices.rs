@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::gpu::{AdapterSummary, adapters, advice, chosen};
-use crate::run::{Cpu, Device};
+use crate::run::{Cpu, Device, Where};
 
 /// List what gatewright can train on: GPUs, software drivers and the CPU
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ const CHOSEN: &str = "  (trains unless --adapter says otherwise)";
 /// Print a table, or JSON.
 pub fn run(args: Args) -> Result<()> {
     let adapters = adapters()?;
-    let cpu = Cpu::new(None);
+    let cpu = Cpu::new(&Where::default());
     let names: Vec<_> = adapters.iter().map(|a| a.name.as_str()).collect();
     let is_cpu = Device::is_cpu_by_itself(&adapters);
     let chosen = if is_cpu { None } else { Some(chosen(&names, None)?) };

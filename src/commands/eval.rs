@@ -164,7 +164,7 @@ impl Gaps {
         let settings = Overrides::default().resolve(Some(&config))?;
         // Nothing is trained, so that no image is moved and a small batch does.
         let still = Settings { shift: 0, flip: false, rotate: 0.0, resized_crop: 1.0, batch: 32, ..settings.clone() };
-        let device = super::open_device(&Where { adapter: args.adapter.clone(), threads: None }, &still)?;
+        let device = super::open_device(&Where { adapter: args.adapter.clone(), ..Where::default() }, &still)?;
         let mut learner = Learner::with_model(&device, &still, model, split)?;
         let judge = Judge::new(&learner, split)?;
         let modes = Modes::of(&mut learner, &judge)?;

@@ -20,10 +20,12 @@ pub mod depth;
 pub mod devices;
 pub mod eval;
 pub mod export;
+pub mod import;
 pub mod inspect;
 mod judged;
 pub mod predict;
 pub mod profile;
+pub mod program;
 pub mod report;
 pub mod runs;
 pub mod simplify;
@@ -43,6 +45,12 @@ fn open_device(asked: &Where, settings: &Settings) -> Result<Device> {
         eprintln!("note: {note}");
     }
     Ok(device)
+}
+
+/// A flag that nothing sets: signals are for another process to act on.
+fn stay_on_signal() -> Result<Arc<AtomicBool>> {
+    ctrlc::set_handler(|| {}).map_err(|e| Error::Run(format!("cannot wait for Ctrl-C: {e}")))?;
+    Ok(Arc::default())
 }
 
 /// What runs a circuit.

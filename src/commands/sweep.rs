@@ -1,16 +1,23 @@
-//! `sweep`: a grid of runs, one after the other.
+//! `sweep`: a grid of runs, one after the other, or shared with other processes that have the same folder.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::record::{Finished, RunRecord, csv, curves, markdown, picture};
-use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, Summary, Sweep, Where};
+use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, RunFolder, Summary, Sweep, Where};
 use crate::{Error, Result, files};
 
+/// How often a process looks whether cells that others hold are finished or given up.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Train every combination of some settings; finished runs are kept, so that a sweep can be stopped and gone on with
+///
+/// Several processes may share a sweep by the same file and --out, on one machine or on many that see the folder: each takes the
+/// next run that nobody holds or has finished, and goes on with one whose process died.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// TOML file: title, [base] settings, [[grid]]s whose lists are axes, [[plot]]s, [[curve]]s and a [race] (see assets/sweeps)
@@ -33,25 +40,47 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::input(&args.file, "it has no cells; add a [[grid]]"));
     }
     let stop = super::stop_on_signal()?;
-    let mut finished = Vec::new();
-    for (i, cell) in cells.iter().enumerate() {
+    let mut finished: Vec<Option<Finished>> = cells.iter().map(|_| None).collect();
+    let mut is_waiting = false;
+    // The next cell that nobody holds; once all are held or finished, those that others hold, until they are.
+    while finished.iter().any(Option::is_none) {
+        let is_held = |i: &usize| RunFolder::is_held(&args.out.join(cells[*i].name()));
+        let left: Vec<usize> = (0..cells.len()).filter(|&i| finished[i].is_none()).collect();
+        let Some(i) = left.iter().copied().find(|i| !is_held(i)) else {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped("stopped while other processes train the cells that are left".into()));
+            }
+            if !is_waiting {
+                is_waiting = true;
+                eprintln!("other processes train the {} cells that are left; waiting for them", left.len());
+            }
+            std::thread::sleep(PATIENCE);
+            continue;
+        };
+        let cell = &cells[i];
         eprintln!("{}/{}: {}", i + 1, cells.len(), cell.name());
-        let summary = train(&args, cell, &stop).map_err(|e| match e {
-            Error::Stopped(_) => Error::Stopped(format!(
-                "stopped in cell {} of {}, {}, with a checkpoint; go on by: gatewright sweep {} --out {}",
-                i + 1,
-                cells.len(),
-                cell.name(),
-                args.file.display(),
-                args.out.display()
-            )),
-            e => e.with_advice(&format!("the cell is {}", cell.name())),
-        })?;
+        let summary = match train(&args, cell, &stop) {
+            Ok(summary) => summary,
+            Err(Error::Stopped(_)) => {
+                return Err(Error::Stopped(format!(
+                    "stopped in cell {} of {}, {}, with a checkpoint; go on by: gatewright sweep {} --out {}",
+                    i + 1,
+                    cells.len(),
+                    cell.name(),
+                    args.file.display(),
+                    args.out.display()
+                )));
+            }
+            // Another process was sooner by a moment.
+            Err(Error::Input { .. } | Error::Usage(_)) if is_held(&i) => continue,
+            Err(e) => return Err(e.with_advice(&format!("the cell is {}", cell.name()))),
+        };
         let [hard, gap] = [summary.test_accuracy, summary.selection_gap].map(|fraction| fraction * 100.0);
         eprintln!("    hard {hard:.2} %, selection gap {gap:.2} points");
         let metrics = RunRecord::load(&args.out.join(cell.name()))?.metrics;
-        finished.push(Finished { cell: cell.clone(), summary, metrics });
+        finished[i] = Some(Finished { cell: cell.clone(), summary, metrics });
     }
+    let finished: Vec<Finished> = finished.into_iter().flatten().collect();
     files::write_whole(&args.out.join("results.csv"), &csv(&finished)?)?;
     let table = markdown(&sweep, &finished);
     files::write_whole(&args.out.join("results.md"), table.as_bytes())?;

@@ -5,10 +5,14 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::Result;
 use crate::data::{Task, number_text};
-use crate::run::{Beginning, Cadence, Metrics, Options, Place, Reporter, Summary, Where, config_of};
+use crate::ranks::{self, Ranks};
+use crate::run::{
+    Beginning, Cadence, Companion, Metrics, Options, Place, Reporter, Summary, Where, config_of, follow_run,
+    run as train,
+};
 use crate::settings::Chosen;
+use crate::{Error, Result};
 
 /// Train a logic gate network and save it as a Boolean circuit
 #[derive(Debug, clap::Args)]
@@ -52,8 +56,12 @@ pub fn run(args: Args) -> Result<()> {
     if args.show_settings {
         return show(&chosen);
     }
+    let (mut all, places) = ranks_of(&args.place)?;
+    let ranks = all.remove(0);
     let (settings, data) = chosen.open()?;
-    super::warn_of(&data.notes);
+    if ranks.leads() {
+        super::warn_of(&data.notes);
+    }
     let settings = super::from_root(settings);
     let unit = if data.table.is_some() { "rows" } else { "images" };
     let options = Options {
@@ -62,7 +70,14 @@ pub fn run(args: Args) -> Result<()> {
         retry_lost_device: args.retry_lost_device,
         tensorboard: args.tensorboard,
         profile: args.profile,
-        stop: super::stop_on_signal()?,
+        companions: all
+            .into_iter()
+            .zip(places[1..].to_vec())
+            .map(|(ranks, place)| Companion { ranks, place })
+            .collect(),
+        // A launcher passes signals on to every rank; rank 0 has all stop after the same step.
+        stop: if ranks.leads() { super::stop_on_signal()? } else { super::stay_on_signal()? },
+        ranks,
     };
     let mut console = Console {
         bar: ProgressBar::hidden(),
@@ -71,8 +86,11 @@ pub fn run(args: Args) -> Result<()> {
         watched: "",
         since: (0, 0.0),
     };
-    let open = || super::open_device(&args.place, &settings);
-    let trained = crate::run::run(&open, &settings, data, &options, &mut console);
+    let open = || super::open_device(&places[0], &settings);
+    if !options.ranks.leads() {
+        return follow_run(&open, &settings, data, &options);
+    }
+    let trained = train(&open, &settings, data, &options, &mut console);
     console.bar.finish_and_clear();
     let summary = trained?;
     if args.json {
@@ -86,6 +104,27 @@ pub fn run(args: Args) -> Result<()> {
         println!("profile.json, trace.json: {steps} steps were timed, which took {overhead:.1} % of the run's time");
     }
     Ok(())
+}
+
+/// Who shares the batches, and what each rank of this process trains on: several devices, or what a launcher started.
+fn ranks_of(place: &Where) -> Result<(Vec<Ranks>, Vec<Where>)> {
+    let adapters: Vec<Option<String>> = match &place.adapter {
+        Some(names) => names.split(',').map(|name| Some(name.trim().to_string())).collect(),
+        None => vec![None],
+    };
+    let all = match adapters.len() {
+        1 => vec![Ranks::of_launcher()?],
+        _ if ranks::is_launched() => {
+            return Err(Error::usage(
+                "a launcher started several ranks, each of which trains on one device; name one by --adapter",
+            ));
+        }
+        devices => Ranks::threads(devices),
+    };
+    let sharing = if all.len() > 1 { all.len() } else { ranks::local_ranks() };
+    let places = adapters.into_iter().map(|adapter| Where { adapter, threads: place.threads, sharing });
+    let places = places.collect();
+    Ok((all, places))
 }
 
 /// Print settings as a `--config` file.
@@ -136,7 +175,8 @@ struct Console {
 impl Reporter for Console {
     fn begin(&mut self, run: &Beginning) {
         let [train, validation, test] = run.samples;
-        eprintln!("{} ({})", run.adapter, run.backend);
+        let ranks = run.ranks.as_ref().map_or(String::new(), |ranks| format!(", {ranks}"));
+        eprintln!("{} ({}){ranks}", run.adapter, run.backend);
         if let Some(unused) = crate::gpu::unused_card() {
             eprintln!("note: {unused}");
         }

@@ -26,7 +26,10 @@ pub fn augment(
         let inside = (0..width).contains(&x) && (0..height).contains(&y);
         if inside { i32::from(bytes[(plane * image.height + y as usize) * image.width + x as usize]) } else { 0 }
     };
-    let is_warped = how.is_warped();
+    if how.turns.len() == 1 && how.least_side == ONE as u32 {
+        let is_mirrored = how.flip && mirror >> 31 == 1;
+        return shift_rows(image, bytes, moved, (dx, dy), is_mirrored);
+    }
     let [side_x, side_y, centre_x, centre_y] = Philox::block(key(seed), [place, step, 1, STREAM]);
     let side = |draw: u32| ONE - below(draw, ONE as u32 - how.least_side + 1);
     let (side_x, side_y) = (side(side_x), side(side_y));
@@ -42,10 +45,6 @@ pub fn augment(
         let plane = i / (image.width * image.height);
         let x = (i % image.width) as i32 - dx;
         let y = (i / image.width % image.height) as i32 - dy;
-        if !is_warped {
-            *moved = pixel(plane, x, y) as u8;
-            continue;
-        }
         let half = [2 * x + 1 - width, 2 * y + 1 - height];
         let source_x = centre_x + from_x[0] * half[0] + from_x[1] * half[1];
         let source_y = centre_y + from_y[0] * half[0] + from_y[1] * half[1];
@@ -58,18 +57,41 @@ pub fn augment(
     }
 }
 
+/// `bytes` moved by (x, y) and perhaps mirrored, row by row: what is left of [`augment`] where images are not warped.
+fn shift_rows(image: ImageShape, bytes: &[u8], moved: &mut [u8], (dx, dy): (i32, i32), is_mirrored: bool) {
+    let (width, height) = (image.width, image.height);
+    for (i, to) in moved.chunks_exact_mut(width).enumerate() {
+        to.fill(0);
+        let y = (i % height) as i32 - dy;
+        if !(0..height as i32).contains(&y) || dx.unsigned_abs() as usize >= width {
+            continue;
+        }
+        let from = &bytes[(i / height * height + y as usize) * width..][..width];
+        // Columns that stay in the image: the first ones move right, or the last ones left.
+        let count = width - dx.unsigned_abs() as usize;
+        let to = &mut to[dx.max(0) as usize..][..count];
+        let first = (-dx).max(0) as usize;
+        if is_mirrored {
+            let from = from[width - first - count..width - first].iter().rev();
+            to.iter_mut().zip(from).for_each(|(to, &byte)| *to = byte);
+        } else {
+            to.copy_from_slice(&from[first..first + count]);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::reference;
-    use crate::settings::{Preset, Settings};
+    use crate::settings::Settings;
 
     #[test]
     fn images_move_as_the_twins_do() {
         let mut rng = Philox::new(6, 0);
         let image = ImageShape { channels: 2, height: 9, width: 7 };
         let bytes: Vec<u8> = (0..image.pixels()).map(|_| rng.below(256) as u8).collect();
-        let base = Preset::Quick.settings();
+        let base = Settings::deep();
         for (shift, flip, rotate, resized_crop) in [(3, false, 0.0, 1.0), (0, true, 0.0, 1.0), (2, true, 30.0, 0.4)] {
             let settings = Settings { shift, flip, rotate, resized_crop, ..base.clone() };
             let how = Augmentation::of(&settings).unwrap();

@@ -15,7 +15,8 @@ use super::lanes::{avx2, avx512};
 use super::lut::{Derivative, derivative, lut};
 use super::simd::Simd;
 use super::tables::Tables;
-use crate::network::{Consumers, Layer};
+use super::wires::{Scored, WireUpdate};
+use crate::network::Consumers;
 
 /// A gate's gradients of `B` blocks of 64 samples.
 pub type Row<E, const B: usize> = [Stored<E>; B];
@@ -36,14 +37,14 @@ pub struct Edges {
 }
 
 impl Edges {
-    /// Of the layer that consumes.
-    pub fn of(layer: &Layer) -> Self {
-        let consumers = Consumers::of(&layer.wiring, layer.inputs, layer.arity);
-        let mut edges = Vec::with_capacity(layer.wiring.len() * layer.arity);
+    /// Of the layer that consumes, whose wires are `wiring`, `[gates][arity]`, below `inputs`.
+    pub fn of(wiring: &[u32], inputs: usize, arity: usize) -> Self {
+        let consumers = Consumers::of(wiring, inputs, arity);
+        let mut edges = Vec::with_capacity(wiring.len() * arity);
         for &at in &consumers.pins {
-            let (gate, pin) = (at as usize / layer.arity, at as usize % layer.arity);
+            let (gate, pin) = (at as usize / arity, at as usize % arity);
             edges.push((gate << 3 | pin) as u32);
-            let wires = &layer.wiring[gate * layer.arity..][..layer.arity];
+            let wires = &wiring[gate * arity..][..arity];
             edges.extend(wires.iter().enumerate().filter(|&(p, _)| p != pin).map(|(_, &w)| w));
         }
         Edges { offsets: consumers.offsets, edges }
@@ -104,7 +105,9 @@ pub struct Backward<'a, E, const B: usize> {
     /// The first of them.
     pub first: usize,
     /// `[gates][arity]`
-    pub wiring: &'a [u32],
+    pub wiring: &'a mut [u32],
+    /// What moves these, in a step that scores them.
+    pub moves: Option<Moves<'a>>,
     /// Pins of a gate and of its consumers, 2 to 6.
     pub arity: usize,
     /// Outputs of the layer before.
@@ -119,6 +122,16 @@ pub struct Backward<'a, E, const B: usize> {
     pub sums: &'a mut [i32],
     /// Whether these are added to what there is.
     pub added: bool,
+}
+
+/// How a step that scores the gates' wires goes about it.
+pub struct Moves<'a> {
+    /// Candidates of the gates, and what speaks for each.
+    pub scored: &'a mut Scored,
+    /// The gates' own.
+    pub tables: &'a Tables,
+    /// What weights, and by them wires, are moved by; not before the batch's last micro-batch.
+    pub update: Option<WireUpdate>,
 }
 
 /// Integers that rows can hold, and the code for them.
@@ -187,10 +200,10 @@ fn run<L: Lanes, const B: usize>(pass: Backward<L::Element, B>) {
 
 #[inline(always)]
 fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass: Backward<L::Element, B>) {
-    let Backward { first, wiring, inputs, consumer, source, mut kept, sums, added, .. } = pass;
+    let Backward { first, wiring, mut moves, inputs, consumer, source, mut kept, sums, added, .. } = pass;
     let gates = sums.len() / CODES;
     let is_far = consumer.as_ref().is_some_and(|consumer| size_of_val(consumer.outputs) > NEAR);
-    for (i, (wires, sums)) in wiring.chunks_exact(K).zip(sums.chunks_exact_mut(CODES)).enumerate() {
+    for (i, sums) in sums.chunks_exact_mut(CODES).enumerate() {
         if let Some(consumer) = &consumer
             && i + AHEAD < gates
         {
@@ -210,10 +223,68 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
         if let Some(kept) = &mut kept {
             g.iter().zip(&mut kept[i]).for_each(|(&g, to)| L::store(g, to));
         }
+        let wires = &mut wiring[i * K..][..K];
         let pins: [&Bits<B>; K] = std::array::from_fn(|pin| &inputs[wires[pin] as usize]);
         let made = sums_by_code::<L, B, K, CODES>(g, pins);
         for (sum, made) in sums.iter_mut().zip(made) {
             *sum = if added { *sum + made } else { made };
+        }
+        if let Some(Moves { scored, tables, update }) = &mut moves {
+            score::<L, B, K>(g, tables.get::<K>(first + i), pins, inputs, scored, i * K, added);
+            if let Some(update) = update {
+                for pin in 0..K {
+                    wires[pin] = scored.update((i * K, pin), update, &wires[..pin]);
+                }
+            }
+        }
+    }
+}
+
+/// S of every candidate of a gate's pins, the first of which is pin number `first`: with γ what the gate sends the pin,
+/// S_k = Σ_s γ\[s\] x_k\[s\]; and Σ_s γ\[s\].
+#[inline(always)]
+fn score<L: Lanes, const B: usize, const K: usize>(
+    g: [L::Numbers; B],
+    table: u64,
+    pins: [&Bits<B>; K],
+    inputs: &[Bits<B>],
+    scored: &mut Scored,
+    first: usize,
+    added: bool,
+) {
+    let count = scored.count;
+    for pin in 0..K {
+        let place = scored.place(first, pin);
+        let scores = &mut scored.scores[place..][..count + 1];
+        if !added {
+            scores.fill(0);
+        }
+        let Derivative { chosen, negative } = derivative::<K>(table, pin);
+        if chosen == 0 {
+            continue;
+        }
+        let (mut sent, mut all) = ([L::zero(); B], L::no_sums());
+        for b in 0..B {
+            let mut others = [0; 6];
+            for other in 1..K {
+                others[other - 1] = pins[if other <= pin { other - 1 } else { other }][b].load(Ordering::Relaxed);
+            }
+            let (chosen, negative) = (lut(K - 1, chosen, others), lut(K - 1, negative, others));
+            let own = L::add_signed(L::zero(), g[b], chosen, negative);
+            all = L::add_up(all, own);
+            sent[b] = L::ready(own);
+        }
+        scores[count] += L::totals([all, L::no_sums(), L::no_sums(), L::no_sums()])[0];
+        let candidates = &scored.candidates[(first + pin) * count..][..count];
+        for (scores, four) in scores[..count].chunks_mut(4).zip(candidates.chunks(4)) {
+            let mut rows = [&inputs[four[0] as usize]; 4];
+            for (row, &candidate) in rows.iter_mut().zip(four) {
+                *row = &inputs[candidate as usize];
+            }
+            let dots = L::dots(&sent, rows);
+            for (score, dot) in scores.iter_mut().zip(dots) {
+                *score += dot;
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ impl Network<'_> {
                 packed
             })
             .collect();
+        let wiring = self.wires(|wires| wires.wiring.clone());
         let group = self.model.group();
         let judge = Judge { head: &self.model.head, split, spread: &self.spread, group, tau: self.constants.tau };
         let size = BLOCKS * BLOCK;
@@ -51,8 +52,8 @@ impl Network<'_> {
                 let count = size.min(split.len() - first);
                 self.encode_all(split, first..first + count, &inputs);
                 let votes = match real {
-                    true => self.votes_of_reals(tables, &inputs),
-                    false => self.votes_of_bits(&packed, &inputs, &planes),
+                    true => self.votes_of_reals((tables, &wiring), &inputs),
+                    false => self.votes_of_bits((&packed, &wiring), &inputs, &planes),
                 };
                 let mut made = Evaluated::default();
                 for b in 0..count.div_ceil(BLOCK) {
@@ -89,14 +90,14 @@ impl Network<'_> {
     /// `[outputs][blocks][samples]`
     fn votes_of_bits(
         &self,
-        tables: &[Tables],
+        (tables, wiring): (&[Tables], &[Vec<u32>]),
         inputs: &[Bits<BLOCKS>],
         planes: &[Vec<Bits<BLOCKS>>; 2],
     ) -> Vec<[[f32; BLOCK]; BLOCKS]> {
-        for (i, (layer, tables)) in self.model.layers.iter().zip(tables).enumerate() {
+        for (i, ((layer, tables), wiring)) in self.model.layers.iter().zip(tables).zip(wiring).enumerate() {
             let inputs = if i == 0 { inputs } else { &planes[(i + 1) % 2] };
             let outputs = &planes[i % 2][..layer.gates()];
-            Forward { first: 0, wiring: &layer.wiring, arity: layer.arity, tables, inputs, outputs }.run();
+            Forward { first: 0, wiring, arity: layer.arity, tables, inputs, outputs }.run();
         }
         let last = &planes[(self.model.layers.len() + 1) % 2];
         let gates = last.chunks_exact(self.model.group()).take(self.model.classes.len());
@@ -104,7 +105,11 @@ impl Network<'_> {
     }
 
     /// `[outputs][blocks][samples]`
-    fn votes_of_reals(&self, tables: &[Vec<u64>], inputs: &[Bits<BLOCKS>]) -> Vec<[[f32; BLOCK]; BLOCKS]> {
+    fn votes_of_reals(
+        &self,
+        (tables, wiring): (&[Vec<u64>], &[Vec<u32>]),
+        inputs: &[Bits<BLOCKS>],
+    ) -> Vec<[[f32; BLOCK]; BLOCKS]> {
         let mut votes = vec![[[0.0; BLOCK]; BLOCKS]; self.model.classes.len()];
         for first in (0..BLOCKS * BLOCK).step_by(LANES) {
             let (b, at) = (first / BLOCK, first % BLOCK);
@@ -113,14 +118,14 @@ impl Network<'_> {
                 std::array::from_fn(|s| ((word >> s) & 1) as f32)
             };
             let mut activations: Vec<[f32; LANES]> = inputs.iter().map(real).collect();
-            for (layer, tables) in self.model.layers.iter().zip(tables) {
+            for ((layer, tables), wiring) in self.model.layers.iter().zip(tables).zip(wiring) {
                 activations = match layer.arity {
-                    1 => extend::<1, 2>(layer, tables, &activations),
-                    2 => extend::<2, 4>(layer, tables, &activations),
-                    3 => extend::<3, 8>(layer, tables, &activations),
-                    4 => extend::<4, 16>(layer, tables, &activations),
-                    5 => extend::<5, 32>(layer, tables, &activations),
-                    _ => extend::<6, 64>(layer, tables, &activations),
+                    1 => extend::<1, 2>(wiring, tables, &activations),
+                    2 => extend::<2, 4>(wiring, tables, &activations),
+                    3 => extend::<3, 8>(wiring, tables, &activations),
+                    4 => extend::<4, 16>(wiring, tables, &activations),
+                    5 => extend::<5, 32>(wiring, tables, &activations),
+                    _ => extend::<6, 64>(wiring, tables, &activations),
                 };
             }
             for (votes, gates) in votes.iter_mut().zip(activations.chunks_exact(self.model.group())) {
@@ -136,11 +141,11 @@ impl Network<'_> {
 /// A layer's outputs by its gates' multilinear extensions: between the halves of its table, of 2^K entries, at each pin's
 /// activation.
 fn extend<const K: usize, const ENTRIES: usize>(
-    layer: &Layer,
+    wiring: &[u32],
     tables: &[u64],
     inputs: &[[f32; LANES]],
 ) -> Vec<[f32; LANES]> {
-    let gates = layer.wiring.chunks_exact(K).zip(tables);
+    let gates = wiring.chunks_exact(K).zip(tables);
     gates
         .map(|(wires, table)| {
             let mut nodes: [[f32; LANES]; ENTRIES] = std::array::from_fn(|c| [((table >> c) & 1) as f32; LANES]);

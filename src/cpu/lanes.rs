@@ -3,6 +3,10 @@
 //! A consumer is a masked saturating addition, a table entry's sum a masked sum. Masks are words of a bit a sample. AVX-512
 //! takes them as they are; AVX2 spreads them to bytes. The gathering and summing itself is written once, over [`Lanes`].
 
+use std::sync::atomic::Ordering;
+
+use super::forward::Bits;
+
 /// Samples of a block: a word of bits.
 pub const BLOCK: usize = 64;
 
@@ -77,6 +81,24 @@ pub trait Lanes {
     fn add_up(sums: Self::Sums, numbers: Self::Numbers) -> Self::Sums;
     /// What four sums come to.
     fn totals(sums: [Self::Sums; 4]) -> [i32; 4];
+    /// The numbers in the order in which [`Lanes::dots`] takes them.
+    #[inline(always)]
+    fn ready(numbers: Self::Numbers) -> Self::Numbers {
+        numbers
+    }
+    /// For each of four rows of bits the sum of the numbers, made [`ready`](Lanes::ready), of the samples whose bit is 1.
+    #[inline(always)]
+    fn dots<const B: usize>(numbers: &[Self::Numbers; B], rows: [&Bits<B>; 4]) -> [i32; 4] {
+        // Plain loops: what closures call is not compiled for the instructions of their callers.
+        let mut sums = [Self::no_sums(); 4];
+        for i in 0..4 {
+            for b in 0..B {
+                let mask = Self::mask(rows[i][b].load(Ordering::Relaxed));
+                sums[i] = Self::add_up(sums[i], Self::keep(numbers[b], mask));
+            }
+        }
+        Self::totals(sums)
+    }
     /// Have the memory at `at` brought near.
     fn prefetch<T>(at: &T);
 }
@@ -279,6 +301,46 @@ pub mod avx2 {
         fn totals(sums: [__m256i; 4]) -> [i32; 4] {
             // SAFETY: as above.
             totals_of(sums.map(|sums| unsafe { _mm256_madd_epi16(sums, _mm256_set1_epi16(1)) }))
+        }
+
+        /// Eight by eight bytes turned around: byte 8j + i is that of sample 8i + j, so that j bits further a word's bytes have
+        /// the bits of bytes 8j to 8j + 7 at their ends.
+        #[inline(always)]
+        fn ready(x: [__m256i; 2]) -> [__m256i; 2] {
+            // SAFETY: as above.
+            unsafe {
+                let pairs =
+                    _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
+                let (a, b) = (_mm256_shuffle_epi8(x[0], pairs), _mm256_shuffle_epi8(x[1], pairs));
+                let (low, high) = (_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b));
+                let places = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+                [
+                    _mm256_permutevar8x32_epi32(_mm256_unpacklo_epi16(low, high), places),
+                    _mm256_permutevar8x32_epi32(_mm256_unpackhi_epi16(low, high), places),
+                ]
+            }
+        }
+
+        /// Sums of pairs in words of 16 bits, which hold 64 of the greatest.
+        #[inline(always)]
+        fn dots<const B: usize>(numbers: &[[__m256i; 2]; B], rows: [&Bits<B>; 4]) -> [i32; 4] {
+            let mut sums = [Self::no_sums(); 4];
+            // SAFETY: as above.
+            unsafe {
+                let one = _mm256_set1_epi8(1);
+                let (first, second) = (_mm256_setr_epi64x(0, 1, 2, 3), _mm256_setr_epi64x(4, 5, 6, 7));
+                for i in 0..4 {
+                    for b in 0..B {
+                        let all = _mm256_set1_epi64x(rows[i][b].load(Ordering::Relaxed) as i64);
+                        let low = _mm256_and_si256(_mm256_srlv_epi64(all, first), one);
+                        let high = _mm256_and_si256(_mm256_srlv_epi64(all, second), one);
+                        let low = _mm256_maddubs_epi16(low, numbers[b][0]);
+                        let high = _mm256_maddubs_epi16(high, numbers[b][1]);
+                        sums[i] = _mm256_add_epi16(sums[i], _mm256_add_epi16(low, high));
+                    }
+                }
+            }
+            Self::totals(sums)
         }
 
         #[inline(always)]

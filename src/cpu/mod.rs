@@ -25,6 +25,7 @@ mod tables;
 mod team;
 mod traffic;
 mod trainer;
+mod wires;
 
 pub use constants::Constants;
 pub use evaluate::Evaluated;

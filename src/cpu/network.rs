@@ -1,5 +1,6 @@
 //! A network in training, parted into chunks of gates that threads take, and what a batch needs beside it.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -11,10 +12,13 @@ use super::lanes::{BLOCK, Element, Stored};
 use super::selection::Gates;
 use super::simd::Simd;
 use super::tables::Tables;
+use super::wires::Wires;
+use crate::Result;
 use crate::data::Split;
-use crate::network::{Layer, Model};
+use crate::network::{Layer, Learning, Model};
 use crate::plan::CageScope;
 use crate::plan::uniforms::{Cage, Step};
+use crate::ranks::Ranks;
 
 /// All but what a micro-batch goes through.
 #[derive(Debug)]
@@ -27,13 +31,19 @@ pub struct Network<'a> {
     pub train: &'a Split,
     /// `[targets]` 1 / variance over the training samples, where values are told.
     pub spread: Vec<f32>,
-    /// `[batch]` sample numbers.
+    /// Who shares the batches.
+    pub ranks: Ranks,
+    /// This rank's places of a batch.
+    pub share: Range<u32>,
+    /// `[share]` sample numbers.
     pub chosen: Vec<AtomicU32>,
-    /// `[blocks]` of 64 images of the batch, moved, if they are.
+    /// `[blocks]` of 64 images of the share, moved, if they are.
     pub moved: Vec<RwLock<Vec<u8>>>,
     /// Selections of the whole network.
     pub selections: usize,
     pub state: State,
+    /// How wires learn, if any do.
+    pub learning: Option<Learning>,
 }
 
 /// What a step changes beside gates.
@@ -51,6 +61,16 @@ pub struct State {
 }
 
 impl Network<'_> {
+    /// Take this rank's share of every batch.
+    pub fn join(&mut self, ranks: Ranks) -> Result<()> {
+        self.share = ranks.share(self.constants.batch)?;
+        self.ranks = ranks;
+        self.chosen = self.share.clone().map(|_| AtomicU32::new(0)).collect();
+        let moved = if self.constants.augmentation.is_some() { self.share.len().div_ceil(BLOCK) } else { 0 };
+        self.moved = (0..moved).map(|_| RwLock::new(vec![0; BLOCK * self.model.image.pixels()])).collect();
+        Ok(())
+    }
+
     /// What `of` gives of all chunks of a layer, one after the other, for every layer.
     pub fn gates<T>(&self, of: impl Fn(&Gates) -> Vec<T>) -> Vec<Vec<T>> {
         let layer = |layer: &LayerState| layer.chunks.iter().flat_map(|chunk| of(&lock(chunk))).collect();
@@ -69,6 +89,12 @@ impl Network<'_> {
         self.gates(of)
     }
 
+    /// `[layers]` of what `of` gives of all chunks of a layer's wires, one after the other.
+    pub fn wires<T>(&self, of: impl Fn(&Wires) -> Vec<T>) -> Vec<Vec<T>> {
+        let layer = |layer: &LayerState| layer.wires.iter().flat_map(|wires| of(&lock(wires))).collect();
+        self.layers.iter().map(layer).collect()
+    }
+
     /// Mean confidence of the selections as the tables are.
     pub fn confidence(&self) -> f32 {
         self.layers.iter().map(LayerState::confidence).sum::<f32>() / self.selections as f32
@@ -80,12 +106,14 @@ impl Network<'_> {
 pub struct LayerState {
     /// `[chunks]` of its gates.
     pub chunks: Vec<Mutex<Gates>>,
+    /// `[chunks]` of its wires.
+    pub wires: Vec<Mutex<Wires>>,
     /// Of this step, and of the next.
     pub tables: [Tables; 2],
     /// `[chunks]`: sum of the confidences of the next step's selections, f32 as bits.
     confidences: Vec<AtomicU32>,
     /// Who reads the layer before; nobody, if this is the first.
-    pub edges: Option<Edges>,
+    pub edges: Option<RwLock<Edges>>,
 }
 
 impl LayerState {
@@ -112,11 +140,13 @@ impl LayerState {
             })
         };
         let chunks: Vec<_> = (0..gates).step_by(chunk).map(part).collect();
+        let wires = layer.wiring.chunks(chunk * layer.arity).map(|own| Wires { wiring: own.to_vec(), scored: None });
         LayerState {
             confidences: chunks.iter().map(|_| AtomicU32::new(0)).collect(),
             chunks,
             tables: [0, 1].map(|_| Tables::new(gates, layer.arity)),
-            edges: (!is_first).then(|| Edges::of(layer)),
+            wires: wires.map(Mutex::new).collect(),
+            edges: (!is_first).then(|| RwLock::new(Edges::of(&layer.wiring, layer.inputs, layer.arity))),
         }
     }
 
@@ -126,9 +156,22 @@ impl LayerState {
             let logits = 3 * g.logits.len() + g.sums.len() + g.noise.len() + g.confidences.len();
             logits * 4 + g.cages.len() * size_of::<Cage>()
         };
-        let edges = self.edges.as_ref().map_or(0, Edges::bytes);
+        let edges = self.edges.as_ref().map_or(0, |edges| read(edges).bytes());
+        let wires = |wires: &Mutex<Wires>| {
+            let wires = lock(wires);
+            wires.wiring.len() * 4 + wires.scored.as_ref().map_or(0, |scored| scored.bytes())
+        };
+        let wires = self.wires.iter().map(wires).sum::<usize>();
         let tables = 2 * self.tables[0].bytes();
-        self.chunks.iter().map(|chunk| of(&lock(chunk))).sum::<usize>() + edges + tables
+        self.chunks.iter().map(|chunk| of(&lock(chunk))).sum::<usize>() + wires + edges + tables
+    }
+
+    /// List anew who reads the layer before, which has `inputs` outputs, after wires of this layer have moved.
+    pub fn rewired(&self, inputs: usize, arity: usize) {
+        if let Some(edges) = &self.edges {
+            let wiring: Vec<u32> = self.wires.iter().flat_map(|wires| lock(wires).wiring.clone()).collect();
+            *write(edges) = Edges::of(&wiring, inputs, arity);
+        }
     }
 
     /// Note what the selections of chunk `chunk` sum to.

@@ -162,13 +162,13 @@ impl Angles {
     #[inline(always)]
     fn measure(&mut self, z: &Part) {
         let is_tame = z.iter().fold(true, |tame, z| tame & (z.abs() <= TAME));
-        for i in 0..PART {
-            (self.sine[i], self.cosine[i], self.is_positive[i]) = sine_and_cosine(z[i]);
-        }
+        let mut each = |of: fn(f32) -> (f32, f32, bool)| {
+            let made = self.sine.iter_mut().zip(&mut self.cosine).zip(&mut self.is_positive).zip(z);
+            made.for_each(|(((s, c), is_positive), &z)| (*s, *c, *is_positive) = of(z));
+        };
+        each(sine_and_cosine);
         if !is_tame {
-            for i in 0..PART {
-                (self.sine[i], self.cosine[i], self.is_positive[i]) = wild_sine_and_cosine(z[i]);
-            }
+            each(wild_sine_and_cosine);
         }
     }
 

@@ -35,7 +35,7 @@ impl Pass {
 impl Network<'_> {
     /// The passes of a step in order, micro-batches of `blocks` blocks each, with their least bytes.
     pub(super) fn passes(&self, blocks: usize) -> Vec<Pass> {
-        let (model, batch) = (&self.model, self.constants.batch as usize);
+        let (model, batch, is_shared) = (&self.model, self.share.len(), self.ranks.size() > 1);
         let micro_batches = batch.div_ceil(BLOCK).div_ceil(blocks);
         // Of one signal: its bits, and its gradients.
         let bits = blocks * 8;
@@ -61,7 +61,7 @@ impl Network<'_> {
             add("loss", None, outputs * (samples * 4 + row));
             for i in (0..=last).rev() {
                 let layer = &model.layers[i];
-                let (gates, tables, wires, read) = of(i);
+                let (gates, _, wires, read) = of(i);
                 let mut bytes = wires + read * bits + (gates << layer.arity) * 4;
                 bytes += if i + 1 < last { model.layers[i + 1].gates() * row } else { outputs * row };
                 if i < last {
@@ -69,17 +69,31 @@ impl Network<'_> {
                     bytes += tables + wires * model.layers[i + 1].arity + gates * (4 + bits);
                 }
                 bytes += if 0 < i && i < last { gates * row } else { 0 };
-                if micro + 1 < micro_batches {
+                if micro + 1 < micro_batches || is_shared {
                     add("backward", Some(i), bytes);
-                    continue;
+                } else {
+                    add("backward_update", Some(i), bytes + self.update_bytes(i));
                 }
-                // Logits and both moments, read and written; noise is written and read again.
-                let logits = gates * layer.parametrization.logits(layer.arity) * 4;
-                let noise = if self.constants.noisy { 2 * logits } else { 0 };
-                add("backward_update", Some(i), bytes + tables + 6 * logits + noise);
+            }
+        }
+        if is_shared {
+            for i in (0..=last).rev() {
+                let sums = (model.layers[i].gates() << model.layers[i].arity) * 4;
+                add("wait_for_ranks", Some(i), 2 * sums);
+                add("update", Some(i), sums + self.update_bytes(i));
             }
         }
         passes
+    }
+}
+
+impl Network<'_> {
+    /// Logits and both moments of layer `i`, read and written; noise, written and read again; and its tables.
+    fn update_bytes(&self, i: usize) -> usize {
+        let layer = &self.model.layers[i];
+        let logits = layer.gates() * layer.parametrization.logits(layer.arity) * 4;
+        let noise = if self.constants.noisy { 2 * logits } else { 0 };
+        layer.gates() * (1usize << layer.arity).div_ceil(8) + 6 * logits + noise
     }
 }
 

@@ -1,11 +1,10 @@
 //! A training step on threads, pass by pass: what the shaders do, to the same integers.
 
-use std::sync::RwLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::augment::augment;
-use super::backward::{Backward, Consumer, Kernels, Rows};
+use super::backward::{Backward, Consumer, Kernels, Moves, Rows};
 use super::constants::Constants;
 use super::encode::Encoding;
 use super::evaluate::Evaluated;
@@ -17,11 +16,13 @@ use super::selection::{Gates, Update};
 use super::simd::Simd;
 use super::team::{Member, work_together};
 use super::traffic::Pass;
+use super::wires::{Scored, WireUpdate, Wires};
 use crate::data::{Head, Split};
-use crate::network::{Layer, Model};
+use crate::network::{Layer, Learning, Model, WireRule};
 use crate::plan::CageScope;
 use crate::plan::uniforms::{Cage, Step};
 use crate::random::Permutation;
+use crate::ranks::{Ranks, Sum};
 use crate::train::HISTORY;
 use crate::{Error, Result};
 
@@ -43,6 +44,19 @@ enum AnyWorkspace {
     Bytes2(Workspace<i8, 2>),
     Words1(Workspace<i16, 1>),
     Words2(Workspace<i16, 2>),
+}
+
+impl AnyWorkspace {
+    /// For this rank's share of `network`'s batches.
+    fn of(network: &Network) -> Self {
+        let model = &network.model;
+        match (network.constants.bits, network.share.len().div_ceil(BLOCK)) {
+            (8, 1) => AnyWorkspace::Bytes1(Workspace::new(model)),
+            (8, _) => AnyWorkspace::Bytes2(Workspace::new(model)),
+            (_, 1) => AnyWorkspace::Words1(Workspace::new(model)),
+            _ => AnyWorkspace::Words2(Workspace::new(model)),
+        }
+    }
 }
 
 impl<'a> Trainer<'a> {
@@ -83,31 +97,59 @@ impl<'a> Trainer<'a> {
             }
             _ => Vec::new(),
         };
-        let blocks = constants.batch.div_ceil(BLOCK as u32) as usize;
-        let moved = if constants.augmentation.is_some() { blocks } else { 0 };
-        let workspace = match (constants.bits, blocks) {
-            (8, 1) => AnyWorkspace::Bytes1(Workspace::new(&model)),
-            (8, _) => AnyWorkspace::Bytes2(Workspace::new(&model)),
-            (_, 1) => AnyWorkspace::Words1(Workspace::new(&model)),
-            _ => AnyWorkspace::Words2(Workspace::new(&model)),
-        };
-        let network = Network {
+        let mut network = Network {
             simd: if Simd::available().contains(&simd) { simd } else { Simd::Portable },
             encoding: Encoding::new(&model.encoder, model.image.pixels()),
             layers: layers_of(&model, &constants),
             train,
             spread,
-            chosen: (0..constants.batch).map(|_| AtomicU32::new(0)).collect(),
-            moved: (0..moved).map(|_| RwLock::new(vec![0; BLOCK * model.image.pixels()])).collect(),
+            ranks: Ranks::alone(),
+            share: 0..0,
+            chosen: Vec::new(),
+            moved: Vec::new(),
             selections: model.layers.iter().map(|l| l.gates() * per_gate).sum(),
             state,
+            learning: None,
             constants,
             model,
         };
-        Ok(Trainer { network, workspace, threads: threads.max(1) })
+        network.join(Ranks::alone())?;
+        Ok(Trainer { workspace: AnyWorkspace::of(&network), network, threads: threads.max(1) })
     }
 
-    /// The network's shape and wiring; its logits and tables are those of the last [`Trainer::download`].
+    /// Share batches with other ranks from here on.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if a batch is too small for that.
+    pub fn join(&mut self, ranks: Ranks) -> Result<()> {
+        self.network.join(ranks)?;
+        self.workspace = AnyWorkspace::of(&self.network);
+        if self.network.ranks.size() > 1 {
+            let wires = self.network.layers.iter().flat_map(|layer| &layer.wires);
+            wires.for_each(|wires| lock(wires).scored.iter_mut().for_each(Scored::keep));
+        }
+        Ok(())
+    }
+
+    /// The same with wires that learn.
+    pub fn learning(mut self, learning: Learning) -> Self {
+        let shift = chunk_shift(&self.network.model);
+        let blocks = if matches!(self.workspace, AnyWorkspace::Bytes1(_) | AnyWorkspace::Words1(_)) { 1 } else { 2 };
+        let has_shares = self.network.constants.batch.div_ceil(BLOCK as u32) > blocks;
+        let layers = self.network.layers.iter().zip(&self.network.model.layers).zip(&learning.layers);
+        for ((state, layer), candidates) in layers {
+            for (chunk, wires) in state.wires.iter().enumerate() {
+                let mut wires = lock(wires);
+                let first = (chunk << shift) * layer.arity;
+                let pins = first..first + wires.wiring.len();
+                wires.scored = candidates.as_ref().map(|own| Scored::new(own, pins, learning.rule, has_shares));
+            }
+        }
+        self.network.learning = Some(learning);
+        self
+    }
+
+    /// The network's shape; its wiring, logits and tables are those of the last [`Trainer::download`].
     pub fn model(&self) -> &Model {
         &self.network.model
     }
@@ -141,19 +183,25 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Do `count` steps.
-    pub fn run(&mut self, count: u32) {
-        self.run_with(count, None);
+    /// Do `count` steps, with all ranks.
+    ///
+    /// # Errors
+    /// As [`Ranks::begin_sum`].
+    pub fn run(&mut self, count: u32) -> Result<()> {
+        self.run_with(count, None)
     }
 
     /// Do one step and tell how long its passes took.
-    pub fn timed_step(&mut self) -> Vec<Span> {
+    ///
+    /// # Errors
+    /// As [`Trainer::run`].
+    pub fn timed_step(&mut self) -> Result<Vec<Span>> {
         let mut spans = Vec::new();
-        self.run_with(1, Some(&mut spans));
-        spans
+        self.run_with(1, Some(&mut spans))?;
+        Ok(spans)
     }
 
-    fn run_with(&mut self, count: u32, spans: Option<&mut Vec<Span>>) {
+    fn run_with(&mut self, count: u32, spans: Option<&mut Vec<Span>>) -> Result<()> {
         let (network, threads) = (&mut self.network, self.threads);
         match &self.workspace {
             AnyWorkspace::Bytes1(w) => network.run(w, threads, count, spans),
@@ -199,7 +247,7 @@ impl<'a> Trainer<'a> {
     /// `[layers][gates][samples]` outputs at the last step, as zeros and ones; `None` where the batch was taken by
     /// micro-batches, which leave only the last one's.
     pub fn outputs(&self) -> Option<Vec<Vec<Vec<f64>>>> {
-        let batch = self.network.constants.batch as usize;
+        let batch = self.network.share.len();
         match &self.workspace {
             AnyWorkspace::Bytes1(w) => w.bits(batch),
             AnyWorkspace::Bytes2(w) => w.bits(batch),
@@ -208,13 +256,14 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Bring logits and their tables, without noise, into the model.
+    /// Bring wires, logits and their tables, without noise, into the model.
     pub fn download(&mut self) -> &Model {
         let logits = self.network.gates(|g| g.logits.clone());
         let tables = self.network.tables(None);
-        let layers = self.network.model.layers.iter_mut().zip(logits).zip(tables);
-        for ((layer, logits), tables) in layers {
-            (layer.logits, layer.tables) = (logits, tables);
+        let wiring = self.network.wires(|w| w.wiring.clone());
+        let layers = self.network.model.layers.iter_mut().zip(logits).zip(tables).zip(wiring);
+        for (((layer, logits), tables), wiring) in layers {
+            (layer.logits, layer.tables, layer.wiring) = (logits, tables, wiring);
         }
         &self.network.model
     }
@@ -249,7 +298,28 @@ impl<'a> Trainer<'a> {
         };
         let cages = cages.iter().enumerate();
         tensors.extend(cages.map(|(i, c)| (format!("cages.{i}"), bytemuck::cast_slice(c).to_vec())));
+        for i in self.learned_layers() {
+            let of = |of: &dyn Fn(&Scored) -> Vec<f32>| -> Vec<f32> {
+                let scored = |wires: &Wires| wires.scored.as_ref().map_or_else(Vec::new, of);
+                network.layers[i].wires.iter().flat_map(|wires| scored(&lock(wires))).collect()
+            };
+            let wiring: Vec<u32> = network.layers[i].wires.iter().flat_map(|w| lock(w).wiring.clone()).collect();
+            tensors.push((format!("layers.{i}.wiring"), bytemuck::cast_slice(&wiring).to_vec()));
+            let weights = of(&|scored| scored.weights.clone());
+            tensors.push((format!("layers.{i}.wire weights"), bytemuck::cast_slice(&weights).to_vec()));
+            if network.learning.as_ref().is_some_and(|learning| learning.rule == WireRule::Dwn) {
+                let both =
+                    |s: &Scored| s.first_moments.iter().zip(&s.second_moments).flat_map(|(&m, &v)| [m, v]).collect();
+                tensors.push((format!("layers.{i}.wire moments"), bytemuck::cast_slice(&of(&both)).to_vec()));
+            }
+        }
         tensors
+    }
+
+    /// Layers whose wires learn.
+    fn learned_layers(&self) -> Vec<usize> {
+        let layers = self.network.learning.iter().flat_map(|learning| learning.layers.iter().enumerate());
+        layers.filter(|(_, candidates)| candidates.is_some()).map(|(i, _)| i).collect()
     }
 
     /// Go on from such a state; `tensor` gives the one of a name, which must have so many bytes.
@@ -265,11 +335,14 @@ impl<'a> Trainer<'a> {
             .iter()
             .map(|(name, bytes)| tensor(name, bytes.len() as u64))
             .collect::<std::result::Result<_, _>>()?;
+        let learned = self.learned_layers();
         let network = &mut self.network;
         network.state.step = bytemuck::pod_read_unaligned(found[0]);
         network.state.history = bytemuck::pod_collect_to_vec(found[1]);
         let layers = network.layers.len();
-        let cages: Vec<Vec<Cage>> = found[2 + 2 * layers..].iter().map(|b| bytemuck::pod_collect_to_vec(b)).collect();
+        let of_wires = found.len() - state.iter().filter(|(name, _)| name.contains(".wir")).count();
+        let cages = &found[2 + 2 * layers..of_wires];
+        let cages: Vec<Vec<Cage>> = cages.iter().map(|b| bytemuck::pod_collect_to_vec(b)).collect();
         for (i, layer) in network.layers.iter_mut().enumerate() {
             let mut logits = bytemuck::pod_collect_to_vec::<u8, f32>(found[2 + 2 * i]).into_iter();
             let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(found[3 + 2 * i]).into_iter();
@@ -288,6 +361,25 @@ impl<'a> Trainer<'a> {
         if network.constants.scope() == CageScope::Layer {
             network.state.cages = cages.concat();
         }
+        let mut of_wires = found[of_wires..].iter();
+        for i in learned {
+            let layer = &network.layers[i];
+            let mut next = || of_wires.next().copied().unwrap_or_default();
+            let mut wiring = bytemuck::pod_collect_to_vec::<u8, u32>(next()).into_iter();
+            let mut weights = bytemuck::pod_collect_to_vec::<u8, f32>(next()).into_iter();
+            let has_moments = network.learning.as_ref().is_some_and(|learning| learning.rule == WireRule::Dwn);
+            let moments = if has_moments { next() } else { &[] };
+            let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(moments).into_iter();
+            for wires in &layer.wires {
+                let Wires { wiring: own, scored } = &mut *lock(wires);
+                own.iter_mut().zip(&mut wiring).for_each(|(to, wire)| *to = wire);
+                let Some(Scored { weights: own, first_moments, second_moments, .. }) = scored else { continue };
+                own.iter_mut().zip(&mut weights).for_each(|(to, w)| *to = w);
+                let both = first_moments.iter_mut().zip(second_moments);
+                both.zip(&mut moments).for_each(|((m, v), from)| [*m, *v] = from);
+            }
+            layer.rewired(network.model.layers[i].inputs, network.model.layers[i].arity);
+        }
         network.state.is_tabulated = false;
         Ok(())
     }
@@ -300,7 +392,7 @@ impl Network<'_> {
         threads: usize,
         count: u32,
         spans: Option<&mut Vec<Span>>,
-    ) {
+    ) -> Result<()> {
         let after = std::sync::Mutex::new(None);
         let timed = std::sync::Mutex::new(Vec::new());
         let network = &*self;
@@ -312,19 +404,41 @@ impl Network<'_> {
                 workspace,
                 state: network.state.clone(),
                 clock: (times && leads).then(|| (Instant::now(), Vec::new())),
+                exchange: Exchange { under_way: Vec::new(), failure: None },
             };
             (0..count).for_each(|_| sitting.step(member));
             if leads {
-                *lock(&after) = Some(sitting.state);
+                *lock(&after) = Some((sitting.state, sitting.exchange.failure));
                 *lock(&timed) = sitting.clock.map_or_else(Vec::new, |(_, spans)| spans);
             }
         });
-        if let Some(state) = after.into_inner().ok().flatten() {
+        if let Some((state, failure)) = after.into_inner().ok().flatten() {
             self.state = state;
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
         }
+        self.share_history(count)?;
         if let Some(spans) = spans {
             *spans = timed.into_inner().unwrap_or_default();
         }
+        Ok(())
+    }
+
+    /// Add up the losses and qualities of the last `count` steps over all ranks, in their order.
+    fn share_history(&mut self, count: u32) -> Result<()> {
+        if self.ranks.size() == 1 {
+            return Ok(());
+        }
+        let last = self.state.step.step;
+        let steps: Vec<usize> = (last - count.min(HISTORY)..last).map(|step| (step % HISTORY) as usize).collect();
+        let mine: Vec<[f32; 2]> = steps.iter().map(|&at| self.state.history[at]).collect();
+        let all = self.ranks.gather(bytemuck::cast_slice(&mine))?;
+        for (i, at) in steps.into_iter().enumerate() {
+            let of = |rank: &Vec<u32>, which| f32::from_bits(rank[2 * i + which]);
+            self.state.history[at] = [0, 1].map(|which| all.iter().map(|rank| of(rank, which)).sum());
+        }
+        Ok(())
     }
 }
 
@@ -335,6 +449,51 @@ struct Sitting<'a, E, const B: usize> {
     state: State,
     /// When the last pass ended, and all before.
     clock: Option<(Instant, Vec<Span>)>,
+    exchange: Exchange<'a>,
+}
+
+/// What the leading thread exchanges with other ranks.
+struct Exchange<'a> {
+    /// Sums of layers' table gradients, last layer first.
+    under_way: Vec<Sum<'a>>,
+    /// What went wrong first.
+    failure: Option<Error>,
+}
+
+impl<'a> Exchange<'a> {
+    /// Begin to add a layer's table gradients up over all ranks, and, in a step that moves wires, their scores.
+    fn begin(&mut self, ranks: &'a Ranks, layer: &LayerState, moves: bool) {
+        let mut sums: Vec<i32> = layer.chunks.iter().flat_map(|chunk| lock(chunk).sums.clone()).collect();
+        for wires in layer.wires.iter().filter(|_| moves) {
+            lock(wires).scored.iter().for_each(|scored| sums.extend(&scored.scores));
+        }
+        match ranks.begin_sum(sums) {
+            Ok(sum) => self.under_way.push(sum),
+            Err(error) => self.failure = self.failure.take().or(Some(error)),
+        }
+    }
+
+    /// Put the sum that was begun first into its layer.
+    fn finish(&mut self, layer: &LayerState, moves: bool) {
+        if self.failure.is_some() || self.under_way.is_empty() {
+            self.under_way.clear();
+            return;
+        }
+        match self.under_way.remove(0).finish() {
+            Ok(sums) => {
+                let mut sums = sums.into_iter();
+                for chunk in &layer.chunks {
+                    lock(chunk).sums.iter_mut().zip(&mut sums).for_each(|(to, sum)| *to = sum);
+                }
+                for wires in layer.wires.iter().filter(|_| moves) {
+                    let mut wires = lock(wires);
+                    let scores = wires.scored.iter_mut().flat_map(|scored| &mut scored.scores);
+                    scores.zip(&mut sums).for_each(|(to, sum)| *to = sum);
+                }
+            }
+            Err(error) => self.failure = Some(error),
+        }
+    }
 }
 
 impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
@@ -346,8 +505,7 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
         let begun = self.state.step;
         self.advance();
         self.pick(&begun, member);
-        let blocks = n.constants.batch.div_ceil(BLOCK as u32) as usize;
-        let micro_batches = blocks.div_ceil(B);
+        let micro_batches = n.share.len().div_ceil(BLOCK).div_ceil(B);
         let mut sums = [0.0; 2];
         for micro in 0..micro_batches {
             self.encode(micro, member);
@@ -399,6 +557,10 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
         for (cage, layer) in self.state.cages.iter_mut().zip(&n.layers) {
             n.constants.adapt(cage, layer.confidence(), choices);
         }
+        if n.learning.as_ref().is_some_and(|learning| learning.is_due(self.state.step.step)) {
+            self.state.step.wire_beta1_power *= n.constants.beta1;
+            self.state.step.wire_beta2_power *= n.constants.beta2;
+        }
         n.constants.advance(&mut self.state.step, n.confidence(), choices, n.train.len() as u32);
     }
 
@@ -413,16 +575,17 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
             let mut moved = n.moved.get(block).map(write);
             let places = block * BLOCK..n.chosen.len().min((block + 1) * BLOCK);
             for (i, place) in places.enumerate() {
-                let at = u64::from(begun.position) + place as u64;
+                let place = n.share.start + place as u32;
+                let at = u64::from(begun.position) + u64::from(place);
                 let own = begun.epoch + (at / u64::from(samples)) as u32;
                 if own != epoch {
                     (epoch, order) = (own, Permutation::new(seed, own, samples));
                 }
                 let sample = order.at((at % u64::from(samples)) as u32);
-                n.chosen[place].store(sample, Ordering::Relaxed);
+                n.chosen[block * BLOCK + i].store(sample, Ordering::Relaxed);
                 if let (Some(moved), Some(how)) = (&mut moved, &n.constants.augmentation) {
                     let from = &n.train.pixels[sample as usize * pixels..][..pixels];
-                    let draw = (seed, begun.step + 1, place as u32);
+                    let draw = (seed, begun.step + 1, place);
                     augment(how, draw, n.model.image, from, &mut moved[i * pixels..][..pixels]);
                 }
             }
@@ -430,7 +593,7 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
         self.mark(|| "select_batch".into());
     }
 
-    /// Sample numbers of block `block` of the batch; none past its end.
+    /// Sample numbers of block `block` of this rank's share of the batch; none past its end.
     fn samples_of(&self, block: usize) -> Vec<u32> {
         let chosen = self.network.chosen.chunks(BLOCK).nth(block).unwrap_or_default();
         chosen.iter().map(|sample| sample.load(Ordering::Relaxed)).collect()
@@ -466,7 +629,7 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
                 let gates = chunk * size..layer.gates().min((chunk + 1) * size);
                 let pass = Forward {
                     first: gates.start,
-                    wiring: &layer.wiring[gates.start * layer.arity..gates.end * layer.arity],
+                    wiring: &lock(&state.wires[chunk]).wiring,
                     arity: layer.arity,
                     tables: &state.tables[self.state.current],
                     inputs,
@@ -494,7 +657,7 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
             let votes: Vec<[u32; BLOCK]> = w.votes.iter().skip(b).step_by(B).map(|votes| *lock(votes)).collect();
             let block = micro * B + b;
             let judged = judge.judge(&votes, &self.samples_of(block), batch);
-            let place = (block * BLOCK) as u32;
+            let place = n.share.start + (block * BLOCK) as u32;
             for (class, (to, g)) in write(&w.classes[b]).iter_mut().zip(&judged.gradients).enumerate() {
                 *to = rounding.round(g, class, place, self.state.step.step);
             }
@@ -508,7 +671,12 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
         let (n, w) = (self.network, self.workspace);
         let (shift, last) = (chunk_shift(&n.model), n.model.layers.len() - 1);
         let classes = w.class_rows();
-        let choices = n.model.layers[0].parametrization.choices(n.model.layers[0].arity) as f32;
+        // The step has begun, so it is its number less one that tells whether it scores wires.
+        let due = n.learning.as_ref().filter(|learning| learning.is_due(self.state.step.step - 1));
+        let moves = due.map(|learning| WireUpdate::of(learning, &n.constants, &self.state.step));
+        // Where ranks share the batch, logits wait for the gradients of all.
+        let is_shared = n.ranks.size() > 1;
+        let is_updated = is_last && !is_shared;
         for (i, (layer, state)) in n.model.layers.iter().zip(&n.layers).enumerate().rev() {
             let sent = if i + 1 < last { w.planes[(i + 1) % 2].as_slice() } else { &[] };
             let sent: Vec<_> = sent.iter().map(read).collect();
@@ -519,20 +687,23 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
                 false => Rows::of_classes(&of_classes, n.model.group()),
             };
             let inputs = if i == 0 { &w.inputs } else { &w.outputs[i - 1] };
-            let temperature = self.state.cages.get(i).map_or(self.state.step.temperature, |cage| cage.temperature);
-            let update = Update::of(&n.constants, &self.state.step, temperature);
+            let update = self.update_of(i);
+            let consumer = n.layers.get(i + 1).and_then(|next| next.edges.as_ref().map(|edges| (next, read(edges))));
             member.take(state.chunks.len(), |chunk| {
                 let mut gates = lock(&state.chunks[chunk]);
                 let first = chunk << shift;
-                let of_chunk = first * layer.arity..(first + gates.count) * layer.arity;
+                let Wires { wiring, scored } = &mut *lock(&state.wires[chunk]);
                 let mut kept = (0 < i && i < last).then(|| write(&w.planes[i % 2][chunk]));
-                let consumer = n.layers.get(i + 1).and_then(|next| next.edges.as_ref().map(|edges| (next, edges)));
                 let pass = Backward {
                     first,
-                    wiring: &layer.wiring[of_chunk],
+                    wiring,
+                    moves: moves.and_then(|update| {
+                        let tables = &state.tables[self.state.current];
+                        Some(Moves { scored: scored.as_mut()?, tables, update: is_updated.then_some(update) })
+                    }),
                     arity: layer.arity,
                     inputs,
-                    consumer: consumer.map(|(next, edges)| Consumer {
+                    consumer: consumer.as_ref().map(|(next, edges)| Consumer {
                         edges,
                         tables: &next.tables[self.state.current],
                         outputs: &w.outputs[i],
@@ -543,19 +714,57 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
                     added,
                 };
                 E::backward(n.simd, n.constants.bits, pass);
-                if !is_last {
-                    return;
+                if is_updated {
+                    self.update(i, chunk, &mut gates, &update);
                 }
-                let Gates { cages, confidences, .. } = &mut *gates;
-                cages.iter_mut().zip(confidences).for_each(|(cage, sum)| n.constants.adapt(cage, *sum, choices));
-                let tables = &state.tables[1 - self.state.current];
-                let mut set = |gate, table| tables.set(first + gate, table);
-                let sum = gates.update(n.simd, &n.constants, &update, self.state.step.step, &mut set);
-                state.set_confidence(chunk, sum);
             });
-            drop(sent);
+            drop((sent, consumer));
             member.wait();
-            self.mark(|| if is_last { format!("backward_update {i}") } else { format!("backward {i}") });
+            if is_last && is_shared && member.leads() {
+                self.exchange.begin(&n.ranks, state, moves.is_some());
+            }
+            self.mark(|| if is_updated { format!("backward_update {i}") } else { format!("backward {i}") });
         }
+        for (i, state) in n.layers.iter().enumerate().rev().filter(|_| is_last && is_shared) {
+            if member.leads() {
+                self.exchange.finish(state, moves.is_some());
+            }
+            member.wait();
+            self.mark(|| format!("wait_for_ranks {i}"));
+            let update = self.update_of(i);
+            member.share(state.chunks.len(), |chunk| {
+                self.update(i, chunk, &mut lock(&state.chunks[chunk]), &update);
+                if let (Some(update), Wires { wiring, scored: Some(scored) }) =
+                    (&moves, &mut *lock(&state.wires[chunk]))
+                {
+                    scored.update_all(wiring, n.model.layers[i].arity, update);
+                }
+            });
+            self.mark(|| format!("update {i}"));
+        }
+        if moves.is_some() && is_last && last > 0 {
+            member.share(last, |i| n.layers[i + 1].rewired(n.model.layers[i + 1].inputs, n.model.layers[i + 1].arity));
+            self.mark(|| "list_consumers".into());
+        }
+    }
+
+    /// What layer `i` is updated by in this step.
+    fn update_of(&self, i: usize) -> Update {
+        let temperature = self.state.cages.get(i).map_or(self.state.step.temperature, |cage| cage.temperature);
+        Update::of(&self.network.constants, &self.state.step, temperature)
+    }
+
+    /// New logits of the gates of chunk `chunk` of layer `i`, and their tables for the next step.
+    fn update(&self, i: usize, chunk: usize, gates: &mut Gates, update: &Update) {
+        let (n, state) = (self.network, &self.network.layers[i]);
+        let first_layer = &n.model.layers[0];
+        let choices = first_layer.parametrization.choices(first_layer.arity) as f32;
+        let first = chunk << chunk_shift(&n.model);
+        let Gates { cages, confidences, .. } = &mut *gates;
+        cages.iter_mut().zip(confidences).for_each(|(cage, sum)| n.constants.adapt(cage, *sum, choices));
+        let tables = &state.tables[1 - self.state.current];
+        let mut set = |gate, table| tables.set(first + gate, table);
+        let sum = gates.update(n.simd, &n.constants, update, self.state.step.step, &mut set);
+        state.set_confidence(chunk, sum);
     }
 }

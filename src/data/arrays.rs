@@ -287,22 +287,26 @@ fn together(path: &Path, task: Task, (x_name, x): (&str, Array), (y_name, y): (&
 
 /// The images of an array, `[sample][channel][row][column]`; the error is a sentence.
 fn images(x: Array) -> std::result::Result<(ImageShape, Vec<u8>), String> {
-    let shape = match x.shape.get(1..).unwrap_or_default() {
+    let (shape, is_interleaved) = image_of(&x.shape)?;
+    let Numbers::Bytes(pixels) = x.numbers else {
+        return Err("its images are not of type uint8; scale them to 0 to 255 and save them so".into());
+    };
+    Ok((shape, if is_interleaved { planes(&pixels, shape) } else { pixels }))
+}
+
+/// The extent of each image of an array of this shape, and whether its channels come last; the error is a sentence.
+pub(super) fn image_of(shape: &[usize]) -> std::result::Result<(ImageShape, bool), String> {
+    let image = match shape.get(1..).unwrap_or_default() {
         &[height, width] | &[height, width, 1] | &[1, height, width] => ImageShape { channels: 1, height, width },
         &[height, width, 3] | &[3, height, width] => ImageShape { channels: 3, height, width },
         _ => {
             return Err(format!(
-                "an array of {:?} holds neither rows nor images; samples are [n][features], [n][rows][columns], or \
-                 images of 1 or 3 channels, first or last",
-                x.shape
+                "an array of {shape:?} holds neither rows nor images; samples are [n][features], [n][rows][columns], or \
+                 images of 1 or 3 channels, first or last"
             ));
         }
     };
-    let Numbers::Bytes(pixels) = x.numbers else {
-        return Err("its images are not of type uint8; scale them to 0 to 255 and save them so".into());
-    };
-    let interleaved = shape.channels == 3 && x.shape[1] != 3;
-    Ok((shape, if interleaved { planes(&pixels, shape) } else { pixels }))
+    Ok((image, image.channels == 3 && shape[1] != 3))
 }
 
 /// Classes that are whole numbers; the error is a sentence.
@@ -317,7 +321,7 @@ fn classes_of(numbers: Numbers) -> std::result::Result<Vec<String>, String> {
 }
 
 /// `[sample][row][column][channel]` to `[sample][channel][row][column]`.
-fn planes(pixels: &[u8], shape: ImageShape) -> Vec<u8> {
+pub(super) fn planes(pixels: &[u8], shape: ImageShape) -> Vec<u8> {
     let mut planes = Vec::with_capacity(pixels.len());
     for image in pixels.chunks_exact(shape.pixels()) {
         for channel in 0..shape.channels {

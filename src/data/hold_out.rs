@@ -33,7 +33,7 @@ impl Dataset {
         validation.sort_unstable();
         train.sort_unstable();
         let validation = self.train.select(validation, self.image.pixels());
-        self.train = self.train.select(train, self.image.pixels());
+        self.train.keep(train, self.image.pixels());
         Ok((self, validation))
     }
 
@@ -52,6 +52,20 @@ impl Dataset {
 }
 
 impl Split {
+    /// Keep the samples at `indices`, which increase, of `pixels` bytes each, where they are: what may fill half of the
+    /// memory is not copied.
+    fn keep(&mut self, indices: &[usize], pixels: usize) {
+        let width = self.targets_a_sample();
+        for (to, &from) in indices.iter().enumerate().filter(|&(to, &from)| to != from) {
+            self.pixels.copy_within(from * pixels..(from + 1) * pixels, to * pixels);
+            self.labels[to] = self.labels[from];
+            self.targets.copy_within(from * width..(from + 1) * width, to * width);
+        }
+        self.pixels.truncate(indices.len() * pixels);
+        self.labels.truncate(indices.len());
+        self.targets.truncate(indices.len() * width);
+    }
+
     /// The samples at `indices`, of `pixels` bytes each.
     pub(super) fn select(&self, indices: &[usize], pixels: usize) -> Split {
         let width = self.targets_a_sample();

@@ -29,6 +29,8 @@ mod kind;
 mod labels;
 #[cfg(feature = "files")]
 mod libsvm;
+#[cfg(feature = "files")]
+pub mod memory;
 mod notes;
 #[cfg(feature = "files")]
 mod npy;
@@ -66,7 +68,7 @@ pub use source::{from_root, holds_arrays, home, is_named, is_table, open, open_w
 pub use sources::Unlabelled;
 #[cfg(feature = "files")]
 pub use table::read_rows;
-pub use table::{Bit, Coding as ColumnCoding, Column, Decimal, Table};
+pub use table::{Bit, Coding as ColumnCoding, Column, Decimal, Table, Values as ColumnValues};
 
 use crate::{Error, Result};
 
@@ -82,6 +84,11 @@ pub struct ImageShape {
 }
 
 impl ImageShape {
+    /// Whether it has rows and columns, in which neighbours have something to do with each other.
+    pub fn is_picture(&self) -> bool {
+        self.height > 1 && self.width > 1
+    }
+
     /// Bytes of one image: `channels · height · width`.
     pub fn pixels(&self) -> usize {
         self.channels * self.height * self.width

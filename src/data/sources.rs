@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::table::{self, Labelled};
 use super::truth::Truth;
-use super::{Coding, Dataset, ImageShape, Note, Options, unknown_classes};
+use super::{Coding, Dataset, ImageShape, Note, Options, Split, unknown_classes};
 use crate::{Error, Result};
 
 /// Samples as a file holds them.
@@ -90,6 +90,7 @@ pub(super) fn open_samples(
                 Some((path, _)) => {
                     return Err(Error::input(path, "its test samples are not of the extent of those to train on"));
                 }
+                None if options.whole => (whole, Split::default()),
                 None => {
                     let (train, test) = drawn()?;
                     (whole.select(&train, shape.pixels()), whole.select(&test, shape.pixels()))

@@ -1,14 +1,31 @@
 //! Dense layers: every gate reads `arity` rows of the layer before.
 
-use super::{Draw, Form, Layer};
+use super::{Draw, Form, Layer, Wiring, axis_neighbours};
+use crate::data::{Encoder, ImageShape};
 use crate::random::Philox;
 
 impl Layer {
     /// Draw dense layer number `index` of a network: stream `2·index` of the seed wires it, stream `2·index + 1` fills it.
     pub fn draw(index: usize, inputs: usize, gates: usize, arity: usize, draw: Draw) -> Self {
-        let stream = |n: usize| Philox::new(draw.seed, (2 * index + n) as u32);
-        let wiring = draw.wiring.draw(inputs, gates, arity, &mut stream(0));
-        let logits = draw.start.draw(draw.parametrization, gates, arity, &mut stream(1));
+        let wiring = draw.wiring.draw(inputs, gates, arity, &mut Philox::new(draw.seed, 2 * index as u32));
+        Self::wired(index, inputs, arity, wiring, draw)
+    }
+
+    /// Draw the first layer of a network, over the bits of `encoder`: as [`Layer::draw`], but for wires along the axes of an
+    /// `image`.
+    pub fn draw_first(encoder: &Encoder, image: ImageShape, gates: usize, arity: usize, draw: Draw) -> Self {
+        let inputs = encoder.features();
+        if draw.wiring != Wiring::Axis || !image.is_picture() {
+            return Self::draw(0, inputs, gates, arity, draw);
+        }
+        let wiring = axis_neighbours(encoder, image, gates, arity, &mut Philox::new(draw.seed, 0));
+        Self::wired(0, inputs, arity, wiring, draw)
+    }
+
+    fn wired(index: usize, inputs: usize, arity: usize, wiring: Vec<u32>, draw: Draw) -> Self {
+        let gates = wiring.len() / arity;
+        let mut rng = Philox::new(draw.seed, 2 * index as u32 + 1);
+        let logits = draw.start.draw(draw.parametrization, gates, arity, &mut rng);
         let parametrization = draw.parametrization;
         let per_gate = parametrization.logits(arity);
         let tables = logits.chunks_exact(per_gate).map(|l| parametrization.hard_table(l)).collect();

@@ -16,6 +16,9 @@ pub enum Initialization {
     AndOr,
     /// Near the conjunction, the disjunction, or the gate that passes one of its inputs through.
     AndOrRi,
+    /// Near a function that uses every one of its inputs: their conjunction, disjunction or parity, any input but the first
+    /// negated or not (of two: a∧b, a∧¬b, a∨b, a∨¬b, a⊕b and its complement). For layers whose wires are learned.
+    UsesAll,
     /// Near any function of its inputs.
     Uniform,
     /// Normal logits (Petersen et al. 2022).
@@ -101,6 +104,15 @@ impl Initialization {
                 1 => or,
                 pin => passing(pin as usize - 2),
             },
+            Initialization::UsesAll => {
+                let (kind, negated) = (rng.below(3), rng.below(1 << (arity - 1)));
+                let value = |code: u32| match (kind, code ^ negated) {
+                    (0, code) => code == codes - 1,
+                    (1, code) => code != 0,
+                    (_, code) => code.count_ones() % 2 == 1,
+                };
+                (0..codes).filter(|&code| value(code)).fold(0, |table, code| table | (1 << code))
+            }
             Initialization::Uniform => (u64::from(rng.next_u32()) << 32 | u64::from(rng.next_u32())) & all,
         }
     }
@@ -136,10 +148,11 @@ mod tests {
     #[test]
     fn targets_are_those_of_the_sets_in_equal_parts() {
         // Two inputs: AND 1000, OR 1110, A 1100, B 1010, codes from the highest down.
-        let sets: [(Initialization, &[u64]); 3] = [
+        let sets: [(Initialization, &[u64]); 4] = [
             (Initialization::Residual, &[0b1100]),
             (Initialization::AndOr, &[0b1000, 0b1110]),
             (Initialization::AndOrRi, &[0b1000, 0b1110, 0b1100, 0b1010]),
+            (Initialization::UsesAll, &[0b1000, 0b0100, 0b1110, 0b1101, 0b0110, 0b1001]),
         ];
         for parametrization in Parametrization::ALL {
             for (initialization, set) in sets {

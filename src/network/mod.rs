@@ -1,9 +1,12 @@
 //! What is trained: layers, wiring, parametrization, initialization. Plain data; nothing here knows of GPUs.
 
 mod answer;
+mod axis;
+mod candidates;
 mod circuit;
 mod dense;
 mod form;
+mod imported;
 mod initialize;
 mod layer;
 mod model_file;
@@ -11,6 +14,8 @@ mod parametrization;
 mod wiring;
 
 pub use answer::Answer;
+pub use axis::axis_neighbours;
+pub use candidates::{Candidates, Learning, Pool, WireRule, choose};
 pub use initialize::{Initialization, Start};
 pub use layer::{Draw, Form, Layer};
 pub use model_file::{FORMAT_VERSION, Model};

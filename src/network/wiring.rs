@@ -11,6 +11,9 @@ pub enum Wiring {
     Random,
     /// Every input is used before any is used twice; the pins of one gate differ.
     Unique,
+    /// The first layer over images compares neighbours along an axis (see [`axis_neighbours`](super::axis_neighbours)); all
+    /// else is wired as by `unique`.
+    Axis,
 }
 
 impl Wiring {
@@ -37,7 +40,7 @@ impl Wiring {
                     }
                 }
             }
-            Wiring::Unique => {
+            Wiring::Unique | Wiring::Axis => {
                 let mut order: Vec<u32> = (0..inputs as u32).collect();
                 let mut dealt = inputs;
                 for pin in 0..arity {

@@ -92,6 +92,10 @@ uniform! {
         key1: u32,
         layers: u32,
         group: u32,
+        wire_rate: f32,
+        wire_every: u32,
+        wire_until: u32,
+        pad: u32,
     }
 }
 
@@ -116,7 +120,9 @@ uniform! {
         beta2_power: f32,
         epoch: u32,
         position: u32,
-        pad: [u32; 3],
+        wire_beta1_power: f32,
+        wire_beta2_power: f32,
+        pad: u32,
     }
 }
 
@@ -133,7 +139,9 @@ impl Step {
             beta2_power: 1.0,
             epoch: 0,
             position: 0,
-            pad: [0; 3],
+            wire_beta1_power: 1.0,
+            wire_beta2_power: 1.0,
+            pad: 0,
         }
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! In the order of a step: [`select_batch()`], [`augment()`], [`encode()`], [`tabulate()`], [`advance()`], [`forward_hard()`],
 //! [`group_sum()`], [`loss()`], [`input_gradients`] and [`add_table_gradients`] (one page, `backward_hard`),
-//! [`update()`]. Where gradients are whole numbers, [`slice_gradients()`] and [`sliced_input_gradients`] take their part.
+//! [`update()`]. Where gradients are whole numbers, [`slice_gradients()`] and [`sliced_input_gradients`] take their part; where wires
+//! learn, [`add_wire_scores`], [`move_weights`] and [`chosen_wires`] follow.
 //! Pages of circuits have their twin in `circuit::reference`; `copy` and `probe_subgroups` compute nothing.
 
 mod batch;
@@ -21,8 +22,8 @@ mod votes;
 pub use batch::{Movement, STILL, augment, encode, encode_soft, evaluation_batch, movement, select_batch, unpack_bits};
 pub use constants::Constants;
 pub use dense::{
-    Adjoints, add_table_gradients, backward_soft, code_weight, forward_hard, forward_soft, input_code, input_gradients,
-    sliced_input_gradients,
+    Adjoints, WireStep, add_table_gradients, add_wire_scores, backward_soft, chosen_wires, code_weight, forward_hard,
+    forward_soft, input_code, input_gradients, move_weights, sliced_input_gradients,
 };
 pub use soft_network::{SoftGradients, SoftNetwork};
 pub use tables::{

@@ -188,7 +188,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::settings::Preset;
+    use crate::settings::Settings;
 
     fn checkpoint() -> Checkpoint {
         let metrics = Metrics { step: 10, accuracy: 1.0 / 3.0, temperature: 0.1, ..Metrics::default() };
@@ -197,7 +197,7 @@ mod tests {
                 format_version: FORMAT_VERSION,
                 program: "0".into(),
                 adapter: "abacus".into(),
-                settings: Preset::Quick.settings().spelled_out(),
+                settings: Settings::deep().spelled_out(),
                 identity: Identity { data: "d".into(), network: "n".into() },
                 step: 12,
                 seconds: 0.1 + 0.2,

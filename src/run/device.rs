@@ -14,12 +14,16 @@ pub const CPU: &str = "cpu";
 #[derive(Debug, Clone, Default)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct Where {
-    /// Adapter, by number or name, or cpu (see `devices`) [default: the best GPU, without one the CPU]
+    /// Adapter, by number or name, or cpu (see `devices`); `train` shares batches over several, parted by commas [default: the
+    /// best GPU, without one the CPU]
     #[cfg_attr(feature = "cli", arg(long))]
     pub adapter: Option<String>,
     /// Threads that the CPU trains on [default: all]
     #[cfg_attr(feature = "cli", arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024)))]
     pub threads: Option<u16>,
+    /// Ranks of this machine, which share its cores; 0 is one.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    pub sharing: usize,
 }
 
 /// What a network is trained on.
@@ -50,13 +54,14 @@ impl From<Arc<Gpu>> for Device {
 }
 
 impl Cpu {
-    /// With `threads` threads, or as many as run at once.
-    pub fn new(threads: Option<u16>) -> Self {
+    /// With as many threads as `asked`, or as run at once, shared by the ranks of this machine.
+    pub fn new(asked: &Where) -> Self {
         let all = std::thread::available_parallelism().map_or(1, usize::from);
+        let all = (all / asked.sharing.max(1)).max(1);
         let simd = Simd::available()[0];
         Cpu {
             name: format!("CPU ({})", model_name().unwrap_or_else(|| std::env::consts::ARCH.into())),
-            threads: threads.map_or(all, usize::from),
+            threads: asked.threads.map_or(all, usize::from),
             instructions: simd.name(),
             simd,
         }
@@ -109,7 +114,7 @@ impl Device {
         let refuses = Cpu::refuses(settings);
         if asked.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU)) {
             return match refuses {
-                None => Ok((Device::Cpu(Cpu::new(asked.threads)), None)),
+                None => Ok((Device::Cpu(Cpu::new(asked)), None)),
                 Some(why) => Err(Error::usage(format!(
                     "{why}; name a GPU by --adapter, or a software driver by --adapter llvmpipe"
                 ))),
@@ -118,7 +123,7 @@ impl Device {
         let is_named = asked.adapter.is_some() || std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
         let (chosen, note) = if is_named { (Some(0), None) } else { by_itself(&gpu::adapters()?, refuses)? };
         if chosen.is_none() {
-            return Ok((Device::Cpu(Cpu::new(asked.threads)), note));
+            return Ok((Device::Cpu(Cpu::new(asked)), note));
         }
         if asked.threads.is_some() {
             return Err(Error::usage("--threads is for training on the CPU; add --adapter cpu"));
@@ -210,14 +215,13 @@ mod tests {
 
     #[test]
     fn what_the_cpu_does_not_train_is_refused_with_what_does() {
-        let asked = Where { adapter: Some("CPU".into()), threads: Some(3) };
-        let settings =
-            Settings { method: crate::settings::Method::SoftMix, ..crate::settings::Preset::Quick.settings() };
+        let asked = Where { adapter: Some("CPU".into()), threads: Some(3), ..Where::default() };
+        let settings = Settings { method: crate::settings::Method::SoftMix, ..Settings::deep() };
         let told = Device::open(&asked, &settings).err().unwrap().to_string();
         assert!(told.contains("soft methods") && told.contains("--adapter llvmpipe"), "{told}");
-        let (device, note) = Device::open(&asked, &crate::settings::Preset::Quick.settings()).unwrap();
+        let (device, note) = Device::open(&asked, &crate::settings::Settings::deep()).unwrap();
         assert!(device.driver().ends_with("3 threads") && device.backend() == "cpu" && note.is_none());
-        let named = Where { adapter: Some("llvmpipe".into()), threads: Some(3) };
+        let named = Where { adapter: Some("llvmpipe".into()), threads: Some(3), ..Where::default() };
         assert!(Device::open(&named, &settings).err().unwrap().to_string().contains("--threads"));
     }
 }

@@ -76,6 +76,12 @@ impl RunFolder {
         Ok(Self::locked(path.to_path_buf(), (lock, warning)))
     }
 
+    /// Whether another process works in the folder at `path`; where the file system has no locks, nobody is seen there.
+    pub fn is_held(path: &Path) -> bool {
+        let opened = File::open(path.join(LOCK));
+        opened.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
     /// Nothing recorded yet.
     fn locked(path: PathBuf, (lock, warning): (File, Option<String>)) -> Self {
         RunFolder {

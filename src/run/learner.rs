@@ -6,9 +6,11 @@ use crate::data::{Dataset, Split};
 use crate::gpu::{Clock, Span};
 use crate::network::Model;
 use crate::plan::Tuning;
+use crate::ranks::Ranks;
 use crate::settings::Settings;
 use crate::train::{
-    Bandwidth, Evaluation, Evaluator, HISTORY, Mode, Profile, Progress, State, Tensor, Trainer, draw_for, learn_encoder,
+    Bandwidth, Evaluation, Evaluator, HISTORY, Mode, Profile, Progress, State, Tensor, Trainer, draw_for,
+    learn_encoder, learning,
 };
 use crate::{Error, Result};
 
@@ -62,7 +64,12 @@ impl<'a> Learner<'a> {
                     return Err(Error::usage(format!("{why}; name a GPU by --adapter, or --adapter llvmpipe")));
                 }
                 let constants = Constants::of(settings, model.table.is_some())?;
+                let learning = learning(settings, &model);
                 let trainer = cpu::Trainer::new(constants, model, train, cpu.threads, cpu.simd())?;
+                let trainer = match learning {
+                    Some(learning) => trainer.learning(learning),
+                    None => trainer,
+                };
                 Ok(Learner::Cpu(Box::new(OnCpu { cpu, settings: settings.clone(), trainer })))
             }
         }
@@ -76,7 +83,7 @@ impl<'a> Learner<'a> {
         }
     }
 
-    /// The network's shape and wiring; its logits and tables are those of the last [`Learner::download`].
+    /// The network's shape; its wiring, logits and tables are those of the last [`Learner::download`].
     pub fn model(&self) -> &Model {
         match self {
             Learner::Gpu(trainer) => trainer.model(),
@@ -104,10 +111,21 @@ impl<'a> Learner<'a> {
     pub fn submit(&mut self, count: u32) -> Result<()> {
         match self {
             Learner::Gpu(trainer) => trainer.submit(count),
-            Learner::Cpu(own) => {
-                own.trainer.run(count);
-                Ok(())
+            Learner::Cpu(own) => own.trainer.run(count),
+        }
+    }
+
+    /// Share batches with other ranks from here on.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a batch is too small for that, and for shaders, which train alone.
+    pub fn join(&mut self, ranks: &Ranks) -> Result<()> {
+        match self {
+            Learner::Gpu(_) if ranks.size() > 1 => {
+                Err(Error::usage("several ranks train on the CPU only; add --adapter cpu, or start one"))
             }
+            Learner::Gpu(_) => Ok(()),
+            Learner::Cpu(own) => own.trainer.join(ranks.clone()),
         }
     }
 
@@ -254,7 +272,7 @@ impl<'a> Learner<'a> {
                     start += span.seconds;
                     span
                 };
-                Ok(own.trainer.timed_step().into_iter().map(span).collect())
+                Ok(own.trainer.timed_step()?.into_iter().map(span).collect())
             }),
         }
     }

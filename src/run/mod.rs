@@ -16,6 +16,7 @@ mod stepping;
 mod summary;
 mod sweep;
 mod tensorboard;
+mod together;
 mod training;
 
 pub use checkpoint::{Checkpoint, Header, Identity};
@@ -31,4 +32,5 @@ pub use options::{Options, Place};
 pub use reporter::{Beginning, Reporter};
 pub use summary::Summary;
 pub use sweep::{Cell, Curve, Plot, Race, Sweep};
-pub use training::run;
+pub use together::{Companion, follow};
+pub use training::{follow_run, run};

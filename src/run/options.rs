@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::checkpoints::{self, Cadence};
+use super::together::Companion;
+use crate::ranks::Ranks;
 
 /// How a run is kept; nothing here changes its result.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +21,10 @@ pub struct Options {
     pub tensorboard: bool,
     /// Whether to time some of the steps, kernel by kernel, and write what is found into the run folder.
     pub profile: bool,
+    /// Who shares its batches.
+    pub ranks: Ranks,
+    /// Those of them that are to be threads of this process, but for rank 0.
+    pub companions: Vec<Companion>,
     /// Set to have the run stop after the steps that are under way, with a checkpoint.
     pub stop: Arc<AtomicBool>,
 }

@@ -26,6 +26,8 @@ pub struct Beginning<'a> {
     pub adapter: &'a str,
     /// Its backend.
     pub backend: &'a str,
+    /// Ranks that share the batches, in words, if there are several.
+    pub ranks: Option<String>,
     /// The data set's name.
     pub data: &'a str,
     /// What it is trained to tell.

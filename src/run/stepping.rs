@@ -10,6 +10,7 @@ use super::metrics::best;
 use super::modes::evaluate;
 use super::options::Options;
 use super::reporter::Reporter;
+use super::together::Lead;
 use crate::train::Profile;
 use crate::{Error, Result};
 
@@ -25,6 +26,8 @@ pub struct Stepping<'a, 'd> {
     pub trainer: &'a mut Learner<'d>,
     /// The device's name.
     pub device: &'a str,
+    /// The other ranks.
+    pub lead: &'a Lead<'a>,
     /// What it is judged by.
     pub evaluator: &'a Judge<'a>,
     /// Whether that is held out, and no part of what is trained on.
@@ -97,6 +100,7 @@ impl Stepping<'_, '_> {
                 self.report.warn(&format!("{e}; training goes on"));
             }
             self.report.evaluated(&metrics);
+            self.lead.compare(self.trainer)?;
             let is_best = self.is_held_out && best(self.folder.recorded()).is_some_and(|m| m.step == until);
             let is_stopped = self.is_stopped() && until < steps;
             if is_stopped || is_best || clock.is_due(until) || until == steps || self.is_patience_over() {
@@ -155,12 +159,15 @@ impl Stepping<'_, '_> {
 
     /// Run the next `most` steps, or fewer; with a profile, one of [`STEPS_A_PROFILED_ONE`] alone and timed.
     fn advance(&mut self, most: u32) -> Result<()> {
-        let Some(profile) = &mut self.profile else { return self.trainer.submit(most) };
+        let Some(profile) = &mut self.profile else {
+            self.lead.steps(most)?;
+            return self.trainer.submit(most);
+        };
         // Not the first of them: a driver may compile kernels while it runs the run's first step.
-        match (self.trainer.steps() + STEPS_A_PROFILED_ONE / 2) % STEPS_A_PROFILED_ONE {
-            0 => self.trainer.time_step(profile),
-            since => self.trainer.submit(most.min(STEPS_A_PROFILED_ONE - since)),
-        }
+        let since = (self.trainer.steps() + STEPS_A_PROFILED_ONE / 2) % STEPS_A_PROFILED_ONE;
+        let count = if since == 0 { 1 } else { most.min(STEPS_A_PROFILED_ONE - since) };
+        self.lead.steps(count)?;
+        if since == 0 { self.trainer.time_step(profile) } else { self.trainer.submit(count) }
     }
 
     /// Write a checkpoint, or tell why it could not be written and go on; returns whether it was.

@@ -86,6 +86,9 @@ pub struct Summary {
     pub best_accuracy: Option<f64>,
     /// Step whose network became the model.
     pub model_step: u32,
+    /// How many ranks shared its batches, if there were several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<usize>,
     /// Steps that were timed kernel by kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profiled_steps: Option<u32>,
@@ -132,6 +135,7 @@ impl Default for Summary {
             best_step: None,
             best_accuracy: None,
             model_step: 0,
+            ranks: None,
             profiled_steps: None,
             profile_overhead: None,
         }

@@ -14,6 +14,7 @@ use super::options::{Options, Place};
 use super::reporter::{Beginning, Reporter};
 use super::stepping::{Stepping, Time};
 use super::summary::Summary;
+use super::together::{Companion, Lead, follow};
 use crate::data::{Dataset, Encoder, Split};
 use crate::settings::{Select, Settings, essential_differences};
 use crate::train::Pace;
@@ -32,8 +33,10 @@ pub fn run(
     options: &Options,
     report: &mut dyn Reporter,
 ) -> Result<Summary> {
+    // Whatever ends this run lets the other ranks go.
+    let lead = Lead::over(&options.ranks);
     settings.check_classes(data.classes.len())?;
-    let (mut folder, mut from) = match &options.place {
+    let (folder, from) = match &options.place {
         Place::New(_) => (None, None),
         Place::Resume(path) => {
             let (folder, from) = reopen(path, settings)?;
@@ -55,6 +58,45 @@ pub fn run(
         }
         report.warn(&format!("{told} training samples; what is told along the way is of these"));
     }
+    std::thread::scope(|scope| {
+        let follow = |companion: &Companion| {
+            let open = || Ok(Device::open(&companion.place, settings)?.0);
+            follow(&companion.ranks, &open, settings, &data, &options.place)
+        };
+        let others: Vec<_> =
+            options.companions.iter().map(|companion| scope.spawn(move || follow(companion))).collect();
+        let led = on_devices(open, settings, (&data, &validation), (folder, from), (options, &lead), report);
+        drop(lead);
+        let others: Vec<_> = others.into_iter().map(|other| other.join()).collect();
+        // Of what went wrong elsewhere, rank 0 knows only that it did.
+        let elsewhere = others.into_iter().find_map(|followed| followed.ok()?.err());
+        led.map_err(|error| elsewhere.unwrap_or(error))
+    })
+}
+
+/// Be another rank than 0 of the run that [`run`] is of these settings and data, in another process.
+///
+/// # Errors
+/// As [`run`]; the other ranks are told that this one ended.
+pub fn follow_run(
+    open: &dyn Fn() -> Result<Device>,
+    settings: &Settings,
+    data: Dataset,
+    options: &Options,
+) -> Result<()> {
+    let (data, _) = data.hold_out(settings.validation, settings.seed)?;
+    follow(&options.ranks, open, settings, &data, &options.place)
+}
+
+/// Train on the device that `open` gives, and on others if that is lost and may be replaced.
+fn on_devices(
+    open: &dyn Fn() -> Result<Device>,
+    settings: &Settings,
+    (data, validation): (&Dataset, &Split),
+    (mut folder, mut from): (Option<RunFolder>, Option<Checkpoint>),
+    (options, lead): (&Options, &Lead),
+    report: &mut dyn Reporter,
+) -> Result<Summary> {
     let mut replacements = options.retry_lost_device;
     loop {
         let device = match open() {
@@ -65,7 +107,8 @@ pub fn run(
             }
             opened => opened?,
         };
-        let trained = on_device(&device, settings, &data, &validation, (&mut folder, from.take()), options, report);
+        let trained =
+            on_device(&device, settings, (data, validation), (&mut folder, from.take()), (options, lead), report);
         let last = folder.as_ref().and_then(|f| f.last_checkpoint.clone());
         match trained {
             Err(Error::DeviceLost(message)) if replacements > 0 => {
@@ -80,7 +123,7 @@ pub fn run(
                         report.warn(&format!("{message}; repeating the last steps to find where it began"));
                         let from = last.as_ref().map(|path| Checkpoint::load(path)).transpose()?;
                         let sound = folder.as_ref().and_then(|f| f.recorded().last()).map_or(0, |m| m.step);
-                        Error::Run(diagnose(&device, settings, &data, from.as_ref(), sound)?)
+                        Error::Run(diagnose(&device, settings, data, from.as_ref(), sound)?)
                     }
                     error => error,
                 };
@@ -127,10 +170,9 @@ fn reopen(path: &Path, settings: &Settings) -> Result<(RunFolder, Option<Checkpo
 fn on_device(
     device: &Device,
     settings: &Settings,
-    data: &Dataset,
-    validation: &Split,
+    (data, validation): (&Dataset, &Split),
     (folder, from): (&mut Option<RunFolder>, Option<Checkpoint>),
-    options: &Options,
+    (options, lead): (&Options, &Lead),
     report: &mut dyn Reporter,
 ) -> Result<Summary> {
     let mut trainer = Learner::new(device, settings, data)?;
@@ -157,6 +199,7 @@ fn on_device(
             ));
         }
     }
+    lead.begin(&mut trainer, device, &identity)?;
     let recorded = from.as_ref().map_or_else(Vec::new, |c| c.header.metrics.clone());
     if let Some(warning) = folder.warning.take() {
         report.warn(&warning);
@@ -167,6 +210,7 @@ fn on_device(
     report.begin(&Beginning {
         adapter: device.name(),
         backend: device.backend(),
+        ranks: (options.ranks.size() > 1).then(|| options.ranks.told()),
         data: &data.name,
         task: data.head.task(),
         samples: [data.train.len(), validation.len(), data.test.len()],
@@ -193,6 +237,7 @@ fn on_device(
     let mut stepping = Stepping {
         trainer: &mut trainer,
         device: device.name(),
+        lead,
         evaluator: &evaluator,
         is_held_out,
         folder,
@@ -208,10 +253,12 @@ fn on_device(
     if settings.select == Select::Best {
         restore_best(&mut trainer, folder)?;
     }
-    let test = Judge::new(&trainer, &data.test)?;
+    // Without test samples the network is judged by what it was watched by; `test_samples` 0 tells so.
+    let judged = if data.test.is_empty() { watched } else { &data.test };
+    let test = Judge::new(&trainer, judged)?;
     let test = Modes::of(&mut trainer, &test)?;
     let model = trainer.download()?.clone();
-    test.check_on_cpu(&model, &data.test)?;
+    test.check_on_cpu(&model, judged)?;
     let best = best(folder.recorded()).filter(|_| is_held_out);
     let mut summary = Summary {
         adapter: device.name().into(),
@@ -248,6 +295,7 @@ fn on_device(
         validation_samples: Some(validation.len()),
         train_sha256: Some(sha256),
         model_step: trainer.steps(),
+        ranks: (options.ranks.size() > 1).then_some(options.ranks.size()),
         ..Summary::default()
     };
     if let Some(mut profile) = profile {

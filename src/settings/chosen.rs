@@ -40,8 +40,20 @@ impl Chosen {
     /// # Errors
     /// As [`Chosen::open`].
     pub fn open_over(&self, defaults: &Overrides) -> Result<(Settings, Dataset)> {
+        self.open_by(defaults, Settings::open_data)
+    }
+
+    /// The same for data that `open` makes as the settings say.
+    ///
+    /// # Errors
+    /// As [`Chosen::open`].
+    pub fn open_by(
+        &self,
+        defaults: &Overrides,
+        open: impl FnOnce(&Settings) -> Result<Dataset>,
+    ) -> Result<(Settings, Dataset)> {
         let (mut settings, said) = self.resolve_over(defaults)?;
-        let data = settings.open_data()?;
+        let data = open(&settings)?;
         settings.fit_to(&data, said)?;
         Ok((settings, data))
     }
@@ -65,6 +77,7 @@ impl Chosen {
         let said = Said {
             layers: self.flags.layers.is_some() || file.layers.is_some(),
             validation: self.flags.validation.is_some() || file.validation.is_some(),
+            shift: self.flags.shift.is_some() || file.shift.is_some(),
         };
         Ok((self.flags.over(&[defaults, &file])?, said))
     }
@@ -81,16 +94,21 @@ impl From<Overrides> for Chosen {
 struct Said {
     layers: bool,
     validation: bool,
+    shift: bool,
 }
 
 /// Training rows from which on a table's validation samples are held out by default, and their share.
 const HELD_OUT: (usize, f64) = (2000, 0.1);
 
 impl Settings {
-    /// Fit the last layer to the outputs of `data`, and hold out some rows of a large table, unless other was said.
+    /// Fit the last layer to the outputs of `data`, hold out some rows of a large table, and leave in place what is no picture,
+    /// unless other was said.
     fn fit_to(&mut self, data: &Dataset, said: Said) -> Result<()> {
         if self.validation == 0.0 && !said.validation && data.table.is_some() && data.train.len() >= HELD_OUT.0 {
             self.validation = HELD_OUT.1;
+        }
+        if !said.shift && !data.image.is_picture() {
+            self.shift = 0;
         }
         self.fit(data.classes.len(), said.layers)
     }

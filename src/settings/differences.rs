@@ -49,13 +49,12 @@ pub fn table(settings: &Settings) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Preset;
     use super::*;
     use crate::data::Options;
 
     #[test]
     fn differences_are_named_with_both_values() {
-        let first = Preset::Quick.settings();
+        let first = Settings::deep();
         let second = Settings { cage: None, batch: 64, steps: 7, lr: 0.05, ..first.clone() };
         let told: Vec<_> = differences(&first, &second).into_iter().map(|d| (d.name, d.first, d.second)).collect();
         let expected = [

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::choices::{Cage, InputKind, Method, Schedule, Select};
 use super::layers::Layers;
+use super::learned::LearnedLayers;
 use super::presets::Preset;
 use super::range::Range::{self, Above, Any, Below, Finite, Least, Multiple, Within};
 use crate::data;
-use crate::network::{Initialization, Parametrization, Start, Wiring};
+use crate::network::{Initialization, Parametrization, Pool, Start, WireRule, Wiring};
 use crate::plan::{CageScope, GradientFormat};
 use crate::{Error, Result};
 
@@ -93,8 +94,8 @@ macro_rules! settings {
             fn default() -> Self {
                 Settings {
                     $($( $($name: $default,)? $($name: $none,)? )+)+
-                    layers: vec![6000; 6],
-                    start: Initialization::Residual.into(),
+                    layers: vec![16_000],
+                    start: Initialization::UsesAll.into(),
                     cage: Some(Cage::default()),
                     input: data::Options::default(),
                 }
@@ -205,8 +206,8 @@ settings! {
     }
 
     "Augmentation" {
-        "Move each training image by up to this many pixels each way, afresh every time (a random crop of the image with as much black around it)"
-        shift: u32 = 0, Within(0.0, 64.0), Step [value_name = "PIXELS"];
+        "Move each training image by up to this many pixels each way, afresh every time (a random crop of the image with as much black around it) [default: 1; where data are no pictures 0]"
+        shift: u32 = 1, Within(0.0, 64.0), Step [value_name = "PIXELS"];
 
         "Mirror half of the training images, left to right"
         flip: bool = false, Any, Step
@@ -226,13 +227,13 @@ settings! {
         "Inputs a gate (OP: 2)"
         arity: usize = 2, Within(2.0, 6.0), Step [value_name = "K"];
 
-        "How wires are drawn"
-        wiring: Wiring = Wiring::Unique, Any, Step;
+        "How wires are drawn: axis has the first layer over images compare neighbours along an axis, and wires all else as unique does"
+        wiring: Wiring = Wiring::Axis, Any, Step;
 
         "How logits become gate tables"
         parametrization: Parametrization = Parametrization::IwpSin, Any, Step;
 
-        "Where logits start"
+        "Where logits start [default: uses-all; with more than two layers residual]"
         init: Initialization as { |s| Some(s.start.initialization), |s, init| s.start.initialization = init }, Any, Step;
 
         "How far logits start from undecided [default: the parametrization's own]"
@@ -243,7 +244,30 @@ settings! {
         Least(0.0), Step [value_name = "SIGMA"];
 
         "Group-sum temperature: a class's score is its votes / tau"
-        tau: f32 = 10.0, Above(0.0), Step;
+        tau: f32 = 14.0, Above(0.0), Step;
+    }
+
+    "Wires that learn" {
+        "Layers in which pins choose among candidate inputs while the network learns: none, first, all, or their numbers from 0 (0,1); one wide layer gains most [default: first; with more than two layers, which lose, none]"
+        learn_wiring: LearnedLayers = LearnedLayers::First, Any, Step [value_name = "LAYERS"];
+
+        "Inputs that a pin chooses among"
+        candidates: usize = 16, Within(2.0, 64.0), Step [value_name = "C"];
+
+        "Where they lie, in the first layer over images: anywhere, in a box around the pin's first input, or beside it along an axis; elsewhere anywhere"
+        candidates_from: Pool = Pool::Box, Any, Step;
+
+        "How a pin comes to its choice: by Adam on what the loss would change by, or by the plain sum of that"
+        wiring_rule: WireRule = WireRule::Dwn, Any, Step;
+
+        "Rate of the rule dwn; it moves as the gates' learning rate does"
+        wiring_lr: f32 = 0.03, Above(0.0), Step [value_name = "RATE"];
+
+        "Steps from one scoring of the candidates to the next"
+        probe_every: u32 = 2, Least(1.0), Step [value_name = "STEPS"];
+
+        "Fraction of the steps after which wires stay"
+        freeze_wiring: f64 = 0.95, Within(0.0, 1.0), Step [value_name = "FRACTION"];
     }
 
     "Method" {
@@ -283,7 +307,7 @@ settings! {
         "Most samples whose activations and gradients are kept at once: a batch is cut into micro-batches of so many at most, which saves memory and changes results by no more than rounding [default: as many as fit the adapter's buffers]"
         micro_batch: u32 | None, Multiple(32), Step [value_name = "SAMPLES"];
 
-        "Adam's learning rate, after the warm-up"
+        "Adam's learning rate, after the warm-up [default: 0.03; with more than two layers 0.1]"
         lr: f32 = 0.1, Above(0.0), Step;
 
         "How the learning rate moves"
@@ -340,8 +364,18 @@ impl Settings {
     /// Everything that applies, as the flags of a run that repeats this one.
     pub fn spelled_out(&self) -> Overrides {
         let all = self.all_said();
-        // CAGE sets it.
-        Overrides { temperature: all.temperature.filter(|_| self.cage.is_none()), ..all }
+        let learns = self.learn_wiring != LearnedLayers::None;
+        Overrides {
+            // CAGE sets it.
+            temperature: all.temperature.filter(|_| self.cage.is_none()),
+            candidates: all.candidates.filter(|_| learns),
+            candidates_from: all.candidates_from.filter(|_| learns),
+            wiring_rule: all.wiring_rule.filter(|_| learns),
+            wiring_lr: all.wiring_lr.filter(|_| learns && self.wiring_rule == WireRule::Dwn),
+            probe_every: all.probe_every.filter(|_| learns),
+            freeze_wiring: all.freeze_wiring.filter(|_| learns),
+            ..all
+        }
     }
 
     /// The same as a `--config` file.
@@ -424,7 +458,7 @@ mod tests {
     #[test]
     fn help_tells_range_and_default() {
         assert!(flag_help("rotate").ends_with("either way [0 to 45] [default: 0.0]"), "{}", flag_help("rotate"));
-        assert!(flag_help("lr").ends_with("[more than 0] [default: 0.1]"), "{}", flag_help("lr"));
+        assert!(flag_help("tau").ends_with("[more than 0] [default: 14.0]"), "{}", flag_help("tau"));
         assert!(flag_help("select").ends_with("[default: last, with --patience best]"));
     }
 }

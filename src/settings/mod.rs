@@ -8,6 +8,7 @@ mod differences;
 #[cfg(all(test, feature = "cli"))]
 mod document;
 mod layers;
+mod learned;
 mod list;
 mod overrides;
 mod presets;
@@ -19,6 +20,7 @@ pub use choices::{Cage, InputKind, Method, Schedule, Select};
 pub use chosen::Chosen;
 pub use differences::{Difference, bearing, differences, essential_differences, table};
 pub use layers::Layers;
+pub use learned::LearnedLayers;
 pub use list::{Bearing, ENTRIES, Entry, Overrides, Settings};
 pub use presets::Preset;
 pub use range::Range;

@@ -69,7 +69,7 @@ mod tests {
     fn flags_win_over_the_file_and_the_file_over_the_preset() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c.toml");
-        std::fs::write(&path, "preset = \"mnist-small\"\nlr = 0.5\nbatch = 7\ncage = false\n").unwrap();
+        std::fs::write(&path, "preset = \"mnist-8k\"\nlayers = \"6x80\"\nlr = 0.5\nbatch = 7\ncage = false\n").unwrap();
         let flags = Overrides { batch: Some(9), ..Default::default() };
         let settings = flags.resolve(Some(&path)).unwrap();
         let patient = Overrides { patience: Some(3), ..Default::default() }.resolve(None).unwrap();
@@ -91,7 +91,7 @@ mod tests {
             seed: 9,
             patience: Some(4),
             micro_batch: Some(64),
-            ..Preset::Quick.settings()
+            ..Settings::deep()
         };
         let soft = Settings {
             method: Method::SoftGumbel,
@@ -100,11 +100,11 @@ mod tests {
             gradients: GradientFormat::F32,
             arity: 3,
             start: Start { initialization: Initialization::AndOr, mean: Some(0.5), deviation: None },
-            ..Preset::Quick.settings()
+            ..Settings::deep()
         };
         let soft = Settings { thresholds: 1, ..soft };
         let scoped = Cage { scope: CageScope::Gate, ..Cage::default() };
-        let scoped = Settings { method: Method::GumbelSt, cage: Some(scoped), ..Preset::Quick.settings() };
+        let scoped = Settings { method: Method::GumbelSt, cage: Some(scoped), ..Settings::deep() };
         let presets = Preset::ALL.iter().map(|preset| preset.settings());
         for settings in [odd, soft, scoped].into_iter().chain(presets) {
             std::fs::write(&path, settings.to_toml().unwrap()).unwrap();

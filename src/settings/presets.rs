@@ -35,11 +35,10 @@ macro_rules! presets {
 
 presets! {
     Quick "quick",
-    MnistSmall "mnist-small",
-    MnistLarge "mnist-large",
+    Mnist8k "mnist-8k",
+    Mnist "mnist",
     Fashion "fashion",
-    Cifar10Small "cifar10-small",
-    Cifar10Medium "cifar10-medium",
+    Cifar10 "cifar10",
     Table "table",
 }
 

@@ -1,19 +1,40 @@
 //! The rules between settings: what follows from what is said, and what does not go together.
 
 use super::choices::{InputKind, Method, Select};
+use super::learned::LearnedLayers;
 use super::list::{Overrides, Settings};
+use crate::network::Initialization;
 use crate::plan::GradientFormat;
 use crate::{Error, Result};
 
 impl Overrides {
     /// Change in `settings` what follows from what is said here; what is said beside is put over it.
     pub(super) fn imply(&self, settings: &mut Settings) {
+        if self.layers.as_ref().is_some_and(|layers| layers.0.len() > 2) {
+            // Deep networks cannot decide on tables while wires move, and learn best through gates that pass their inputs on. What
+            // beneath has other than the defaults, somebody has said.
+            let (deep, wide) = (Settings::deep(), Settings::default());
+            if settings.learn_wiring == wide.learn_wiring {
+                settings.learn_wiring = deep.learn_wiring;
+            }
+            if settings.start == wide.start {
+                settings.start = deep.start;
+            }
+            if settings.lr == wide.lr {
+                settings.lr = deep.lr;
+            }
+        }
         if self.method.is_some_and(Method::is_soft) {
             // Presets speak of hard methods.
             settings.cage = None;
+            settings.learn_wiring = LearnedLayers::None;
             if settings.gradients.is_sliced() {
                 settings.gradients = GradientFormat::Bf16;
             }
+        }
+        if self.gradients.is_some_and(|gradients| !gradients.is_sliced()) {
+            // Presets speak of whole numbers, by which alone wires are scored.
+            settings.learn_wiring = LearnedLayers::None;
         }
         if self.patience.is_some() {
             settings.select = Select::Best;
@@ -28,6 +49,15 @@ impl Overrides {
             let remedy = if settings.method.is_soft() { "choose hard-st or gumbel-st" } else { "leave out --no-cage" };
             return Err(Error::usage(format!("CAGE is off, so its constants cannot be set; {remedy}")));
         }
+        let said = self.candidates.is_some()
+            || self.candidates_from.is_some()
+            || self.wiring_rule.is_some()
+            || self.wiring_lr.is_some()
+            || self.probe_every.is_some()
+            || self.freeze_wiring.is_some();
+        if settings.learn_wiring == LearnedLayers::None && said {
+            return Err(Error::usage("no wires learn, so nothing can be set of how they do; add --learn-wiring all"));
+        }
         if settings.cage.is_some() && self.temperature.is_some() {
             return Err(Error::usage("CAGE sets the backward temperature; add --no-cage to fix it with --temperature"));
         }
@@ -36,6 +66,21 @@ impl Overrides {
 }
 
 impl Settings {
+    /// What deep networks do well by, six layers here: wires as they are drawn, gates that at first pass an input on; images
+    /// as they are.
+    pub fn deep() -> Self {
+        Settings {
+            layers: vec![6000; 6],
+            learn_wiring: LearnedLayers::None,
+            start: Initialization::Residual.into(),
+            lr: 0.1,
+            tau: 10.0,
+            steps: 6000,
+            shift: 0,
+            ..Settings::default()
+        }
+    }
+
     /// Refuse combinations that mean nothing, with the nearest that does.
     pub(super) fn check_together(&self) -> Result<()> {
         if self.layers.is_empty() {
@@ -48,6 +93,7 @@ impl Settings {
                 self.arity
             )));
         }
+        self.check_learned_wiring()?;
         if self.cage.is_some_and(|cage| cage.tau_min > cage.tau_max) {
             return Err(Error::usage("--cage-tau-min is above --cage-tau-max; exchange them"));
         }
@@ -83,6 +129,41 @@ impl Settings {
         Ok(())
     }
 
+    fn check_learned_wiring(&self) -> Result<()> {
+        if self.learn_wiring == LearnedLayers::None {
+            return Ok(());
+        }
+        if let LearnedLayers::Of(layers) = &self.learn_wiring
+            && let Some(none) = layers.iter().find(|&&layer| layer >= self.layers.len())
+        {
+            return Err(Error::usage(format!(
+                "--learn-wiring names layer {none}, and the last of {} layers is number {}",
+                self.layers.len(),
+                self.layers.len() - 1
+            )));
+        }
+        if self.method.is_soft() {
+            return Err(Error::usage(
+                "wires are scored on bits, which soft methods have none of; leave out --learn-wiring, or choose --method \
+                 hard-st or gumbel-st",
+            ));
+        }
+        if !self.gradients.is_sliced() {
+            return Err(Error::usage(
+                "wires are scored by gradients in whole numbers; add --gradients int8, int12 or int16, or --learn-wiring none",
+            ));
+        }
+        if self.candidates < self.arity {
+            return Err(Error::usage(format!(
+                "--candidates {} leaves gates of {} inputs no choice; use {} or more",
+                self.candidates,
+                self.arity,
+                self.arity + 1
+            )));
+        }
+        Ok(())
+    }
+
     /// Make the last layer one that `outputs` outputs share evenly: widened, where nobody but a preset has said layers.
     ///
     /// # Errors
@@ -110,7 +191,6 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Preset;
     use super::*;
     use crate::network::Parametrization;
     use crate::plan::CageScope;
@@ -118,7 +198,7 @@ mod tests {
     #[test]
     fn impossible_settings_are_refused_with_what_is_possible() {
         let told = |change: &dyn Fn(&mut Settings)| {
-            let mut settings = Preset::Quick.settings();
+            let mut settings = Settings::deep();
             change(&mut settings);
             settings.check().unwrap_err().to_string()
         };

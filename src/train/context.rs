@@ -1,5 +1,6 @@
 //! What every pass of a step is made for: settings, shapes, the device's ways.
 
+use super::learning::pace;
 use super::outline::Outline;
 use crate::plan::{Id, Limits, Tuning, slice_scale, uniforms};
 use crate::settings::{Schedule, Settings};
@@ -69,6 +70,7 @@ impl<'a> Context<'a> {
         let (settings, outline, cage) = (self.settings, self.outline, self.settings.cage);
         let choices = outline.layers.first().map_or(2, |l| l.parametrization.choices(l.arity));
         let [key0, key1] = crate::random::key(settings.seed);
+        let (wire_rate, wire_every, wire_until) = pace(settings);
         uniforms::Training {
             learning_rate: settings.lr,
             final_fraction: settings.lr_final,
@@ -100,6 +102,10 @@ impl<'a> Context<'a> {
             key1,
             layers: outline.layers.len() as u32,
             group: outline.group(),
+            wire_rate,
+            wire_every,
+            wire_until,
+            pad: 0,
         }
     }
 }

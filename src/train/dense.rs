@@ -6,7 +6,7 @@ use super::batch::Share;
 use super::context::{Context, Way};
 use super::outline::LayerOutline;
 use super::sender::{Of, Sender, SenderPart};
-use crate::network::{Consumers, Layer};
+use crate::network::{Candidates, Consumers, Layer, WireRule};
 use crate::plan::{Buffer, GradientFormat, Id, MOST_TURNS, Page, Pass, Plan};
 use crate::{Error, Result};
 
@@ -17,6 +17,23 @@ pub struct Dense {
     wiring: Id,
     /// `[inputs + 1]` u32, where each input's edges begin in this buffer, then `[gates · arity][arity]` u32, the edges.
     edges: Id,
+    /// What they learn by, if they do.
+    learned: Option<Learned>,
+}
+
+/// What wires learn by.
+#[derive(Debug, Clone, Copy)]
+struct Learned {
+    /// Candidates of a pin.
+    count: u32,
+    /// `[gates][arity][count]` u32.
+    candidates: Id,
+    /// `[gates][arity][count + 1]` i32.
+    scores: Id,
+    /// `[gates][arity][count]` f32.
+    weights: Id,
+    /// `[gates][arity][count]` of (first, second) moment, f32, where the rule has some.
+    moments: Option<Id>,
 }
 
 /// What a backward page is built for.
@@ -89,19 +106,97 @@ impl Backward {
 
 impl Dense {
     /// Have buffers for layer `i`.
-    pub fn plan(plan: &mut Plan, i: usize, layer: &LayerOutline) -> Self {
+    pub fn plan(plan: &mut Plan, cx: &Context, i: usize) -> Self {
+        let layer = &cx.outline.layers[i];
         let pins = u64::from(layer.pins());
         let edges = u64::from(layer.inputs) + 1 + pins * layer.arity as u64;
+        let learns = cx.settings.learn_wiring.has(i);
+        let wiring = if learns { Buffer::state("wiring", pins * 4) } else { Buffer::scratch("wiring", pins * 4) };
+        let mut learned = || {
+            let count = (cx.settings.candidates as u32).min(layer.inputs);
+            let all = pins * u64::from(count) * 4;
+            let has_moments = cx.settings.wiring_rule == WireRule::Dwn;
+            Learned {
+                count,
+                candidates: plan.add(Buffer::scratch("candidates", all).of_layer(i).given()),
+                scores: plan.add(Buffer::scratch("wire scores", all + pins * 4).of_layer(i)),
+                weights: plan.add(Buffer::state("wire weights", all).of_layer(i)),
+                moments: has_moments.then(|| plan.add(Buffer::state("wire moments", 2 * all).of_layer(i))),
+            }
+        };
         Dense {
-            wiring: plan.add(Buffer::scratch("wiring", pins * 4).of_layer(i).given()),
+            learned: learns.then(&mut learned),
+            wiring: plan.add(wiring.of_layer(i).given()),
             edges: plan.add(Buffer::scratch("edges", edges * 4).of_layer(i).given()),
         }
     }
 
-    /// What these buffers hold of `layer`.
-    pub fn contents<'l>(&self, layer: &'l Layer) -> Vec<(Id, Cow<'l, [u8]>)> {
+    /// What these buffers hold of `layer`, whose pins choose among `candidates` where its wires learn.
+    pub fn contents<'l>(&self, layer: &'l Layer, candidates: Option<&'l Candidates>) -> Vec<(Id, Cow<'l, [u8]>)> {
         let edges = bytemuck::cast_slice(&edges(layer)).to_vec();
-        vec![(self.wiring, Cow::Borrowed(bytemuck::cast_slice(&layer.wiring))), (self.edges, Cow::Owned(edges))]
+        let candidates = self.learned.iter().zip(candidates);
+        let candidates = candidates.map(|(own, c)| (own.candidates, Cow::Borrowed(bytemuck::cast_slice(&c.wires))));
+        let wires =
+            [(self.wiring, Cow::Borrowed(bytemuck::cast_slice(&layer.wiring))), (self.edges, Cow::Owned(edges))];
+        wires.into_iter().chain(candidates).collect()
+    }
+
+    /// Its wires, if they learn.
+    pub fn learned_wiring(&self) -> Option<Id> {
+        self.learned.map(|_| self.wiring)
+    }
+
+    /// Scores of its wires, if they learn, by gradients in `rows`, which are the outputs' where `by_output`.
+    pub fn score(&self, cx: &Context, of: Of, share: Share, (rows, by_output): (Id, bool), step: Id) -> Option<Pass> {
+        let (learned, layer, x) = (self.learned?, &cx.outline.layers[of.i], of.activations);
+        let workgroup = cx.tuning.workgroup;
+        let page = score_wires(layer.arity, cx.settings.gradients, learned.count, workgroup, by_output, share.added);
+        let turns = x.words * (9 * cx.settings.gradients.bits() / 4 + layer.arity as u32 + 4) + 16;
+        let pins = u64::from(layer.pins());
+        let row_count = if by_output { cx.outline.outputs } else { layer.gates };
+        Some(
+            Pass::of(page)
+                .of_layer(of.i)
+                .bind("layer", of.extent)
+                .bind("training", cx.training())
+                .bind("step", step)
+                .bind("wiring", self.wiring)
+                .bind("tables", x.tables[of.i])
+                .bind("inputs", x.read_by(of.i))
+                .bind("candidates", learned.candidates)
+                .bind("source", rows)
+                .bind("scores", learned.scores)
+                .groups(&cx.tuning, layer.pins() * learned.count.div_ceil(8), workgroup, turns)
+                // Wires, tables, inputs, candidates and gradients in, scores out.
+                .least_bytes(
+                    pins * 4 * u64::from(2 * learned.count + 2)
+                        + u64::from(layer.gates) * u64::from(layer.table_words()) * 4
+                        + u64::from(layer.inputs) * x.row_bytes()
+                        + u64::from(row_count) * cx.gradient_row_bytes(x.words),
+                ),
+        )
+    }
+
+    /// Its wires moved by their scores, if they learn; `extent` is its `uniforms::Layer`.
+    pub fn rewire(&self, cx: &Context, (i, extent): (usize, Id), step: Id) -> Option<Pass> {
+        let (learned, layer) = (self.learned?, &cx.outline.layers[i]);
+        let arity = layer.arity as u32;
+        let numbers = if learned.moments.is_some() { 8 } else { 4 };
+        Some(
+            Pass::of(move_wires(layer.arity, learned.count, cx.settings.wiring_rule))
+                .of_layer(i)
+                .bind("layer", extent)
+                .bind("training", cx.training())
+                .bind("step", step)
+                .bind("candidates", learned.candidates)
+                .bind("scores", learned.scores)
+                .bind("weights", learned.weights)
+                .binds(learned.moments.map(|moments| ("moments", moments)))
+                .bind("wiring", self.wiring)
+                .groups(&cx.tuning, layer.gates, 64, arity * learned.count * (2 + arity))
+                // Candidates and scores in, weights and moments in and out, wires out.
+                .least_bytes(u64::from(layer.pins()) * 4 * u64::from(learned.count * numbers + 2)),
+        )
     }
 
     /// Inputs to outputs, by hard tables on bits or by real ones on real activations.
@@ -132,12 +227,12 @@ impl Dense {
             )
     }
 
-    /// Rows of gradients that layer `i` keeps for the one before it: a row a gate, on real activations a row a pin. The first layer
-    /// keeps none. On bits neither does the last one, whose gates' are their outputs'.
+    /// Rows of gradients that layer `i` keeps for the one before it, or for scoring its wires: a row a gate, on real activations a
+    /// row a pin. The first layer, if its wires are fixed, keeps none. On bits neither does the last one, whose gates' are their outputs'.
     pub fn kept_rows(cx: &Context, i: usize) -> u32 {
         let layer = &cx.outline.layers[i];
         match cx.way() {
-            _ if i == 0 => 0,
+            _ if i == 0 && !cx.settings.learn_wiring.has(0) => 0,
             Way::Soft => layer.pins(),
             _ if i + 1 == cx.outline.layers.len() => 0,
             _ => layer.gates,
@@ -262,6 +357,33 @@ pub fn forward_hard(arity: usize, wide: bool, workgroup: u32) -> Page {
 /// Gates of `arity` inputs on real activations.
 pub fn forward_soft(arity: usize) -> Page {
     Page::of("dense/forward_soft").number("ARITY", arity as u32)
+}
+
+/// Scores of the wires of gates of `arity` inputs among `candidates` candidates, by gradients in rows of gates, or of outputs where
+/// `by_output`; added to those of the step's earlier shares if `added`.
+pub fn score_wires(
+    arity: usize,
+    gradients: GradientFormat,
+    candidates: u32,
+    workgroup: u32,
+    by_output: bool,
+    added: bool,
+) -> Page {
+    Page::of("dense/score_wires")
+        .number("ARITY", arity as u32)
+        .number("SLICES", gradients.bits())
+        .number("CANDIDATES", candidates)
+        .number("WORKGROUP", workgroup)
+        .flag("BY_OUTPUT", by_output)
+        .flag("ADDED", added)
+}
+
+/// Wires of gates of `arity` inputs moved by the scores of `candidates` candidates.
+pub fn move_wires(arity: usize, candidates: u32, rule: WireRule) -> Page {
+    Page::of("dense/move_wires")
+        .number("ARITY", arity as u32)
+        .number("CANDIDATES", candidates)
+        .flag("DWN", rule == WireRule::Dwn)
 }
 
 /// Everything the backward pass asks of a consumer in one record: `gate << 3 | pin`, then the gate's other wires. First where

@@ -71,18 +71,17 @@ mod tests {
     use crate::data::{ImageShape, Task};
     use crate::network::Form;
     use crate::plan::Plan;
-    use crate::settings::Preset;
 
     /// wgpu's default limits.
     const LIMITS: Limits = Limits { buffer_bytes: 128 << 20, is_software: false };
 
     fn settings(batch: u32) -> Settings {
-        Settings { batch, ..Preset::Quick.settings() }
+        Settings { batch, ..Settings::deep() }
     }
 
     /// MNIST's bits to these layers.
     fn outline(layers: &[usize], samples: u32) -> Outline {
-        let (mut inputs, settings) = (784, Preset::Quick.settings());
+        let (mut inputs, settings) = (784, Settings::deep());
         let layer = |&gates: &usize| LayerOutline {
             form: Form::Dense,
             gates: gates as u32,

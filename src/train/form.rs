@@ -5,10 +5,9 @@ use std::borrow::Cow;
 use super::batch::Share;
 use super::context::Context;
 use super::dense::Dense;
-use super::outline::LayerOutline;
 use super::sender::{Of, Sender};
 use crate::Result;
-use crate::network::{Form, Layer};
+use crate::network::{Candidates, Form, Layer};
 use crate::plan::{Id, Pass, Plan};
 
 /// The wires of a layer of some form.
@@ -20,16 +19,37 @@ pub enum Wires {
 
 impl Wires {
     /// Have buffers for layer `i`; what they hold is [given](Wires::contents).
-    pub fn plan(plan: &mut Plan, i: usize, layer: &LayerOutline) -> Self {
-        match layer.form {
-            Form::Dense => Wires::Dense(Dense::plan(plan, i, layer)),
+    pub fn plan(plan: &mut Plan, cx: &Context, i: usize) -> Self {
+        match cx.outline.layers[i].form {
+            Form::Dense => Wires::Dense(Dense::plan(plan, cx, i)),
         }
     }
 
-    /// What these buffers hold of `layer`.
-    pub fn contents<'l>(&self, layer: &'l Layer) -> Vec<(Id, Cow<'l, [u8]>)> {
+    /// What these buffers hold of `layer`, whose pins choose among `candidates` where its wires learn.
+    pub fn contents<'l>(&self, layer: &'l Layer, candidates: Option<&'l Candidates>) -> Vec<(Id, Cow<'l, [u8]>)> {
         match self {
-            Wires::Dense(dense) => dense.contents(layer),
+            Wires::Dense(dense) => dense.contents(layer, candidates),
+        }
+    }
+
+    /// Its wires, `[gates][arity]` u32, if they learn.
+    pub fn learned(&self) -> Option<Id> {
+        match self {
+            Wires::Dense(dense) => dense.learned_wiring(),
+        }
+    }
+
+    /// Scores of its wires by gradients in `rows`, those of outputs where `by_output`, if they learn.
+    pub fn score(&self, cx: &Context, of: Of, share: Share, rows: (Id, bool), step: Id) -> Option<Pass> {
+        match self {
+            Wires::Dense(dense) => dense.score(cx, of, share, rows, step),
+        }
+    }
+
+    /// Its wires moved by their scores, if they learn.
+    pub fn rewire(&self, cx: &Context, of: (usize, Id), step: Id) -> Option<Pass> {
+        match self {
+            Wires::Dense(dense) => dense.rewire(cx, of, step),
         }
     }
 

@@ -8,6 +8,7 @@ mod dense;
 mod evaluation;
 mod fit;
 mod form;
+mod learning;
 mod outline;
 mod outputs;
 mod profile;
@@ -25,6 +26,7 @@ pub use batch::BatchSize;
 pub use context::Way;
 pub use evaluation::{Evaluation, EvaluationPlan, Evaluator, Mode};
 pub use fit::fitting_plan;
+pub use learning::learning;
 pub use outline::{LayerOutline, Outline};
 pub use profile::{Bound, Pace, Profile};
 pub use state::{State, Tensor};
@@ -35,7 +37,7 @@ pub use votes::HISTORY;
 /// The pages of training, as its passes are made of them: what tests of single pages run.
 pub mod pages {
     pub use super::batch::augment;
-    pub use super::dense::{Backward, edges, forward_hard, forward_soft, sender};
+    pub use super::dense::{Backward, edges, forward_hard, forward_soft, move_wires, score_wires, sender};
     pub use super::sender::SenderPart;
     pub use super::tables::{advance, selected_tables, tabulate, update};
     pub use super::votes::{evaluate_page as evaluate, group_sum, group_sum_soft, loss};

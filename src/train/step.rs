@@ -13,11 +13,11 @@ use super::samples::{Residence, Samples};
 use super::sender::{Activations, Of, row_bytes};
 use super::tables::{AllTables, RealTables};
 use super::votes::{self, Gradients, Truth};
-use crate::Result;
 use crate::data::Split;
-use crate::network::Model;
+use crate::network::{Learning, Model};
 use crate::plan::{Buffer, EncoderIds, EncoderTable, Id, Limits, List, Pass, Plan, Tuning, uniforms};
 use crate::settings::{InputKind, Settings};
+use crate::{Error, Result};
 
 /// The buffers of a network in training, whatever batch it works on.
 #[derive(Debug, Clone)]
@@ -41,22 +41,30 @@ impl Network {
                 offsets: plan.add(scratch("encoder offsets", (outline.row_words() + 1) * 4)),
                 features: plan.add(scratch("encoder features", outline.features * 8)),
             },
-            wires: outline.layers.iter().enumerate().map(|(i, layer)| Wires::plan(plan, i, layer)).collect(),
+            wires: (0..outline.layers.len()).map(|i| Wires::plan(plan, cx, i)).collect(),
             tables: AllTables::plan(plan, cx),
             spread: is_values.then(|| plan.add(scratch("spread", outline.label_words * 4))),
         }
     }
 
     /// What its buffers hold of `model` before the first step on `train`.
-    fn contents<'m>(&self, model: &'m Model, train: &Split, row_words: u32) -> Vec<(Id, Cow<'m, [u8]>)> {
+    fn contents<'m>(
+        &self,
+        model: &'m Model,
+        learning: Option<&'m Learning>,
+        train: &Split,
+        row_words: u32,
+    ) -> Vec<(Id, Cow<'m, [u8]>)> {
         let table = EncoderTable::of(&model.encoder.pixel, &model.encoder.threshold, row_words);
         let owned = |bytes: &[u8]| Cow::Owned(bytes.to_vec());
         let mut contents = vec![
             (self.encoder.offsets, owned(bytemuck::cast_slice(&table.offsets))),
             (self.encoder.features, owned(bytemuck::cast_slice(&table.features))),
         ];
-        for (layer, (wires, tables)) in model.layers.iter().zip(self.wires.iter().zip(&self.tables.layers)) {
-            contents.extend(wires.contents(layer));
+        let layers = model.layers.iter().zip(self.wires.iter().zip(&self.tables.layers));
+        for (i, (layer, (wires, tables))) in layers.enumerate() {
+            let candidates = learning.and_then(|learning| learning.layers[i].as_ref());
+            contents.extend(wires.contents(layer, candidates));
             contents.push((tables.logits, Cow::Borrowed(bytemuck::cast_slice(&layer.logits))));
         }
         if let Some(spread) = self.spread {
@@ -121,6 +129,12 @@ impl StepPlan {
         limits: Limits,
         size: BatchSize,
     ) -> Result<Self> {
+        if let Some(i) = (1..outline.layers.len()).find(|&i| settings.learn_wiring.has(i)) {
+            return Err(Error::usage(format!(
+                "the wires of layer {i} learn on the CPU alone, by shaders only the first layer's; add --learn-wiring first, or \
+                 --adapter cpu"
+            )));
+        }
         let mut plan = Plan::default();
         let cx = Context::new(settings, outline, tuning, limits);
         let network = Network::plan(&mut plan, &cx);
@@ -144,10 +158,15 @@ impl StepPlan {
         Ok(StepPlan { plan, step, begin, tabulate, network, size, samples, activations, history })
     }
 
-    /// What its open buffers hold of `model` before the first step on `train`.
-    pub fn contents<'m>(&self, model: &'m Model, train: &'m Split) -> Vec<(Id, Cow<'m, [u8]>)> {
+    /// What its open buffers hold of `model`, whose wires learn as `learning` says, before the first step on `train`.
+    pub fn contents<'m>(
+        &self,
+        model: &'m Model,
+        learning: Option<&'m Learning>,
+        train: &'m Split,
+    ) -> Vec<(Id, Cow<'m, [u8]>)> {
         let bytes = model.image.pixels();
-        let mut contents = self.network.contents(model, train, bytes.div_ceil(4) as u32);
+        let mut contents = self.network.contents(model, learning, train, bytes.div_ceil(4) as u32);
         contents.extend(self.samples.contents(train, bytes));
         contents
     }
@@ -237,9 +256,12 @@ impl StepBuffers {
             for (i, wires) in network.wires.iter().enumerate().rev() {
                 let keep = self.planes[i % 2].filter(|_| Wires::kept_rows(cx, i) > 0);
                 let of = Of { i, extent: self.extents[i], tables: &tables.layers[i], activations: x };
+                // Rows of outputs are the last layer's own.
+                let rows = keep.map_or((sender.rows, true), |rows| (rows, false));
                 let pass;
                 (pass, sender) = wires.backward(cx, of, share, &sender, keep)?;
                 step.push(pass);
+                step.extend(wires.score(cx, of, share, rows, tables.step));
             }
         }
 
@@ -248,7 +270,10 @@ impl StepBuffers {
         // End: new logits, and the tables that the next step begins with.
         step.extend(tables.update(cx, self.real.as_ref()));
 
-        // Here would stand what happens every R-th step, as wires that move.
+        // Every so many steps, wires that learn move; in others these passes return at once.
+        for (i, wires) in network.wires.iter().enumerate() {
+            step.extend(wires.rewire(cx, (i, self.extents[i]), tables.step));
+        }
         Ok(step)
     }
 }

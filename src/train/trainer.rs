@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::augmentation::Augmentation;
 use super::fit::fitting_plan;
+use super::learning::learning;
 use super::outline::Outline;
 use super::samples::Stream;
 use super::state::{State, Tensor};
@@ -140,7 +141,10 @@ pub fn draw_model(
                 settings.arity
             )));
         }
-        layers.push(Layer::draw(i, inputs, gates, settings.arity, draw));
+        layers.push(match i {
+            0 => Layer::draw_first(&encoder, image, gates, settings.arity, draw),
+            _ => Layer::draw(i, inputs, gates, settings.arity, draw),
+        });
         inputs = gates;
     }
     Ok(Model {
@@ -190,7 +194,9 @@ impl Trainer {
         Augmentation::of_samples(settings, model.table.is_some())?;
         let tuning = gpu.settle(tuning)?;
         let mut step = fitting_plan(settings, &Outline::of_model(&model, train), tuning, gpu.limits())?;
-        let session = Session::open(gpu, std::mem::take(&mut step.plan), &step.contents(&model, train))?;
+        let learning = learning(settings, &model);
+        let plan = std::mem::take(&mut step.plan);
+        let session = Session::open(gpu, plan, &step.contents(&model, learning.as_ref(), train))?;
         let is_streamed = step.samples.residence.ring > 0;
         let stream =
             is_streamed.then(|| Stream::new(train, model.image.pixels(), settings.batch, settings.seed, &step.samples));
@@ -215,7 +221,7 @@ impl Trainer {
         self.session.gpu()
     }
 
-    /// The network's shape and wiring; its logits and tables are those of the last [`Trainer::download`].
+    /// The network's shape; its wiring, logits and tables are those of the last [`Trainer::download`].
     pub fn model(&self) -> &Model {
         &self.model
     }
@@ -391,14 +397,20 @@ impl Trainer {
         self.session.submit(&self.step.tabulate[usize::from(noise)], 1)
     }
 
-    /// Bring logits and tables back: the discretized network.
+    /// Bring wires, logits and tables back: the discretized network.
     ///
     /// # Errors
     /// As for [`Trainer::finish`].
     pub fn download(&mut self) -> Result<&Model> {
         self.finish()?;
         self.tabulate(false)?;
-        for (layer, tables) in self.model.layers.iter_mut().zip(&self.step.network.tables.layers) {
+        let network = &self.step.network;
+        for (layer, (wires, tables)) in
+            self.model.layers.iter_mut().zip(network.wires.iter().zip(&network.tables.layers))
+        {
+            if let Some(wiring) = wires.learned() {
+                layer.wiring = read_all(&self.session, wiring)?;
+            }
             let words: Vec<u32> = read_all(&self.session, tables.bits)?;
             layer.tables = from_words(layer, &words);
             layer.logits = read_all(&self.session, tables.logits)?;

@@ -331,6 +331,10 @@ pub fn training(c: &Constants, partials: usize) -> uniforms::Training {
         key1: 0,
         layers: 1,
         group: 0,
+        wire_rate: 0.0,
+        wire_every: 1,
+        wire_until: 0,
+        pad: 0,
     }
 }
 
@@ -346,7 +350,9 @@ pub fn state(step: u32, epoch: u32, position: u32) -> uniforms::Step {
         beta2_power: 1.0,
         epoch,
         position,
-        pad: [0; 3],
+        wire_beta1_power: 1.0,
+        wire_beta2_power: 1.0,
+        pad: 0,
     }
 }
 

@@ -67,7 +67,7 @@ fn select_batch_takes_evaluation_samples_in_order() {
 #[test]
 fn augment_moves_each_image_as_its_twin_does() {
     let settings =
-        |shift, flip, rotate, resized_crop| Settings { shift, flip, rotate, resized_crop, ..Preset::Quick.settings() };
+        |shift, flip, rotate, resized_crop| Settings { shift, flip, rotate, resized_crop, ..Settings::deep() };
     let ways = [
         settings(1, false, 0.0, 1.0),
         settings(9, false, 0.0, 1.0),

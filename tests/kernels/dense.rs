@@ -497,3 +497,161 @@ fn backward_hard_is_near_for_real_gradients() {
         }
     }
 }
+
+/// `[pins][count]` distinct candidates, the first being the pin's wire.
+fn random_candidates(layer: &Layer, count: usize, rng: &mut Philox) -> Vec<Vec<u32>> {
+    let draw = |&wire: &u32| {
+        let mut own = vec![wire];
+        while own.len() < count {
+            let any = rng.below(layer.inputs as u32);
+            if !own.contains(&any) {
+                own.push(any);
+            }
+        }
+        own
+    };
+    layer.wiring.iter().map(draw).collect()
+}
+
+#[test]
+fn wire_scores_are_exact_and_those_of_micro_batches_add_up() {
+    let mut rng = Philox::new(31, 0);
+    let formats = [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16];
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for arity in 2..=6usize {
+            for (j, size) in [1usize, 33, 128].into_iter().enumerate() {
+                let (format, by_output) = (formats[(arity + j) % 3], (arity + j) % 2 == 0);
+                let (words, inputs, classes) = (size.div_ceil(32), [70, 40, 130][j], 5);
+                let (group, count) = ([7, 1, 26][j], [3, 16, 9][(arity + j) % 3]);
+                let gates = group * classes;
+                let layer = random_layer(inputs, gates, arity, &mut rng);
+                let candidates = random_candidates(&layer, count.max(arity), &mut rng);
+                let count = count.max(arity);
+                let bits = random_bits(inputs, size, &mut rng);
+                let (least, most) = (-(1i32 << (format.bits() - 1)), (1i32 << (format.bits() - 1)) - 1);
+                // The extremes are among the gradients, so that −least saturates.
+                let number = |rng: &mut Philox| match rng.below(4) {
+                    0 => least,
+                    1 => most,
+                    _ => least + (rng.below((most - least) as u32 + 1)) as i32,
+                };
+                let rows: Vec<Vec<i32>> = (0..if by_output { classes } else { gates })
+                    .map(|_| (0..words * 32).map(|s| if s < size { number(&mut rng) } else { 0 }).collect())
+                    .collect();
+                let stored: Vec<Vec<f32>> = rows.iter().map(|row| row.iter().map(|&g| g as f32).collect()).collect();
+                let mut expected = vec![vec![0i64; count + 1]; layer.wiring.len()];
+                for (s, sample) in transposed(&bits).iter().enumerate() {
+                    let g: Vec<i32> = (0..gates).map(|g| rows[if by_output { g / group } else { g }][s]).collect();
+                    reference::add_wire_scores(&layer, &candidates, sample, &g, format.bits(), &mut expected);
+                }
+                let constants = uniforms::Training { wire_every: 3, wire_until: 10, ..training(&constants(), 0) };
+                let scores = Held::of(&vec![7i32; layer.wiring.len() * (count + 1)]);
+                let mut run = |step: u32, added: bool| {
+                    let buffers = [
+                        ("layer", &Held::one(&extents(gates, inputs, words, group))),
+                        ("training", &Held::one(&constants)),
+                        ("step", &Held::one(&state(step, 0, 0))),
+                        ("wiring", &Held::of(&layer.wiring)),
+                        ("tables", &Held::of(&table_words(&layer))),
+                        ("inputs", &Held::of(&pack(&bits, words))),
+                        ("candidates", &Held::of(&candidates.concat())),
+                        ("source", &Held::of(&store_gradients(&stored, format))),
+                        ("scores", &scores),
+                    ];
+                    let page = pages::score_wires(arity, format, count as u32, 64, by_output, added);
+                    bench.run(page, &buffers, [[1, 3, 50][j], 1]);
+                    bench.read::<i32>(&scores, layer.wiring.len() * (count + 1))
+                };
+                let of = |times: i64| expected.concat().iter().map(|&s| (s * times) as i32).collect::<Vec<_>>();
+                let what = format!("k {arity}, {format:?}, batch {size}, by output {by_output}");
+                // Steps 2, 3, 11 come after 1, 2, 10 steps and score nothing; 1, 4 and 10 do.
+                assert!([2, 3, 11].iter().all(|&step| run(step, false).iter().all(|&s| s == 7)), "{what}");
+                assert_eq!(run(10, false), of(1), "{what}");
+                assert_eq!(run(4, true), of(2), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wires_move_to_the_greatest_weight_that_is_free() {
+    use gatewright::network::WireRule;
+    let mut rng = Philox::new(32, 0);
+    let twin = Constants { learning_rate: 0.02, ..constants() };
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for arity in 2..=6usize {
+            for rule in [WireRule::Dwn, WireRule::Acc] {
+                let (inputs, gates, count) = (arity + 5, 65, arity + 4);
+                let layer = random_layer(inputs, gates, arity, &mut rng);
+                let candidates = random_candidates(&layer, count, &mut rng);
+                let pins = layer.wiring.len();
+                let scores: Vec<Vec<i64>> =
+                    (0..pins).map(|_| (0..=count).map(|_| i64::from(rng.below(2001)) - 1000).collect()).collect();
+                // Whole weights, so that some are equal.
+                let weights: Vec<Vec<f64>> =
+                    (0..pins).map(|_| (0..count).map(|_| f64::from(rng.below(3))).collect()).collect();
+                let moments = |rng: &mut Philox| Moments { first: rng.normal() * 0.01, second: 0.01 + rng.uniform() };
+                let old: Vec<Vec<Moments>> =
+                    (0..pins).map(|_| (0..count).map(|_| moments(&mut rng)).collect()).collect();
+                let step = uniforms::Step {
+                    learning_rate: 0.02,
+                    wire_beta1_power: 0.5,
+                    wire_beta2_power: 0.25,
+                    ..state(1, 0, 0)
+                };
+                let uniform =
+                    uniforms::Training { wire_rate: 3.0, wire_until: 1, slice_scale: 1024.0, ..training(&twin, 0) };
+                let by = reference::WireStep {
+                    rule,
+                    rate: f64::from(0.02f32 * 3.0),
+                    betas: [uniform.beta1.into(), uniform.beta2.into()],
+                    powers: [0.5, 0.25],
+                    epsilon: uniform.epsilon.into(),
+                    unit: 1.0 / 1024.0,
+                };
+                let single = |x: &[Vec<f64>]| x.concat().into_iter().map(|x| x as f32).collect::<Vec<f32>>();
+                let whole: Vec<i32> = scores.concat().into_iter().map(|s| s as i32).collect();
+                let pairs: Vec<[f32; 2]> =
+                    old.concat().into_iter().map(|m| [m.first as f32, m.second as f32]).collect();
+                let made = Held::of(&single(&weights));
+                let (made_moments, wiring) = (Held::of(&pairs), Held::of(&layer.wiring));
+                let (extent, uniform, step) =
+                    (Held::one(&extents(gates, inputs, 1, 1)), Held::one(&uniform), Held::one(&step));
+                let (listed, scored) = (Held::of(&candidates.concat()), Held::of(&whole));
+                let mut buffers = vec![
+                    ("layer", &extent),
+                    ("training", &uniform),
+                    ("step", &step),
+                    ("candidates", &listed),
+                    ("scores", &scored),
+                    ("weights", &made),
+                    ("wiring", &wiring),
+                ];
+                if rule == WireRule::Dwn {
+                    buffers.push(("moments", &made_moments));
+                }
+                bench.run(pages::move_wires(arity, count as u32, rule), &buffers, [2, 1]);
+                let made: Vec<f64> = bench.read::<f32>(&made, pins * count).into_iter().map(f64::from).collect();
+                let made: Vec<Vec<f64>> = made.chunks_exact(count).map(<[f64]>::to_vec).collect();
+                for pin in 0..pins {
+                    let (mut expected, mut moments) = (weights[pin].clone(), old[pin].clone());
+                    reference::move_weights(&by, &scores[pin], &mut expected, &mut moments);
+                    for (made, expected) in made[pin].iter().zip(expected) {
+                        // A dozen roundings of numbers up to 4, and a step of at most 0.06 by a quotient and a root.
+                        assert_near(&|| format!("{rule:?}, pin {pin}"), *made, expected, 16.0 * 4.0 * ULP);
+                    }
+                }
+                let chosen: Vec<u32> = candidates
+                    .chunks_exact(arity)
+                    .zip(made.chunks_exact(arity))
+                    .flat_map(|(candidates, weights)| reference::chosen_wires(candidates, weights))
+                    .collect();
+                let moved = bench.read::<u32>(&wiring, pins);
+                assert_eq!(moved, chosen, "{rule:?}, k {arity}");
+                assert!(moved.chunks_exact(arity).all(|g| (1..arity).all(|p| !g[..p].contains(&g[p]))));
+            }
+        }
+    }
+}

@@ -21,7 +21,7 @@ use gatewright::network::{Layer, Parametrization};
 use gatewright::plan::{CageScope, GradientFormat, Page, uniforms};
 use gatewright::random::{Philox, key};
 use gatewright::reference::{self, CageState, Constants, Moments, Step, parametrization as twin};
-use gatewright::settings::{Cage, Preset, Settings};
+use gatewright::settings::{Cage, Settings};
 use gatewright::train::HISTORY;
 use gatewright::train::pages;
 use gatewright::train::{Augmentation, Way};

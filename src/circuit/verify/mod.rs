@@ -8,6 +8,7 @@ mod tools;
 use std::path::Path;
 
 use super::export::{Format, Label, Outputs};
+use super::import::Circuit;
 use super::{Engine, Netlist, reference};
 use crate::data::Task;
 use crate::{Error, Result};
@@ -64,7 +65,7 @@ pub fn verify(netlist: &Netlist, path: &Path, pixels: &[u8]) -> Result<usize> {
         Format::C => tools::c(netlist, path, &label, pixels)?,
         Format::Rust => tools::rust(netlist, path, &label, pixels)?,
         Format::Blif | Format::Aag | Format::Aig => {
-            let circuit = gates::read(label.format, &bytes).map_err(|problem| Error::input(path, problem))?;
+            let circuit = Circuit::read(&bytes).map_err(|problem| Error::input(path, problem))?;
             gates::run(&circuit, netlist, &label, pixels).map_err(|problem| Error::input(path, problem))?
         }
         Format::Dot => return Err(Error::usage("a dot file is a drawing, it cannot be run")),

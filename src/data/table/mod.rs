@@ -27,6 +27,7 @@ pub use number::Decimal;
 pub use open::read_rows;
 #[cfg(feature = "files")]
 pub(super) use open::{Labelled, drawn, of_rows, open};
+pub use rows::Values;
 pub(super) use rows::{Cell, Rows};
 #[cfg(feature = "files")]
 pub(super) use text::{STANDARD_INPUT, bytes};

@@ -8,7 +8,7 @@ use crate::data::labels::{Labels, different};
 use crate::data::options::Options;
 use crate::data::spelling::edits;
 use crate::data::truth::Truth;
-use crate::data::{Coding, ColumnCoding, Dataset, Head, ImageShape, Note, Task, stratified};
+use crate::data::{Coding, ColumnCoding, Dataset, Head, ImageShape, Note, Split, Task, stratified};
 use crate::{Error, Result};
 
 /// Rows with their labels or values, from any kind of file.
@@ -181,7 +181,10 @@ fn encoded(
             let whole = encode(path, &train)?;
             // The cells go before what was made of them is copied.
             drop(train);
-            (ranges, whole.select(&chosen, table.bytes()), whole.select(&test, table.bytes()))
+            match options.whole {
+                true => (ranges, whole, Split::default()),
+                false => (ranges, whole.select(&chosen, table.bytes()), whole.select(&test, table.bytes())),
+            }
         }
     };
     let image = ImageShape { channels: 1, height: 1, width: table.bytes() };

@@ -17,6 +17,34 @@ pub enum Rows {
         /// Columns.
         width: usize,
     },
+    /// Of a frame in memory, at least one column.
+    Columns(Vec<Values>),
+}
+
+/// The values of a column, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// NaN where missing.
+    Numbers(Vec<f64>),
+    /// As they are written.
+    Words(Vec<Option<String>>),
+}
+
+impl Values {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            Values::Numbers(numbers) => numbers.len(),
+            Values::Words(words) => words.len(),
+        }
+    }
+
+    fn cell(&self, row: usize) -> Cell<'_> {
+        match self {
+            Values::Numbers(numbers) => Cell::of_number(numbers[row]),
+            Values::Words(words) => words[row].as_deref().map_or(Cell::Missing, Cell::of),
+        }
+    }
 }
 
 /// One value.
@@ -31,6 +59,11 @@ pub enum Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
+    /// A number, missing where it is NaN.
+    fn of_number(value: f64) -> Self {
+        if value.is_nan() { Cell::Missing } else { Cell::Number(value) }
+    }
+
     /// A cell of text, without the blanks around it.
     pub fn of(text: &'a str) -> Self {
         let text = text.trim();
@@ -62,6 +95,7 @@ impl Rows {
         match self {
             Rows::Text(cells) => cells.len(),
             Rows::Numbers { values, width } => values.len() / width.max(&1),
+            Rows::Columns(columns) => columns.first().map_or(0, Values::rows),
         }
     }
 
@@ -70,6 +104,7 @@ impl Rows {
         match self {
             Rows::Text(cells) => cells.width(),
             Rows::Numbers { width, .. } => *width,
+            Rows::Columns(columns) => columns.len(),
         }
     }
 
@@ -80,10 +115,8 @@ impl Rows {
                 "" => Cell::Missing,
                 text => Cell::Text(text),
             },
-            Rows::Numbers { values, width } => {
-                let value = values[row * width + column];
-                if value.is_nan() { Cell::Missing } else { Cell::Number(value) }
-            }
+            Rows::Numbers { values, width } => Cell::of_number(values[row * width + column]),
+            Rows::Columns(columns) => columns[column].cell(row),
         }
     }
 
@@ -91,7 +124,7 @@ impl Rows {
     pub fn line(&self, row: usize) -> String {
         match self {
             Rows::Text(cells) => format!("line {}", cells.line(row)),
-            Rows::Numbers { .. } => format!("sample {row}"),
+            Rows::Numbers { .. } | Rows::Columns(_) => format!("sample {row}"),
         }
     }
 }

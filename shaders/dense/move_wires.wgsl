@@ -1,0 +1,77 @@
+// Scores of candidates to weights, and every pin to the candidate of the greatest weight: the first of them whose wire none of the
+// gate's pins before it reads. With all = sum of γ,
+//   DWN:  Adam on the gradient 2 S[k] - all, at the rate of the wires
+//   else: w[k] -= c S[k], c being the learning rate as a fraction of its greatest
+// Only in steps that score wires; elsewhere nothing is done. A lane takes a gate.
+#needs ARITY CANDIDATES
+#import shared/structs.wgsl
+
+var<uniform> layer: Layer;
+var<uniform> training: Training;
+var<uniform> step: Step;
+var<storage, read> candidates: array<u32>; // [gates][ARITY][CANDIDATES]
+var<storage, read> scores: array<i32>;     // [gates][ARITY][SCORES]
+var<storage, read_write> weights: array<f32>; // [gates][ARITY][CANDIDATES]
+#if DWN
+var<storage, read_write> moments: array<vec2<f32>>; // likewise: first, second
+#endif
+var<storage, read_write> wiring: array<u32>; // [gates][ARITY]
+
+const SCORES: u32 = CANDIDATES + 1u;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) count: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let done = step.step - 1u;
+    if done >= training.wire_until || done % training.wire_every != 0u {
+        return;
+    }
+    let unit = 1.0 / training.slice_scale;
+    let rate = step.learning_rate * training.wire_rate;
+#if DWN
+    let unbias1 = 1.0 / (1.0 - step.wire_beta1_power);
+    let unbias2 = 1.0 / (1.0 - step.wire_beta2_power);
+#endif
+    for (var gate = wid.x * 64u + lane; gate < layer.gates; gate += count.x * 64u) {
+        for (var pin = 0u; pin < ARITY; pin++) {
+            let i = gate * ARITY + pin;
+#if DWN
+            let all = scores[i * SCORES + CANDIDATES];
+#endif
+            var best = CANDIDATES;
+            var greatest = 0.0;
+            for (var k = 0u; k < CANDIDATES; k++) {
+                let at = i * CANDIDATES + k;
+                let score = scores[i * SCORES + k];
+                var w = weights[at];
+#if DWN
+                let g = f32(2 * score - all) * unit;
+                let old = moments[at];
+                let m = training.beta1 * old.x + (1.0 - training.beta1) * g;
+                let v = training.beta2 * old.y + (1.0 - training.beta2) * g * g;
+                moments[at] = vec2<f32>(m, v);
+                w -= rate * m * unbias1 / (sqrt(v * unbias2) + training.epsilon);
+#else
+                w -= rate * (f32(score) * unit);
+#endif
+                weights[at] = w;
+                if best == CANDIDATES || w > greatest {
+                    var is_free = true;
+                    for (var before = 0u; before < pin; before++) {
+                        is_free = is_free && wiring[gate * ARITY + before] != candidates[at];
+                    }
+                    if is_free {
+                        best = k;
+                        greatest = w;
+                    }
+                }
+            }
+            if best < CANDIDATES {
+                wiring[i] = candidates[i * CANDIDATES + best];
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Wires of some gates, and what those that learn are chosen by.
+
+use super::constants::Constants;
+use crate::circuit::MAX_ARITY;
+use crate::network::{Candidates, Learning, WireRule, choose};
+use crate::plan::uniforms::Step;
+
+/// The wires of a chunk of a layer's gates.
+#[derive(Debug)]
+pub struct Wires {
+    /// `[gates][arity]`
+    pub wiring: Vec<u32>,
+    /// What they are chosen by, where they learn.
+    pub scored: Option<Scored>,
+}
+
+/// Candidates of the pins of some gates, and what speaks for each.
+#[derive(Debug, Clone)]
+pub struct Scored {
+    /// Candidates of a pin.
+    pub count: usize,
+    /// `[pins][count]`
+    pub candidates: Vec<u32>,
+    /// `[pins][count + 1]`: S_k of every candidate k, and S of a bit that is always 1, in integer units. Those of one gate at a
+    /// time where a step is one micro-batch, and nothing has to be kept for the next.
+    pub scores: Vec<i32>,
+    /// Whether they are of all pins.
+    are_kept: bool,
+    /// `[pins][count]`: the greatest is wired.
+    pub weights: Vec<f32>,
+    /// `[pins][count]`: Adam's first moments, of the rule that has some.
+    pub first_moments: Vec<f32>,
+    /// `[pins][count]`: Adam's second moments.
+    pub second_moments: Vec<f32>,
+}
+
+/// What weights are moved by.
+#[derive(Debug, Clone, Copy)]
+pub struct WireUpdate {
+    /// The rule.
+    pub rule: WireRule,
+    /// Its rate.
+    pub rate: f32,
+    /// Adam's decays, and 1 / (1 − β^n) after n steps that scored.
+    pub beta1: f32,
+    pub beta2: f32,
+    pub unbias1: f32,
+    pub unbias2: f32,
+    /// Adam's ε.
+    pub epsilon: f32,
+    /// What a unit of the scores is worth.
+    pub unit: f32,
+}
+
+impl WireUpdate {
+    /// That of step `step`.
+    pub fn of(learning: &Learning, constants: &Constants, step: &Step) -> Self {
+        WireUpdate {
+            rule: learning.rule,
+            rate: step.learning_rate * learning.rate,
+            beta1: constants.beta1,
+            beta2: constants.beta2,
+            unbias1: 1.0 / (1.0 - step.wire_beta1_power),
+            unbias2: 1.0 / (1.0 - step.wire_beta2_power),
+            epsilon: constants.epsilon,
+            unit: 1.0 / constants.slice_scale(),
+        }
+    }
+}
+
+impl Scored {
+    /// Those of `pins`, a range of a layer's, nothing speaking for any.
+    pub fn new(candidates: &Candidates, pins: std::ops::Range<usize>, rule: WireRule, are_kept: bool) -> Self {
+        let count = candidates.count;
+        let own = candidates.wires[pins.start * count..pins.end * count].to_vec();
+        let moments = if rule == WireRule::Dwn { own.len() } else { 0 };
+        Scored {
+            count,
+            scores: vec![0; if are_kept { pins.len() } else { pins.len().min(MAX_ARITY) } * (count + 1)],
+            are_kept,
+            weights: vec![0.0; own.len()],
+            first_moments: vec![0.0; moments],
+            second_moments: vec![0.0; moments],
+            candidates: own,
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> usize {
+        let moments = self.first_moments.len() + self.second_moments.len();
+        (self.candidates.len() + self.scores.len() + self.weights.len() + moments) * 4
+    }
+
+    /// Have the scores of all pins kept.
+    pub fn keep(&mut self) {
+        let pins = self.candidates.len() / self.count;
+        (self.scores, self.are_kept) = (vec![0; pins * (self.count + 1)], true);
+    }
+
+    /// Move all weights by scores that are kept, and the wires of gates of `arity` inputs by these.
+    pub fn update_all(&mut self, wiring: &mut [u32], arity: usize, by: &WireUpdate) {
+        for (gate, wires) in wiring.chunks_exact_mut(arity).enumerate() {
+            for pin in 0..arity {
+                wires[pin] = self.update((gate * arity, pin), by, &wires[..pin]);
+            }
+        }
+    }
+
+    /// Where the scores of pin number `first + pin` are kept, `first` being the first of its gate.
+    #[inline(always)]
+    pub fn place(&self, first: usize, pin: usize) -> usize {
+        (if self.are_kept { first + pin } else { pin }) * (self.count + 1)
+    }
+
+    /// Move the weights of pin number `first + pin` by its scores; what it is wired to then, `taken` being wired to the pins of its gate
+    /// before it.
+    #[inline(always)]
+    pub fn update(&mut self, (first, pin): (usize, usize), by: &WireUpdate, taken: &[u32]) -> u32 {
+        let range = (first + pin) * self.count..(first + pin + 1) * self.count;
+        let (scores, of_one) = self.scores[self.place(first, pin)..][..self.count + 1].split_at(self.count);
+        let weights = &mut self.weights[range.clone()];
+        match by.rule {
+            WireRule::Acc => {
+                for (w, &score) in weights.iter_mut().zip(scores) {
+                    *w -= by.rate * (score as f32 * by.unit);
+                }
+            }
+            WireRule::Dwn => {
+                let moments = self.first_moments[range.clone()].iter_mut().zip(&mut self.second_moments[range.clone()]);
+                for ((w, &score), (first, second)) in weights.iter_mut().zip(scores).zip(moments) {
+                    let g = (2 * score - of_one[0]) as f32 * by.unit;
+                    let m = by.beta1 * *first + (1.0 - by.beta1) * g;
+                    let v = by.beta2 * *second + (1.0 - by.beta2) * g * g;
+                    (*first, *second) = (m, v);
+                    *w -= by.rate * m * by.unbias1 / ((v * by.unbias2).sqrt() + by.epsilon);
+                }
+            }
+        }
+        let candidates = &self.candidates[range];
+        let greatest = weights.iter().fold(weights[0], |a, &b| if b > a { b } else { a });
+        let best = weights.iter().position(|&w| w == greatest).unwrap_or(0);
+        if !taken.contains(&candidates[best]) {
+            return candidates[best];
+        }
+        candidates[choose(weights, candidates, taken)]
+    }
+}

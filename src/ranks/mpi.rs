@@ -1,0 +1,222 @@
+//! Ranks that MPI connects. The library is opened when the program runs, so that one binary, built where there is no MPI, runs
+//! under any launcher; nothing of it is linked.
+//!
+//! Three families of libraries differ in what they call communicators, types and operations. Only a few functions are used,
+//! all with 32-bit words; requests and states are given room that suits all three.
+
+use std::ffi::{c_int, c_void};
+use std::ptr::null_mut;
+
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
+
+use super::launcher::Family;
+use crate::{Error, Result};
+
+/// Libraries to look for, in this order, after the launcher's own family.
+const LIBRARIES: [(&str, Family); 8] = [
+    ("libmpi.so.40", Family::OpenMpi),
+    ("libmpich.so.12", Family::Mpich),
+    ("libmpi.so.12", Family::Mpich),
+    ("libmpi_abi.so.1", Family::Abi),
+    ("libmpi_abi.so.0", Family::Abi),
+    ("libmpi_cray.so.12", Family::Mpich),
+    ("libmpi.dylib", Family::OpenMpi),
+    ("libmpi.so", Family::OpenMpi),
+];
+
+/// Calls come from one thread of a rank, the one that opened the library.
+const FUNNELED: c_int = 1;
+
+type Handle = usize;
+type InitThread = unsafe extern "C" fn(*mut c_int, *mut c_void, c_int, *mut c_int) -> c_int;
+type OfCommunicator = unsafe extern "C" fn(Handle, *mut c_int) -> c_int;
+type Iallreduce = unsafe extern "C" fn(*const c_void, *mut c_void, c_int, Handle, Handle, Handle, *mut c_void) -> c_int;
+type Wait = unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
+type Allgather = unsafe extern "C" fn(*const c_void, c_int, Handle, *mut c_void, c_int, Handle, Handle) -> c_int;
+type Bcast = unsafe extern "C" fn(*mut c_void, c_int, Handle, c_int, Handle) -> c_int;
+type Abort = unsafe extern "C" fn(Handle, c_int) -> c_int;
+type Finalize = unsafe extern "C" fn() -> c_int;
+
+/// An MPI library, and this process's place in the world that it spans.
+///
+/// Whatever goes wrong within MPI ends the program with MPI's own message: that is how it handles errors by default.
+#[derive(Debug)]
+pub struct Mpi {
+    /// What was opened.
+    pub name: String,
+    pub rank: usize,
+    pub size: usize,
+    world: Handle,
+    int32: Handle,
+    add: Handle,
+    iallreduce: Symbol<Iallreduce>,
+    wait: Symbol<Wait>,
+    allgather: Symbol<Allgather>,
+    bcast: Symbol<Bcast>,
+    abort: Symbol<Abort>,
+    finalize: Symbol<Finalize>,
+    _library: Library,
+}
+
+/// A sum that MPI is at.
+#[derive(Debug)]
+pub struct Request {
+    /// MPI's request: an address or a number.
+    handle: Box<u64>,
+    /// What it reads until it is done.
+    _from: Vec<i32>,
+    to: Vec<i32>,
+}
+
+impl Mpi {
+    /// Open the library that `GATEWRIGHT_MPI` names, or else the first that is found, those of `family` before others, and join
+    /// the world of all ranks.
+    ///
+    /// # Errors
+    /// [`Error::Run`] if there is none, or one that lacks what is needed.
+    pub fn open(family: Option<Family>) -> Result<Self> {
+        let (library, name, family) = match std::env::var("GATEWRIGHT_MPI") {
+            Ok(name) if !name.is_empty() => {
+                let library = load(&name).map_err(|e| Error::Run(format!("GATEWRIGHT_MPI names {name}: {e}")))?;
+                let family = if name.contains("mpi_abi") {
+                    Family::Abi
+                } else if address(&library, b"ompi_mpi_comm_world\0").is_some() {
+                    Family::OpenMpi
+                } else {
+                    Family::Mpich
+                };
+                (library, name, family)
+            }
+            _ => {
+                let first = LIBRARIES.iter().filter(|(_, own)| Some(*own) == family);
+                let others = LIBRARIES.iter().filter(|(_, own)| Some(*own) != family);
+                let found = first.chain(others).find_map(|(name, family)| Some((load(name).ok()?, *name, *family)));
+                let Some((library, name, family)) = found else {
+                    let names: Vec<&str> = LIBRARIES.iter().map(|(name, _)| *name).collect();
+                    return Err(Error::Run(format!(
+                        "several ranks were started, and no MPI library is found ({}); name it by GATEWRIGHT_MPI",
+                        names.join(", ")
+                    )));
+                };
+                (library, name.to_string(), family)
+            }
+        };
+        let lacks = |what: &str| Error::Run(format!("{name} is no MPI library that can be used: it lacks {what}"));
+        let [world, int32, add] = match family {
+            Family::OpenMpi => {
+                let place = |symbol: &[u8]| {
+                    address(&library, symbol)
+                        .ok_or_else(|| lacks(&String::from_utf8_lossy(&symbol[..symbol.len() - 1])))
+                };
+                [place(b"ompi_mpi_comm_world\0")?, place(b"ompi_mpi_int32_t\0")?, place(b"ompi_mpi_op_sum\0")?]
+            }
+            Family::Mpich => [0x4400_0000, 0x4c00_0439, 0x5800_0003],
+            Family::Abi => [0x101, 0x250, 0x21],
+        };
+        /// The function called `$symbol`, of type `$of`.
+        macro_rules! function {
+            ($symbol:literal, $of:ty) => {
+                // SAFETY: the type is that of the MPI standard's C binding, handles being of the size of an address or, in a
+                // register, of its lower half.
+                unsafe { library.get::<$of>(concat!($symbol, "\0").as_bytes()) }.map_err(|_| lacks($symbol))?
+            };
+        }
+        let init = function!("MPI_Init_thread", InitThread);
+        let comm_rank = function!("MPI_Comm_rank", OfCommunicator);
+        let comm_size = function!("MPI_Comm_size", OfCommunicator);
+        let (mut rank, mut size, mut provided) = (0, 1, 0);
+        // SAFETY: MPI is begun once, before its other functions, which get places to write to.
+        unsafe {
+            init(null_mut(), null_mut(), FUNNELED, &raw mut provided);
+            comm_rank(world, &raw mut rank);
+            comm_size(world, &raw mut size);
+        }
+        Ok(Mpi {
+            rank: rank as usize,
+            size: size as usize,
+            world,
+            int32,
+            add,
+            iallreduce: function!("MPI_Iallreduce", Iallreduce),
+            wait: function!("MPI_Wait", Wait),
+            allgather: function!("MPI_Allgather", Allgather),
+            bcast: function!("MPI_Bcast", Bcast),
+            abort: function!("MPI_Abort", Abort),
+            finalize: function!("MPI_Finalize", Finalize),
+            name,
+            _library: library,
+        })
+    }
+
+    /// Begin to add `values` up over all ranks.
+    pub fn begin_sum(&self, values: Vec<i32>) -> Request {
+        let mut request = Request { handle: Box::new(0), to: vec![0; values.len()], _from: values };
+        let (from, to) = (request._from.as_ptr().cast(), request.to.as_mut_ptr().cast());
+        let handle = (&raw mut *request.handle).cast();
+        // SAFETY: both arrays have as many numbers and live, unmoved on the heap, until the request is waited for.
+        unsafe { (self.iallreduce)(from, to, request.to.len() as c_int, self.int32, self.add, self.world, handle) };
+        request
+    }
+
+    /// Wait for a sum.
+    pub fn finish_sum(&self, mut request: Request) -> Vec<i32> {
+        let mut state = [0u64; 16];
+        // SAFETY: the request was begun by the same library; no family's state takes more than 128 bytes.
+        unsafe { (self.wait)((&raw mut *request.handle).cast(), state.as_mut_ptr().cast()) };
+        request.to
+    }
+
+    /// `[ranks][words]`
+    pub fn gather(&self, mine: &[u32]) -> Vec<Vec<u32>> {
+        let mut all = vec![0u32; mine.len() * self.size];
+        let count = mine.len() as c_int;
+        // SAFETY: `all` has room for every rank's words.
+        unsafe {
+            (self.allgather)(
+                mine.as_ptr().cast(),
+                count,
+                self.int32,
+                all.as_mut_ptr().cast(),
+                count,
+                self.int32,
+                self.world,
+            )
+        };
+        if mine.is_empty() {
+            vec![Vec::new(); self.size]
+        } else {
+            all.chunks_exact(mine.len()).map(<[u32]>::to_vec).collect()
+        }
+    }
+
+    /// Rank 0's words, everywhere.
+    pub fn tell(&self, words: &mut [u32]) {
+        // SAFETY: every rank gives as many words.
+        unsafe { (self.bcast)(words.as_mut_ptr().cast(), words.len() as c_int, self.int32, 0, self.world) };
+    }
+
+    /// End all ranks.
+    pub fn abort(&self) {
+        // SAFETY: as above.
+        unsafe { (self.abort)(self.world, 1) };
+    }
+}
+
+impl Drop for Mpi {
+    fn drop(&mut self) {
+        // SAFETY: nothing of MPI is called afterwards.
+        unsafe { (self.finalize)() };
+    }
+}
+
+/// Open a library for all that it will open itself, as Open MPI's parts need.
+fn load(name: &str) -> std::result::Result<Library, libloading::Error> {
+    // SAFETY: an MPI library's initialization may be run at any time.
+    unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) }
+}
+
+/// Where the object called `symbol` lies.
+fn address(library: &Library, symbol: &[u8]) -> Option<Handle> {
+    // SAFETY: only its address is taken.
+    unsafe { library.get::<*mut c_void>(symbol) }.ok().map(|symbol| symbol.into_raw() as Handle)
+}

@@ -1,0 +1,210 @@
+//! A run of several ranks: rank 0 leads it, writes, prints and evaluates; the others do the steps that it orders.
+
+use super::checkpoint::{Checkpoint, Identity};
+use super::checkpoints;
+use super::device::{Device, Where};
+use super::learner::Learner;
+use super::options::Place;
+use crate::data::Dataset;
+use crate::ranks::Ranks;
+use crate::settings::Settings;
+use crate::{Error, Result};
+
+/// A rank that is a thread of this process.
+#[derive(Debug, Clone)]
+pub struct Companion {
+    /// Its place among all.
+    pub ranks: Ranks,
+    /// What it trains on.
+    pub place: Where,
+}
+
+/// What rank 0 has the others do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// Begin, where the same checkpoint left the run.
+    Begin,
+    /// So many steps.
+    Steps(u32),
+    /// Compare the networks.
+    Compare,
+    /// End; nothing is left to do.
+    End,
+}
+
+impl Order {
+    fn words(self) -> [u32; 2] {
+        match self {
+            Order::Begin => [0, 0],
+            Order::Steps(count) => [1, count],
+            Order::Compare => [2, 0],
+            Order::End => [3, 0],
+        }
+    }
+
+    fn give(self, ranks: &Ranks) -> Result<()> {
+        ranks.tell(&mut self.words())
+    }
+
+    fn take(ranks: &Ranks) -> Result<Self> {
+        let mut words = Order::End.words();
+        ranks.tell(&mut words)?;
+        Ok(match words[0] {
+            0 => Order::Begin,
+            1 => Order::Steps(words[1]),
+            2 => Order::Compare,
+            _ => Order::End,
+        })
+    }
+}
+
+/// Rank 0's hold on the others: they are let go where it is dropped.
+#[derive(Debug)]
+pub struct Lead<'a> {
+    ranks: &'a Ranks,
+}
+
+impl<'a> Lead<'a> {
+    /// Lead `ranks`.
+    pub fn over(ranks: &'a Ranks) -> Self {
+        Lead { ranks }
+    }
+
+    /// Have all begin, and see that they are alike.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where a rank has other samples, settings, another device or another network.
+    pub fn begin(&self, learner: &mut Learner, device: &Device, identity: &Identity) -> Result<()> {
+        Order::Begin.give(self.ranks)?;
+        learner.join(self.ranks)?;
+        check_alike(self.ranks, learner, device, identity)
+    }
+
+    /// Have the others do `count` steps, which rank 0 does at once.
+    ///
+    /// # Errors
+    /// As [`Ranks::begin_sum`].
+    pub fn steps(&self, count: u32) -> Result<()> {
+        Order::Steps(count).give(self.ranks)
+    }
+
+    /// See that all ranks have the same network.
+    ///
+    /// # Errors
+    /// [`Error::Run`] where one has another.
+    pub fn compare(&self, learner: &mut Learner) -> Result<()> {
+        if self.ranks.size() == 1 {
+            return Ok(());
+        }
+        Order::Compare.give(self.ranks)?;
+        compare(self.ranks, learner)
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        // If this fails, there is nobody left to let go.
+        let _ = Order::End.give(self.ranks);
+    }
+}
+
+/// Be another rank than 0 of a run on `data`, without its test samples' judgement, until rank 0 has ended it.
+///
+/// # Errors
+/// What went wrong here; the other ranks are told that this one ended.
+pub fn follow(
+    ranks: &Ranks,
+    open: &dyn Fn() -> Result<Device>,
+    settings: &Settings,
+    data: &Dataset,
+    place: &Place,
+) -> Result<()> {
+    let followed = follow_to_the_end(ranks, open, settings, data, place);
+    if followed.is_err() {
+        ranks.leave();
+    }
+    followed.map_err(|error| error.with_advice(&format!("this was rank {}", ranks.rank())))
+}
+
+fn follow_to_the_end(
+    ranks: &Ranks,
+    open: &dyn Fn() -> Result<Device>,
+    settings: &Settings,
+    data: &Dataset,
+    place: &Place,
+) -> Result<()> {
+    let device = open()?;
+    let mut learner = Learner::new(&device, settings, data)?;
+    learner.join(ranks)?;
+    loop {
+        match Order::take(ranks)? {
+            Order::Begin => {
+                if let Some(checkpoint) = begun(place)? {
+                    let unusable = |problem| Error::Run(format!("the checkpoint cannot be gone on with: {problem}"));
+                    learner.restore(&checkpoint.state).map_err(unusable)?;
+                }
+                let identity = Identity::of(learner.model(), &data.train);
+                // What rank 0 finds in these comparisons, it tells; its order to end comes next.
+                let _ = check_alike(ranks, &mut learner, &device, &identity);
+            }
+            Order::Steps(count) => learner.submit(count)?,
+            Order::Compare => {
+                let _ = compare(ranks, &mut learner);
+            }
+            Order::End => return Ok(()),
+        }
+    }
+}
+
+/// The checkpoint to go on from, if there is one.
+fn begun(place: &Place) -> Result<Option<Checkpoint>> {
+    match place {
+        Place::New(_) => Ok(None),
+        Place::Resume(path) => match checkpoints::run_of(path) {
+            Some(run) if run != *path => Checkpoint::load(path).map(Some),
+            _ => checkpoints::newest(path),
+        },
+    }
+}
+
+/// Compare what must be the same on all ranks before the first step.
+fn check_alike(ranks: &Ranks, learner: &mut Learner, device: &Device, identity: &Identity) -> Result<()> {
+    if ranks.size() == 1 {
+        return Ok(());
+    }
+    // The CPUs make the same bits on every machine; drivers may round differently.
+    let device = match device {
+        Device::Cpu(_) => "cpu".to_string(),
+        Device::Gpu(_) => format!("{}, {}", device.name(), device.driver()),
+    };
+    // Where the files lie may differ from machine to machine; what is in them may not.
+    let settings = Settings { data: String::new(), data_dir: None, ..learner.settings().clone() };
+    let settings = toml::to_string(&settings.spelled_out()).unwrap_or_default();
+    let steps = learner.steps().to_string();
+    for (what, told) in [
+        ("other training samples, or another network,", format!("{identity:?}")),
+        ("other settings", settings),
+        ("another device or driver", device),
+        ("done another number of steps", steps),
+    ] {
+        if let Some(rank) = ranks.first_that_differs(told.as_bytes())? {
+            return Err(Error::Run(format!(
+                "rank {rank} has {what} than rank 0; all must read the same files, by the same flags, on devices of one kind"
+            )));
+        }
+    }
+    compare(ranks, learner)
+}
+
+fn compare(ranks: &Ranks, learner: &mut Learner) -> Result<()> {
+    let step = learner.steps();
+    let layers = &learner.download()?.layers;
+    let words: Vec<u8> = layers.iter().flat_map(|layer| bytemuck::cast_slice(&layer.logits).to_vec()).collect();
+    match ranks.first_that_differs(&words)? {
+        None => Ok(()),
+        Some(rank) => Err(Error::Run(format!(
+            "after step {step} rank {rank} has another network than rank 0, though both did the same steps: its memory or its \
+             device is at fault"
+        ))),
+    }
+}

@@ -1,0 +1,101 @@
+//! Which layers' wires learn.
+
+use std::fmt::{Display, Formatter};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Layers whose wires learn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum LearnedLayers {
+    /// No layer's.
+    None,
+    /// The first layer's.
+    First,
+    /// Every layer's.
+    All,
+    /// Those of the layers of these numbers, from 0 on.
+    Of(Vec<usize>),
+}
+
+impl LearnedLayers {
+    /// Whether layer number `layer` is one of them.
+    pub fn has(&self, layer: usize) -> bool {
+        match self {
+            LearnedLayers::None => false,
+            LearnedLayers::First => layer == 0,
+            LearnedLayers::All => true,
+            LearnedLayers::Of(layers) => layers.contains(&layer),
+        }
+    }
+}
+
+impl FromStr for LearnedLayers {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let number = |item: &str| {
+            item.trim().parse().map_err(|_| {
+                Error::usage(format!("`{text}` is neither none, first or all, nor a list of layers from 0 on (0,1)"))
+            })
+        };
+        match text.trim() {
+            "none" => Ok(LearnedLayers::None),
+            "first" => Ok(LearnedLayers::First),
+            "all" => Ok(LearnedLayers::All),
+            list => Ok(LearnedLayers::Of(list.split(',').map(number).collect::<Result<_, _>>()?)),
+        }
+    }
+}
+
+impl TryFrom<String> for LearnedLayers {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<LearnedLayers> for String {
+    fn from(layers: LearnedLayers) -> Self {
+        layers.to_string()
+    }
+}
+
+impl Display for LearnedLayers {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LearnedLayers::None => f.write_str("none"),
+            LearnedLayers::First => f.write_str("first"),
+            LearnedLayers::All => f.write_str("all"),
+            LearnedLayers::Of(layers) => {
+                f.write_str(&layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_read_as_they_are_written() {
+        for (text, has) in [
+            ("none", [false, false, false]),
+            ("first", [true, false, false]),
+            ("all", [true, true, true]),
+            ("0,2", [true, false, true]),
+        ] {
+            let layers: LearnedLayers = text.parse().unwrap();
+            assert_eq!(layers.to_string(), text);
+            assert_eq!([0, 1, 2].map(|layer| layers.has(layer)), has, "{text}");
+        }
+        for bad in ["", "last", "0,", "-1"] {
+            assert!(bad.parse::<LearnedLayers>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Ranks that share batches: threads of one process, and processes that MPI connects. The model is that of one rank, byte for
+//! byte.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// A run's flags; its batch has 4 words, which 3 ranks share as 2, 1 and 1.
+const RUN: &str =
+    "train --data mnist --layers 500,300 --arity 2 --steps 40 --eval-every 20 --batch 128 --shift 1 --adapter";
+
+fn program(launcher: &[&str], arguments: &str, folder: &Path) -> Output {
+    let own = env!("CARGO_BIN_EXE_gatewright");
+    let words = [launcher, &[own]].concat();
+    Command::new(words[0])
+        .args(&words[1..])
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
+        .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+        .env("XDG_RUNTIME_DIR", "/tmp")
+        .output()
+        .unwrap()
+}
+
+fn done(launcher: &[&str], arguments: &str, folder: &Path) -> (String, String) {
+    let output = program(launcher, arguments, folder);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{launcher:?} {arguments}: {told}");
+    (String::from_utf8(output.stdout).unwrap(), told)
+}
+
+fn model(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("model.safetensors")).unwrap()
+}
+
+/// `mpirun`, if there is one; CI has it.
+fn mpirun() -> Option<Vec<&'static str>> {
+    let is_there = Command::new("mpirun").arg("--version").output().is_ok_and(|output| output.status.success());
+    let is_required = std::env::var("GATEWRIGHT_REQUIRE_TOOLS").is_ok();
+    assert!(is_there || !is_required, "mpirun is missing");
+    if !is_there {
+        println!("skipped: no mpirun");
+    }
+    is_there.then(|| vec!["mpirun", "--oversubscribe", "-n"])
+}
+
+#[test]
+fn threads_of_one_process_make_the_model_of_one_rank() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    done(&[], &format!("{RUN} cpu --threads 2 --out one"), at);
+    let (_, told) = done(&[], &format!("{RUN} cpu,cpu --out two"), at);
+    assert!(told.contains("2 ranks"), "{told}");
+    done(&[], &format!("{RUN} cpu,cpu,cpu --out three"), at);
+    done(&[], &format!("{RUN} cpu,cpu --profile --out profiled"), at);
+    let one = model(&at.join("one"));
+    for other in ["two", "three", "profiled"] {
+        assert!(model(&at.join(other)) == one, "{other}");
+    }
+    let profile = std::fs::read_to_string(at.join("profiled/profile.json")).unwrap();
+    assert!(profile.contains("wait_for_ranks 1") && profile.contains("update 0"), "{profile}");
+    let summary = std::fs::read_to_string(at.join("two/summary.json")).unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&summary).unwrap()["ranks"], 2);
+
+    // With noise, temperatures of gates, finer integers, and batches in several pieces.
+    let other = "train --data mnist --layers 300 --steps 12 --method gumbel-st --cage-scope gate --gradients int12 --batch 430 \
+                 --adapter";
+    done(&[], &format!("{other} cpu --out a"), at);
+    done(&[], &format!("{other} cpu,cpu,cpu --threads 1 --out b"), at);
+    assert!(model(&at.join("a")) == model(&at.join("b")));
+
+    // Another number of ranks goes on to the same bytes.
+    done(&[], &format!("{RUN} cpu,cpu --checkpoint-steps 10 --out broken"), at);
+    for step in [30, 40] {
+        std::fs::remove_file(at.join(format!("broken/checkpoints/step-{step:010}.ckpt"))).unwrap();
+    }
+    std::fs::remove_file(at.join("broken/summary.json")).unwrap();
+    std::fs::remove_file(at.join("broken/model.safetensors")).unwrap();
+    done(&[], "train --resume broken --adapter cpu,cpu,cpu", at);
+    assert!(model(&at.join("broken")) == one);
+}
+
+#[test]
+fn what_ranks_cannot_do_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    for (arguments, told) in [
+        ("--batch 64 --adapter cpu,cpu,cpu", "cannot be shared by 3 ranks"),
+        ("--adapter cpu,nothing", "nothing"),
+        ("--adapter cpu,llvmpipe", "on the CPU only"),
+    ] {
+        let output = program(&[], &format!("train --data mnist --layers 100 --steps 9 {arguments}"), at);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(told), "{arguments}: {said}");
+    }
+    // Ranks that a launcher of another family started would each train alone.
+    let output = Command::new(env!("CARGO_BIN_EXE_gatewright"))
+        .args(["train", "--data", "mnist", "--steps", "9", "--adapter", "cpu"])
+        .current_dir(at)
+        .env("PMI_SIZE", "2")
+        .env("GATEWRIGHT_MPI", "/nowhere/libmpich.so")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("GATEWRIGHT_MPI names /nowhere/libmpich.so"));
+}
+
+#[test]
+fn processes_that_mpi_connects_make_the_model_of_one_rank() {
+    let Some(mpirun) = mpirun() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    done(&[], &format!("{RUN} cpu --threads 2 --out one"), at);
+    let one = model(&at.join("one"));
+    for count in ["2", "3"] {
+        let out = format!("run{count}");
+        let (told, _) = done(&[&mpirun[..], &[count]].concat(), &format!("{RUN} cpu --json --out {out}"), at);
+        assert!(model(&at.join(&out)) == one, "{count} ranks");
+        let summary: serde_json::Value = serde_json::from_str(&told).expect("one document, not one a rank");
+        assert_eq!(summary["ranks"].to_string(), count);
+    }
+
+    // A rank that dies ends the others, and one rank goes on to the same bytes.
+    let long = RUN.replace("--steps 40", "--steps 1500");
+    let started = Instant::now();
+    let mut running = Command::new(mpirun[0])
+        .args(&mpirun[1..])
+        .args(["2", env!("CARGO_BIN_EXE_gatewright")])
+        .args(format!("{long} cpu --checkpoint-steps 50 --out killed").split_whitespace())
+        .current_dir(at)
+        .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
+        .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let checkpoints = at.join("killed/checkpoints");
+    while std::fs::read_dir(&checkpoints).map_or(0, Iterator::count) == 0 {
+        assert!(started.elapsed() < Duration::from_secs(120) && running.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let rank = ranks_of(running.id()).pop().expect("a rank's process");
+    assert!(Command::new("kill").args(["-9", &rank.to_string()]).status().unwrap().success());
+    let died = Instant::now();
+    assert!(!running.wait().unwrap().success());
+    assert!(died.elapsed() < Duration::from_secs(60));
+    done(&[], "train --resume killed --adapter cpu --threads 2", at);
+    done(&[], &format!("{long} cpu --threads 2 --out whole"), at);
+    assert!(model(&at.join("killed")) == model(&at.join("whole")));
+}
+
+/// The processes that process `parent` started, by Linux's own record.
+fn ranks_of(parent: u32) -> Vec<u32> {
+    let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+    let parent_of = |pid: u32| stat(pid)?.rsplit(") ").next()?.split(' ').nth(1)?.parse::<u32>().ok();
+    let all = std::fs::read_dir("/proc").unwrap();
+    let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|&pid| parent_of(pid) == Some(parent)).collect()
+}
