@@ -7,7 +7,7 @@ use serde_json::json;
 use super::judged::Run;
 use crate::circuit::{Census, FUNCTION_NAMES, draw, reference, simplify};
 use crate::data::Background;
-use crate::network::Model;
+use crate::network::{Form, Model};
 use crate::{Error, Result, data, files};
 
 /// Show what a saved network is made of: gates by function, layers, fan-out, pixels read
@@ -67,6 +67,12 @@ pub fn run(args: Args) -> Result<()> {
         });
         println!("{told:#}");
     } else {
+        for (i, layer) in model.layers.iter().enumerate() {
+            if let Form::Conv(conv) = layer.form {
+                let trees = layer.gates() / conv.tree_gates();
+                println!("layer {i} is a convolution of {trees} trees, {conv}; its gates are counted at every place");
+            }
+        }
         print(&census, if model.table.is_some() { "bytes of a row" } else { "pixels" });
         if let Some(apart) = pins_apart(&model) {
             println!("\n{:<12} {:>9}   (of the first layer, between a gate's first two pins)", "pixels apart", "gates");
