@@ -90,7 +90,8 @@ const APART: [&str; 6] = ["0", "1", "2 to 3", "4 to 7", "8 to 15", "16 or more"]
 /// Gates of the first layer of a network of pictures by how many rows or columns, whichever are more, lie between what their first
 /// two pins look at: as trained, and so as wires that learn chose.
 fn pins_apart(model: &Model) -> Option<[usize; APART.len()]> {
-    let layer = model.layers.first().filter(|layer| model.image.is_picture() && layer.arity >= 2)?;
+    let layer =
+        model.layers.first().filter(|layer| layer.form.is_dense() && model.image.is_picture() && layer.arity >= 2)?;
     let (width, height) = (model.image.width, model.image.height);
     let place = |wire: u32| {
         let byte = model.encoder.pixel[wire as usize] as usize;
