@@ -3,7 +3,7 @@
 use gatewright::circuit::{Engine, simplify};
 use gatewright::data::memory::{Given, Told, dataset};
 use gatewright::data::{ImageShape, Options};
-use gatewright::run::{Cpu, Device, Learner};
+use gatewright::run::{Cpu, Device, Learner, Where};
 use gatewright::settings::Preset;
 
 fn main() -> gatewright::Result<()> {
@@ -18,7 +18,7 @@ fn main() -> gatewright::Result<()> {
     (settings.layers, settings.steps, settings.thresholds) = (vec![400, 400], 600, 1);
     let given = Given::Images { image, pixels: pixels.clone() };
     let data = dataset("diagonals", (given, told), None, &Options::default(), settings.thresholds)?;
-    let device = Device::Cpu(Cpu::new(None));
+    let device = Device::Cpu(Cpu::new(&Where::default()));
     let mut learner = Learner::new(&device, &settings, &data)?;
     learner.submit(settings.steps)?;
     let circuit = learner.download()?.netlist().map_err(gatewright::Error::Run)?;
