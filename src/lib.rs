@@ -7,7 +7,7 @@
 //! use gatewright::circuit::Engine;
 //! use gatewright::data::memory::{Given, Told, dataset};
 //! use gatewright::data::Options;
-//! use gatewright::run::{Cpu, Device, Learner};
+//! use gatewright::run::{Cpu, Device, Learner, Where};
 //! use gatewright::settings::Preset;
 //!
 //! // 1,000 rows of two numbers; class 1 where the first is the greater.
@@ -19,7 +19,7 @@
 //! (settings.layers, settings.steps) = (vec![200, 200], 300);
 //! let given = Given::Rows { values: values.clone(), width: 2 };
 //! let data = dataset("rows", (given, told), None, &Options::default(), settings.thresholds)?;
-//! let device = Device::Cpu(Cpu::new(None));
+//! let device = Device::Cpu(Cpu::new(&Where::default()));
 //! let mut learner = Learner::new(&device, &settings, &data)?;
 //! learner.submit(settings.steps)?;
 //! let model = learner.download()?.clone();
@@ -33,8 +33,8 @@
 //!
 //! [`run::run`] does the same with evaluations, checkpoints and a run folder; `examples/` has more.
 //!
-//! Data flows one way: [`data`] → [`network`] → [`train`] (through [`gpu`]) → [`circuit`] → [`record`].
-//! Nothing to the left imports from its right; see `docs/ARCHITECTURE.md`.
+//! From left to right: [`data`], [`circuit`], [`plan`], [`gpu`], [`network`], [`settings`], [`train`], [`cpu`], then runs, their records
+//! and commands. A room imports only what stands left of it; see `docs/ARCHITECTURE.md`.
 
 #[cfg(feature = "cli")]
 #[macro_use]

@@ -150,6 +150,10 @@ fn plans_of_training() -> Vec<Plan> {
             }
         }
     }
+    // Where gradients of outputs are too many for the workgroup that makes them.
+    for gradients in [Int8, Int12, Int16] {
+        add(&Settings { gradients, batch: 1024, ..base.clone() }, &sine(&[2; 2]), Tuning::SOFTWARE, 32);
+    }
     // Where images are moved, where pixels are input, where samples lie in shards, where outputs have many gates.
     let soft = Settings { method: Method::SoftMix, gradients: F32, input_kind: InputKind::Soft, ..base.clone() };
     for settings in [moved(2, false), moved(0, true), soft] {
@@ -347,8 +351,9 @@ type Host<'a> = (&'a str, usize, &'a [(&'static str, usize, &'static str)]);
 fn host_structures_are_laid_out_as_the_shaders() {
     let module = naga::front::wgsl::parse_str(include_str!("../shaders/shared/structs.wgsl")).unwrap();
     let layouts = layout(&module);
-    let hosts: [Host; 5] = [
+    let hosts: [Host; 6] = [
         ("Layer", size_of::<uniforms::Layer>(), uniforms::Layer::FIELDS),
+        ("LayerTables", size_of::<uniforms::LayerTables>(), uniforms::LayerTables::FIELDS),
         ("Batch", size_of::<uniforms::Batch>(), uniforms::Batch::FIELDS),
         ("Training", size_of::<uniforms::Training>(), uniforms::Training::FIELDS),
         ("Cage", size_of::<uniforms::Cage>(), uniforms::Cage::FIELDS),

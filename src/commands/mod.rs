@@ -1,4 +1,4 @@
-//! A file a subcommand, thin.
+//! A file a subcommand: what it is asked, and how what it found is told.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
