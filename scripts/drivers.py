@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Training on other Vulkan drivers than the machine's, and under Vulkan's validation; what CI runs of it takes under two minutes.
+"""Training on other Vulkan drivers than the machine's, and under Vulkan's validation; what CI runs of it, after the tests, takes under
+two minutes.
 
     apt-get install chromium-common vulkan-validationlayers
     cargo build --release && scripts/drivers.py second validation [--program PATH]
@@ -7,13 +8,14 @@
 
 second      SwiftShader, whose compiler and memory are its own (it comes with Chromium): whole runs, each of which fails unless the
             circuit on the CPU gives the GPU's votes on every test sample, and the tests that hold integer table gradients against
-            their twin, bit for bit, as they do on the machine's own driver.
+            their twin, bit for bit. On the machine's own driver `cargo test` has run the same, so the two drivers' are equal.
 validation  A few steps and an evaluation of every method under Vulkan's validation with synchronization validation: no message. A
             control, a run with the layer's best-practices messages, shows that the layer was there.
 mesa        Runs by the lavapipe of another Mesa, against the machine's: the same bytes of the model. CI leaves it out.
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import subprocess
@@ -43,30 +45,33 @@ WHOLE = FEW[:2]
 
 
 def train(env, flags, folder, launcher=()):
-    """Run `train`; ends the script where it fails. Returns what it printed, stdout before stderr."""
+    """Run `train`; complains where it fails. Returns what it printed, stdout before stderr."""
     command = [*launcher, PROGRAM, "train", "--adapter", "0", *SMALL, *flags, "--out", folder]
     done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=600)
-    if done.returncode != 0:
-        sys.exit(f"FAILED: {' '.join(map(str, flags))}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    check(done.returncode == 0, f"{' '.join(map(str, flags))}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr
+
+
+def all_of(names, run):
+    """`run` of each name, as many at once as there are cores: most of a short run is one thread that compiles kernels."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from zip(names, pool.map(run, names))
 
 
 def second(work):
     if not SWIFTSHADER.exists():
         sys.exit("SwiftShader is missing; on Debian `apt-get install chromium-common`")
     env = {"VK_DRIVER_FILES": str(SWIFTSHADER), "VK_ICD_FILENAMES": str(SWIFTSHADER)}
-    for name in FEW:
-        told = train(env, RUNS[name], work / name.replace(" ", "-"))
+    for name, told in all_of(FEW, lambda name: train(env, RUNS[name], work / name.replace(" ", "-"))):
         check("SwiftShader" in told, f"{name} did not run on SwiftShader:\n{told}")
         check("the circuit on the CPU gives the same votes" in told, f"{name}: votes were not compared:\n{told}")
         print(f"SwiftShader: {name}: the CPU's circuit gives the same votes")
-    for where, more in [("SwiftShader", env), ("the machine's driver", {})]:
-        command = "cargo test --release --test kernels -- slice".split()
-        done = subprocess.run(command, env={**os.environ, **more}, cwd=HERE.parent, capture_output=True, text=True)
-        passed = [line for line in done.stdout.splitlines() if line.startswith("test result: ok")]
-        check(done.returncode == 0 and passed, f"{where}: {done.stdout}{done.stderr}")
-        check(" 0 passed" not in passed[0], f"no test of sliced gradients was found: {passed[0]}")
-        print(f"{where}: integer table gradients equal their twin's bit for bit: {passed[0].split('. ')[1]}")
+    command = "cargo test --release --test kernels -- slice".split()
+    done = subprocess.run(command, env={**os.environ, **env}, cwd=HERE.parent, capture_output=True, text=True)
+    passed = [line for line in done.stdout.splitlines() if line.startswith("test result: ok")]
+    check(done.returncode == 0 and passed, f"SwiftShader: {done.stdout}{done.stderr}")
+    check(" 0 passed" not in passed[0], f"no test of sliced gradients was found: {passed[0]}")
+    print(f"SwiftShader: integer table gradients equal their twin's bit for bit: {passed[0].split('. ')[1]}")
 
 
 def validation(work):
@@ -92,8 +97,8 @@ def validation(work):
     control = messages(train(env, RUNS["hard-st"], work / "control"))
     check(control, "the control gave no message, so the layer was not there")
     settings([sync])
-    for name, flags in RUNS.items():
-        told = messages(train(env, flags, work / f"validated {name}".replace(" ", "-")))
+    validated = lambda name: messages(train(env, RUNS[name], work / f"validated {name}".replace(" ", "-")))
+    for name, told in all_of(RUNS, validated):
         check(not told, f"{name}:\n" + "\n".join(told))
     print(f"Vulkan's validation says nothing of {len(RUNS)} runs; the control gave {len(control)} messages")
 

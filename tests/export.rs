@@ -3,6 +3,7 @@
 //! A test whose tool is absent says so and passes, unless GATEWRIGHT_REQUIRE_TOOLS is set.
 
 mod common;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,16 +14,7 @@ use gatewright::circuit::verify::verify;
 use gatewright::circuit::{Engine, Lut, Netlist, Vote, simplify};
 use gatewright::data::Encoder;
 use gatewright::data::{Head, ImageShape};
-
-/// Whether `program` can be run.
-fn have(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
-    assert!(found || std::env::var_os("GATEWRIGHT_REQUIRE_TOOLS").is_none(), "{program} is required and was not found");
-    if !found {
-        println!("{program} was not found: skipped");
-    }
-    found
-}
+use tools::have;
 
 fn have_for(format: Format) -> bool {
     match format {

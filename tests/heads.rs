@@ -2,6 +2,7 @@
 
 mod common;
 mod device;
+mod tools;
 
 use std::fmt::Write;
 use std::fs;
@@ -23,6 +24,7 @@ use gatewright::settings::Settings;
 use gatewright::train::{Evaluator, Mode, Trainer, draw_model};
 use serde_json::Value;
 use tempfile::TempDir;
+use tools::have;
 
 fn program(arguments: &[&str], folder: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatewright"));
@@ -38,13 +40,6 @@ fn said(arguments: &str, folder: &Path) -> String {
 
 fn json(arguments: &str, folder: &Path) -> Value {
     serde_json::from_str(&said(arguments, folder)).unwrap()
-}
-
-/// Whether `program` can be run.
-fn have(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
-    assert!(found || std::env::var_os("GATEWRIGHT_REQUIRE_TOOLS").is_none(), "{program} is required and was not found");
-    found
 }
 
 /// Things with three labels, each by a rule of its own over six columns of words.

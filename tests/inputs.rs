@@ -1,5 +1,7 @@
 //! What people bring, and how they go about it: small inputs that were once met wrongly, and what is right for them.
 
+mod tools;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -8,6 +10,7 @@ use gatewright::data::{Background, Coding, Dataset, Options, open_with, read_ima
 use gatewright::random::Philox;
 use serde_json::Value;
 use tempfile::TempDir;
+use tools::have;
 
 /// The program, run in `folder`.
 fn program(arguments: &str, folder: &Path) -> Output {
@@ -471,9 +474,7 @@ fn images_in_arrays_are_predicted_and_errors_are_told_once() {
 
 #[test]
 fn columns_called_like_words_of_c_compile_as_c_and_as_cpp() {
-    let have = |tool: &str| Command::new(tool).arg("--version").output().is_ok_and(|o| o.status.success());
     if !have("gcc") || !have("g++") {
-        println!("skipped: no gcc and g++");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

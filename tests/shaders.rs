@@ -11,9 +11,9 @@ use std::sync::OnceLock;
 
 use gatewright::data::{ImageShape, Task};
 use gatewright::gpu::plan_circuit;
-use gatewright::network::{Form, Parametrization};
+use gatewright::network::{Form, Parametrization, WireRule};
 use gatewright::plan::{Access, CageScope, FILES, GradientFormat, Limits, Page, Plan, Source, Tuning, uniforms};
-use gatewright::settings::{Cage, InputKind, Method, Settings};
+use gatewright::settings::{Cage, InputKind, LearnedLayers, Method, Settings};
 use gatewright::train::{BatchSize, EvaluationPlan, LayerOutline, Outline, StepPlan};
 use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
@@ -131,6 +131,17 @@ fn plans_of_training() -> Vec<Plan> {
             }
         }
     }
+    // Wires that learn, of a layer that reads outputs' gradients, and of one that keeps its own.
+    for arity in 2..=6 {
+        for (gradients, wiring_rule) in [(Int8, WireRule::Dwn), (Int12, WireRule::Acc), (Int16, WireRule::Dwn)] {
+            let settings = Settings { gradients, wiring_rule, learn_wiring: LearnedLayers::First, ..base.clone() };
+            for layers in [&[arity][..], &[arity, 2]] {
+                for (tuning, words) in [(Tuning::SOFTWARE, 8), (Tuning::HARDWARE, 3)] {
+                    add(&settings, &sine(layers), tuning, words);
+                }
+            }
+        }
+    }
     for (task, code_bits) in [(Task::Labels, 1), (Task::Values, 1), (Task::Values, 16)] {
         for gradients in [F32, Bf16, F16, Int8] {
             let settings = Settings { gradients, ..base.clone() };
@@ -138,6 +149,10 @@ fn plans_of_training() -> Vec<Plan> {
                 add(&settings, &outline(&[2; 3], Parametrization::IwpSin, task, code_bits), Tuning::SOFTWARE, words);
             }
         }
+    }
+    // Where gradients of outputs are too many for the workgroup that makes them.
+    for gradients in [Int8, Int12, Int16] {
+        add(&Settings { gradients, batch: 1024, ..base.clone() }, &sine(&[2; 2]), Tuning::SOFTWARE, 32);
     }
     // Where images are moved, where pixels are input, where samples lie in shards, where outputs have many gates.
     let soft = Settings { method: Method::SoftMix, gradients: F32, input_kind: InputKind::Soft, ..base.clone() };
@@ -336,8 +351,9 @@ type Host<'a> = (&'a str, usize, &'a [(&'static str, usize, &'static str)]);
 fn host_structures_are_laid_out_as_the_shaders() {
     let module = naga::front::wgsl::parse_str(include_str!("../shaders/shared/structs.wgsl")).unwrap();
     let layouts = layout(&module);
-    let hosts: [Host; 5] = [
+    let hosts: [Host; 6] = [
         ("Layer", size_of::<uniforms::Layer>(), uniforms::Layer::FIELDS),
+        ("LayerTables", size_of::<uniforms::LayerTables>(), uniforms::LayerTables::FIELDS),
         ("Batch", size_of::<uniforms::Batch>(), uniforms::Batch::FIELDS),
         ("Training", size_of::<uniforms::Training>(), uniforms::Training::FIELDS),
         ("Cage", size_of::<uniforms::Cage>(), uniforms::Cage::FIELDS),

@@ -1,6 +1,7 @@
 //! Tables from end to end: read, trained on by the program, judged, predicted, exported with their columns.
 
 mod common;
+mod tools;
 
 use std::fmt::Write;
 use std::fs;
@@ -18,6 +19,7 @@ use gatewright::random::Philox;
 use gatewright::settings::{Preset, Settings};
 use gatewright::train::draw_model;
 use tempfile::TempDir;
+use tools::have;
 
 fn folder_of(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -96,13 +98,6 @@ fn a_rule_over_six_columns_of_words_is_learned_whole_by_default() {
             said(&["verify", &model, exported.lines().next().unwrap(), "--data", &table, "--random", "500"]);
         }
     }
-}
-
-/// Whether `program` can be run.
-fn have(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
-    assert!(found || std::env::var_os("GATEWRIGHT_REQUIRE_TOOLS").is_none(), "{program} is required and was not found");
-    found
 }
 
 /// Numbers with missing ones, two words, three words; the word `a"b\` is there to break string literals.

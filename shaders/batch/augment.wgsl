@@ -39,12 +39,13 @@ fn main(
         let quad = i % batch.row_words;
         let sample = chosen[place];
         let key = vec2<u32>(batch.key0, batch.key1);
-        let draws = philox(key, vec4<u32>(place, step.step, 0u, 3u));
+        let begun = step.step - 1u; // `advance` has counted this step
+        let draws = philox(key, vec4<u32>(place, begun, 0u, 3u));
         let dx = either_way(draws.x, batch.shift);
         let dy = either_way(draws.y, batch.shift);
 #if WARPED
         // Where a pixel comes from: its distance from the centre, in half pixels, flipped, turned and scaled.
-        let more = philox(key, vec4<u32>(place, step.step, 1u, 3u));
+        let more = philox(key, vec4<u32>(place, begun, 1u, 3u));
         let span = 16384u - batch.least_side;
         let side_x = 16384u - multiply_high(more.x, span + 1u);
         let side_y = 16384u - multiply_high(more.y, span + 1u);

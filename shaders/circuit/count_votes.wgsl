@@ -1,8 +1,10 @@
 // Votes of each class of a circuit, for every sample. signals [rows][words] u32, counts [samples][classes] u32.
 // A workgroup counts one class for WORKGROUP / LANES words: LANES lanes share a word's votes, each adds its own into
-// bit-sliced counters (plane p holds bit p of 32 counts), then the lanes' counters are added, a lane a sample.
-#needs WORKGROUP LANES PLANES
+// bit-sliced counters, then the lanes' counters are added, a lane a sample.
+#needs WORKGROUP LANES
 #import shared/structs.wgsl
+#import shared/counter_lanes.wgsl
+#import shared/full_adder.wgsl
 
 const COLUMNS: u32 = WORKGROUP / LANES;
 
@@ -12,17 +14,14 @@ var<storage, read> votes: array<u32>;        // row << 1 | 1 where a 0 is the vo
 var<storage, read> signals: array<u32>;
 var<storage, read_write> counts: array<u32>;
 
-var<workgroup> planes: array<u32, WORKGROUP * PLANES>;
-
 fn vote(i: u32, word: u32) -> u32 {
     return signals[(votes[i] >> 1u) * batch.words + word] ^ (0u - (votes[i] & 1u));
 }
 
-// A full adder: leaves the sum in `sum` and returns the carry.
+// Leaves the sum of three in `sum` and returns the carry.
 fn add(sum: ptr<function, u32>, a: u32, b: u32) -> u32 {
-    let either = *sum ^ a;
-    let carry = (*sum & a) | (either & b);
-    *sum = either ^ b;
+    var carry = b;
+    *sum = add_plane(*sum, a, &carry);
     return carry;
 }
 
@@ -31,7 +30,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let first_word = wid.y * COLUMNS;
     let word = first_word + lane % COLUMNS;
     let range = ranges[wid.x];
-    var counter: array<u32, PLANES>;
+    var counter: Counter;
     if word < batch.words {
         let share = (range.y - range.x + LANES - 1u) / LANES;
         let end = min(range.x + (lane / COLUMNS + 1u) * share, range.y);
@@ -47,38 +46,20 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             let d = add(&ones, vote(i + 4u, word), vote(i + 5u, word));
             let e = add(&ones, vote(i + 6u, word), vote(i + 7u, word));
             let f = add(&twos, d, e);
-            var carry = add(&fours, c, f);
-            for (var p = 3u; p < PLANES; p++) {
-                let plane = counter[p];
-                counter[p] = plane ^ carry;
-                carry &= plane;
-            }
+            add_bits(&counter, 3u, add(&fours, c, f));
         }
         counter[0] = ones;
         counter[1] = twos;
         counter[2] = fours;
         for (; i < end; i++) {
-            var carry = vote(i, word);
-            for (var p = 0u; p < PLANES; p++) {
-                let plane = counter[p];
-                counter[p] = plane ^ carry;
-                carry &= plane;
-            }
+            add_bits(&counter, 0u, vote(i, word));
         }
     }
-    for (var p = 0u; p < PLANES; p++) {
-        planes[lane * PLANES + p] = counter[p];
-    }
-    workgroupBarrier();
+    hand_in(lane, counter);
     for (var i = lane; i < COLUMNS * 32u; i += WORKGROUP) {
         let column = i / 32u;
         if first_word + column < batch.words {
-            var sum = range.z;
-            for (var other = 0u; other < LANES; other++) {
-                for (var p = 0u; p < PLANES; p++) {
-                    sum += ((planes[(other * COLUMNS + column) * PLANES + p] >> (i % 32u)) & 1u) << p;
-                }
-            }
+            let sum = range.z + total(column, COLUMNS, LANES, i % 32u);
             let at = (first_word * 32u + i) * batch.classes + wid.x;
             counts[at] = range.w * counts[at] + sum;
         }

@@ -11,6 +11,7 @@
 #import shared/structs.wgsl
 #import shared/table_gradients.wgsl
 #import shared/gradient_rows.wgsl
+#import shared/input_codes.wgsl
 
 var<uniform> layer: Layer;
 var<storage, read> wiring: array<u32>;  // [gates][ARITY]
@@ -21,6 +22,7 @@ var<storage, read_write> gradients: array<vec4<u32>>;
 
 const CHUNKS: u32 = SPAN / 8u;
 alias Sums = array<f32, CODES>;
+alias Bits = u32;
 
 const GATES_PER_WORKGROUP: u32 = WORKGROUP / LANES;
 
@@ -60,17 +62,11 @@ fn main(
 #endif
                 }
 #endif
-                // Which samples have each input code.
-                var with_code: array<u32, CODES>;
-                for (var c = 0u; c < CODES; c++) {
-                    with_code[c] = 0xffffffffu;
-                }
+                var x: Pins;
                 for (var pin = 0u; pin < ARITY; pin++) {
-                    let x = inputs[wiring[gate * ARITY + pin] * layer.words + chunk / 4u] >> ((chunk % 4u) * 8u);
-                    for (var c = 0u; c < CODES; c++) {
-                        with_code[c] &= select(~x, x, ((c >> (ARITY - 1u - pin)) & 1u) == 1u);
-                    }
+                    x[pin] = inputs[wiring[gate * ARITY + pin] * layer.words + chunk / 4u] >> ((chunk % 4u) * 8u);
                 }
+                var with_code = input_codes(x);
                 for (var q = 0u; q < CHUNKS; q++) {
                     for (var c = 0u; c < CODES; c++) {
                         sums[c] += signed(g[q].low, with_code[c], 0u, q * 8u) + signed(g[q].high, with_code[c], 0u, q * 8u + 4u);

@@ -11,7 +11,7 @@
 #import shared/structs.wgsl
 #import shared/table_gradients.wgsl
 #import shared/sliced_rows.wgsl
-#import shared/pins.wgsl
+#import shared/input_codes.wgsl
 
 var<uniform> layer: Layer;
 var<storage, read> wiring: array<u32>;  // [gates][ARITY]
@@ -54,17 +54,11 @@ fn main(
                         gradients[(gate * layer.words + word + w) * QUADS + q] = g[w].planes[q];
                     }
 #endif
-                    // Which samples have each input code.
-                    var with_code: array<u32, CODES>;
-                    for (var c = 0u; c < CODES; c++) {
-                        with_code[c] = 0xffffffffu;
-                    }
+                    var x: Pins;
                     for (var pin = 0u; pin < ARITY; pin++) {
-                        let x = inputs[own[pin] + word + w];
-                        for (var c = 0u; c < CODES; c++) {
-                            with_code[c] &= select(~x, x, ((c >> (ARITY - 1u - pin)) & 1u) == 1u);
-                        }
+                        x[pin] = inputs[own[pin] + word + w];
                     }
+                    var with_code = input_codes(x);
                     for (var c = 0u; c < CODES; c++) {
                         sums[c] += sum_chosen(g[w], with_code[c]);
                     }

@@ -38,6 +38,9 @@ fn main(
     for (var gate = wid.x * 64u + lane; gate < layer.gates; gate += count.x * 64u) {
         for (var pin = 0u; pin < ARITY; pin++) {
             let i = gate * ARITY + pin;
+#if DWN
+            let all = scores[i * SCORES + CANDIDATES];
+#endif
             var best = CANDIDATES;
             var greatest = 0.0;
             for (var k = 0u; k < CANDIDATES; k++) {
@@ -45,7 +48,7 @@ fn main(
                 let score = scores[i * SCORES + k];
                 var w = weights[at];
 #if DWN
-                let g = f32(2 * score - scores[i * SCORES + CANDIDATES]) * unit;
+                let g = f32(2 * score - all) * unit;
                 let old = moments[at];
                 let m = training.beta1 * old.x + (1.0 - training.beta1) * g;
                 let v = training.beta2 * old.y + (1.0 - training.beta2) * g * g;
@@ -55,13 +58,15 @@ fn main(
                 w -= rate * (f32(score) * unit);
 #endif
                 weights[at] = w;
-                var is_free = true;
-                for (var before = 0u; before < pin; before++) {
-                    is_free = is_free && wiring[gate * ARITY + before] != candidates[at];
-                }
-                if is_free && (best == CANDIDATES || w > greatest) {
-                    best = k;
-                    greatest = w;
+                if best == CANDIDATES || w > greatest {
+                    var is_free = true;
+                    for (var before = 0u; before < pin; before++) {
+                        is_free = is_free && wiring[gate * ARITY + before] != candidates[at];
+                    }
+                    if is_free {
+                        best = k;
+                        greatest = w;
+                    }
                 }
             }
             if best < CANDIDATES {

@@ -3,7 +3,8 @@
 //   S[k] = sum over the batch's samples of γ[s] * x_k[s]
 // S[k] - S[j] is the change from candidate j to candidate k. Exact integers: γ is bit-sliced, a sum is a count of bits a plane.
 // The last number of a pin is the sum of γ itself. Only in steps that score wires; elsewhere nothing is done.
-// Gradient rows are [rows][words][SLICES] u32 planes: a row a gate, or (BY_OUTPUT) a row an output. A lane takes a pin.
+// Gradient rows are [rows][words][SLICES] u32 planes: a row a gate, or (BY_OUTPUT) a row an output. A lane takes eight
+// candidates of a pin, in registers: what a pin sends is made anew for each eight, which costs less than sums kept in memory.
 #needs WORKGROUP CANDIDATES
 #import shared/codes.wgsl
 #import shared/structs.wgsl
@@ -23,6 +24,22 @@ var<storage, read> candidates: array<u32>; // [gates][ARITY][CANDIDATES]
 var<storage, read_write> scores: array<i32>; // [gates][ARITY][SCORES]
 
 const SCORES: u32 = CANDIDATES + 1u;
+const EIGHTS: u32 = (CANDIDATES + 7u) / 8u;
+
+// Where the bits of candidate `k` of pin `i` begin; of the last one past the end.
+fn row_of(i: u32, k: u32) -> u32 {
+    return candidates[i * CANDIDATES + min(k, CANDIDATES - 1u)] * layer.words;
+}
+
+fn keep_score(i: u32, k: u32, sum: i32) {
+    if k < CANDIDATES {
+#if ADDED
+        scores[i * SCORES + k] += sum;
+#else
+        scores[i * SCORES + k] = sum;
+#endif
+    }
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -34,8 +51,10 @@ fn main(
     if done >= training.wire_until || done % training.wire_every != 0u {
         return;
     }
-    let total = layer.gates * ARITY;
-    for (var i = wid.x * WORKGROUP + lane; i < total; i += count.x * WORKGROUP) {
+    let total = layer.gates * ARITY * EIGHTS;
+    for (var item = wid.x * WORKGROUP + lane; item < total; item += count.x * WORKGROUP) {
+        let i = item / EIGHTS; // the pin
+        let k = item % EIGHTS * 8u;
         let gate = i / ARITY;
         let pin = i % ARITY;
         var table = vec2<u32>(tables[gate * TABLE_WORDS], 0u);
@@ -46,7 +65,11 @@ fn main(
 #if BY_OUTPUT
         row = gate / layer.group;
 #endif
-        var sums: array<i32, SCORES>;
+        let low = vec4<u32>(row_of(i, k), row_of(i, k + 1u), row_of(i, k + 2u), row_of(i, k + 3u));
+        let high = vec4<u32>(row_of(i, k + 4u), row_of(i, k + 5u), row_of(i, k + 6u), row_of(i, k + 7u));
+        var low_sums: vec4<i32>;
+        var high_sums: vec4<i32>;
+        var all = 0;
         for (var word = 0u; word < layer.words; word++) {
             var zeros: Pins;
             var ones: Pins;
@@ -61,17 +84,30 @@ fn main(
             if chosen != 0u {
                 var sent: Sliced;
                 add_signed(&sent, load_row(row, word), chosen, when_zero & ~when_one);
-                for (var k = 0u; k < CANDIDATES; k++) {
-                    sums[k] += sum_chosen(sent, inputs[candidates[i * CANDIDATES + k] * layer.words + word]);
-                }
-                sums[CANDIDATES] += sum_chosen(sent, 0xffffffffu);
+                low_sums.x += sum_chosen(sent, inputs[low.x + word]);
+                low_sums.y += sum_chosen(sent, inputs[low.y + word]);
+                low_sums.z += sum_chosen(sent, inputs[low.z + word]);
+                low_sums.w += sum_chosen(sent, inputs[low.w + word]);
+                high_sums.x += sum_chosen(sent, inputs[high.x + word]);
+                high_sums.y += sum_chosen(sent, inputs[high.y + word]);
+                high_sums.z += sum_chosen(sent, inputs[high.z + word]);
+                high_sums.w += sum_chosen(sent, inputs[high.w + word]);
+                all += sum_chosen(sent, 0xffffffffu);
             }
         }
-        for (var k = 0u; k < SCORES; k++) {
+        keep_score(i, k, low_sums.x);
+        keep_score(i, k + 1u, low_sums.y);
+        keep_score(i, k + 2u, low_sums.z);
+        keep_score(i, k + 3u, low_sums.w);
+        keep_score(i, k + 4u, high_sums.x);
+        keep_score(i, k + 5u, high_sums.y);
+        keep_score(i, k + 6u, high_sums.z);
+        keep_score(i, k + 7u, high_sums.w);
+        if k == 0u {
 #if ADDED
-            scores[i * SCORES + k] += sums[k];
+            scores[i * SCORES + CANDIDATES] += all;
 #else
-            scores[i * SCORES + k] = sums[k];
+            scores[i * SCORES + CANDIDATES] = all;
 #endif
         }
     }

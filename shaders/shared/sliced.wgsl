@@ -1,19 +1,12 @@
 // Bit-sliced integers: plane p of a word holds bit p of 32 samples' numbers, two's complement, SLICES planes.
 // Sums of gradients are then a few bitwise operations for 32 samples at once, exact, and the same on every device.
 #needs SLICES
+#import shared/full_adder.wgsl
 
 const QUADS: u32 = SLICES / 4u;
 
 struct Sliced {
     planes: array<vec4<u32>, QUADS>,
-}
-
-// One plane of a full adder: returns the sum and leaves the carry.
-fn add_plane(a: u32, b: u32, carry: ptr<function, u32>) -> u32 {
-    let either = a ^ b;
-    let sum = either ^ *carry;
-    *carry = (a & b) | (*carry & either);
-    return sum;
 }
 
 // total + g where `chosen` has a sample's bit, total - g where `negative` has it too; saturates.

@@ -6,10 +6,15 @@ struct Layer {
     inputs: u32,       // features of the layer before
     words: u32,        // 32-sample words a feature: ceil(batch / 32)
     group: u32,        // gates of the last layer an output: a class, a label, or a bit of a value
-    first_partial: u32, // where this layer's confidence partial sums begin
+}
+
+// Where a layer's tables lie beside those of others.
+struct LayerTables {
+    gates: u32,        // gates of this layer
+    slot: u32,         // place of the first of them
     first_gate: u32,   // gates of the layers before
+    first_partial: u32, // where its confidence partial sums begin
     index: u32,        // of this layer, the first being 0
-    pad0: u32,
 }
 
 // A batch, or a micro-batch of it: which samples, and their extent.

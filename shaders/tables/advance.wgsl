@@ -1,15 +1,36 @@
-// Begin a step: CAGE's temperature from the network's mean confidence (Align Forward, Adapt Backward), the learning
-// rate, Adam's powers, the step count, and where the next batch begins.
-// CAGE_LAYER: also each layer's own, from its own mean confidence.
+// Begin a step: which samples make up the batch, `chosen` [words * 32] u32 sample numbers; CAGE's temperature from the network's
+// mean confidence (Align Forward, Adapt Backward), the learning rate, Adam's powers, the step count, and where the next batch begins.
+// CAGE_LAYER: also each layer's own temperature, from its own mean confidence.
+// Batch after batch comes from one permutation an epoch; a batch may straddle two epochs, so that every sample is seen exactly once
+// an epoch. Where the samples do not fit the device, the host follows the same permutation and keeps a ring of the next steps'
+// samples there.
 #import shared/structs.wgsl
 #import tables/cage.wgsl
+#import batch/permutation.wgsl
+#import shared/workgroup_sum.wgsl
 
+var<uniform> batch: Batch;
 var<uniform> training: Training;
 var<storage, read> partials: array<f32>;
 var<storage, read_write> step: Step;
+var<storage, read_write> chosen: array<u32>;
 #if CAGE_LAYER
 var<storage, read_write> cage: array<Cage>; // [layers]
 #endif
+
+alias Sum = f32;
+
+// The sample at a place of the batch; places past its end repeat the last.
+fn sample_at(place: u32) -> u32 {
+    let s = min(place, batch.size - 1u);
+    if batch.ring > 0u {
+        // The host has put the same samples there, step after step.
+        return step.step % batch.ring * batch.size + s;
+    }
+    let position = step.position + s;
+    let epoch = step.epoch + position / batch.samples;
+    return permuted(vec2<u32>(batch.key0, batch.key1), epoch, batch.samples, position % batch.samples);
+}
 
 fn learning_rate(done: u32) -> f32 {
     if done < training.warmup_steps {
@@ -24,13 +45,15 @@ fn learning_rate(done: u32) -> f32 {
     return training.learning_rate * (training.final_fraction + (1.0 - training.final_fraction) * cosine);
 }
 
-var<workgroup> sums: array<f32, 64>;
-
-@compute @workgroup_size(64)
+// One workgroup: all lanes choose samples by what lane 0 then changes.
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) lane: u32) {
+    for (var s = lane; s < batch.words * 32u; s += WORKGROUP) {
+        chosen[s] = sample_at(s);
+    }
 #if CAGE_LAYER
     let layer_partials = training.partials / training.layers;
-    for (var layer = lane; layer < training.layers; layer += 64u) {
+    for (var layer = lane; layer < training.layers; layer += WORKGROUP) {
         var own = 0.0;
         for (var i = 0u; i < layer_partials; i++) {
             own += partials[layer * layer_partials + i];
@@ -39,21 +62,14 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
 #endif
     var sum = 0.0;
-    for (var i = lane; i < training.partials; i += 64u) {
+    for (var i = lane; i < training.partials; i += WORKGROUP) {
         sum += partials[i];
     }
-    sums[lane] = sum;
-    workgroupBarrier();
-    for (var half = 32u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    sum = workgroup_sum(lane, sum);
     if lane != 0u {
         return;
     }
-    let c = sums[0] / training.selections;
+    let c = sum / training.selections;
     step.confidence = c;
     step.confidence_mean = running_mean(step.confidence_mean, c);
     step.temperature = training.temperature;

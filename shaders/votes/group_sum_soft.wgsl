@@ -4,32 +4,28 @@
 #needs WORKGROUP
 #import shared/structs.wgsl
 #import shared/activation.wgsl
+#if LANES_SHARE
+#import shared/workgroup_sum.wgsl
+#endif
 
 var<uniform> layer: Layer;
 var<storage, read> outputs: array<vec4<u32>>;
 var<storage, read_write> votes: array<vec4<f32>>;
 
-struct Sums {
-    low: vec4<f32>,
-    high: vec4<f32>,
-}
+alias Sum = mat2x4<f32>; // of samples 0 to 3, 4 to 7
 
 // Of 8 samples of a class, over every `step`th of its gates from `first` on.
-fn sum_over_gates(i: u32, first: u32, step: u32) -> Sums {
+fn sum_over_gates(i: u32, first: u32, step: u32) -> Sum {
     let chunks = layer.words * 4u;
     let start = i / chunks * layer.group;
-    var sums: Sums;
+    var sum: Sum;
     for (var gate = start + first; gate < start + layer.group; gate += step) {
         let own = unpack_activations(outputs[gate * chunks + i % chunks]);
-        sums.low += own.low;
-        sums.high += own.high;
+        sum[0] += own.low;
+        sum[1] += own.high;
     }
-    return sums;
+    return sum;
 }
-
-#if LANES_SHARE
-var<workgroup> shared_sums: array<Sums, WORKGROUP>;
-#endif
 
 // A lane, or a workgroup, takes 8 samples of a class.
 @compute @workgroup_size(WORKGROUP)
@@ -41,26 +37,18 @@ fn main(
     let total = layer.gates / layer.group * layer.words * 4u;
 #if LANES_SHARE
     for (var i = wid.x; i < total; i += count.x) {
-        shared_sums[lane] = sum_over_gates(i, lane, WORKGROUP);
-        workgroupBarrier();
-        for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
-            if lane < half {
-                shared_sums[lane].low += shared_sums[lane + half].low;
-                shared_sums[lane].high += shared_sums[lane + half].high;
-            }
-            workgroupBarrier();
-        }
+        let sum = workgroup_sum(lane, sum_over_gates(i, lane, WORKGROUP));
         if lane == 0u {
-            votes[i * 2u] = shared_sums[0].low;
-            votes[i * 2u + 1u] = shared_sums[0].high;
+            votes[i * 2u] = sum[0];
+            votes[i * 2u + 1u] = sum[1];
         }
         workgroupBarrier();
     }
 #else
     for (var i = wid.x * WORKGROUP + lane; i < total; i += count.x * WORKGROUP) {
-        let sums = sum_over_gates(i, 0u, 1u);
-        votes[i * 2u] = sums.low;
-        votes[i * 2u + 1u] = sums.high;
+        let sum = sum_over_gates(i, 0u, 1u);
+        votes[i * 2u] = sum[0];
+        votes[i * 2u + 1u] = sum[1];
     }
 #endif
 }

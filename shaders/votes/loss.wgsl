@@ -1,10 +1,12 @@
 // The loss, averaged over the batch, and its gradient by each vote; `head` says what votes mean.
 // votes [outputs][words * 32] f32; class_gradients [outputs][words * 32] f32, rows of 8-sample chunks as in
 // shared/gradient.wgsl (16 bits: [outputs][words * 16] u32). Samples past the batch get gradient 0.
-// Shares of a step come one after another; each but the first (ADDED) adds to the step's means.
-#needs HISTORY
+// SLICED: gradients also become bit-sliced integers here. Shares of a step come one after another; each but the first (ADDED) adds
+// to the step's means.
+#needs WORKGROUP HISTORY
 #import shared/structs.wgsl
 #import shared/gradient.wgsl
+#import shared/workgroup_sum.wgsl
 
 var<uniform> batch: Batch;
 var<uniform> training: Training;
@@ -16,13 +18,21 @@ var<storage, read_write> class_gradients: array<u32>;
 var<storage, read_write> history: array<vec2<f32>>; // [HISTORY] mean loss, quality of a step
 #import head
 
-var<workgroup> sums: array<vec2<f32>, 256>;
+alias Sum = vec2<f32>;
+
+#if SLICED
+#import votes/slicing.wgsl
+
+fn gradient_at(i: u32) -> f32 {
+    return bitcast<f32>(class_gradients[i]);
+}
+#endif
 
 // A lane takes samples i and i + 4 of a chunk, which share a word in 16 bits.
-@compute @workgroup_size(256)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) lane: u32) {
     var sum = vec2<f32>(0.0);
-    for (var i = lane; i < batch.words * 16u; i += 256u) {
+    for (var i = lane; i < batch.words * 16u; i += WORKGROUP) {
         let s = i / 4u * 8u + i % 4u;
         var first: Scored;
         var second: Scored;
@@ -41,20 +51,19 @@ fn main(@builtin(local_invocation_index) lane: u32) {
 #endif
         }
     }
-    sums[lane] = sum;
-    workgroupBarrier();
-    for (var half = 128u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
-    }
+    let total = workgroup_sum(lane, sum);
     if lane == 0u {
         let at = (step.step - 1u) % HISTORY;
 #if ADDED
-        history[at] += sums[0] / f32(training.batch);
+        history[at] += total / f32(training.batch);
 #else
-        history[at] = sums[0] / f32(training.batch);
+        history[at] = total / f32(training.batch);
 #endif
     }
+#if SLICED
+    storageBarrier();
+    for (var i = lane; i < batch.classes * batch.words; i += WORKGROUP) {
+        slice(i);
+    }
+#endif
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::judged::Run;
 use crate::circuit::{Census, FUNCTION_NAMES, draw, reference, simplify};
 use crate::data::Background;
-use crate::network::Form;
+use crate::network::{Form, Model};
 use crate::{Error, Result, data, files};
 
 /// Show what a saved network is made of: gates by function, layers, fan-out, pixels read
@@ -59,7 +59,13 @@ pub fn run(args: Args) -> Result<()> {
     if args.json {
         let functions: serde_json::Map<_, _> =
             FUNCTION_NAMES.iter().zip(census.by_function).map(|(name, n)| (name.to_string(), json!(n))).collect();
-        println!("{:#}", json!({ "model": super::path_for_json(&path)?, "functions": functions, "census": census }));
+        let told = json!({
+            "model": super::path_for_json(&path)?,
+            "functions": functions,
+            "census": census,
+            "pins_apart": pins_apart(&model),
+        });
+        println!("{told:#}");
     } else {
         for (i, layer) in model.layers.iter().enumerate() {
             if let Form::Conv(conv) = layer.form {
@@ -68,8 +74,36 @@ pub fn run(args: Args) -> Result<()> {
             }
         }
         print(&census, if model.table.is_some() { "bytes of a row" } else { "pixels" });
+        if let Some(apart) = pins_apart(&model) {
+            println!("\n{:<12} {:>9}   (of the first layer, between a gate's first two pins)", "pixels apart", "gates");
+            for (name, gates) in APART.iter().zip(apart) {
+                println!("{name:<12} {gates:>9}");
+            }
+        }
     }
     Ok(())
+}
+
+/// Distances that [`pins_apart`] counts, in pixels.
+const APART: [&str; 6] = ["0", "1", "2 to 3", "4 to 7", "8 to 15", "16 or more"];
+
+/// Gates of the first layer of a network of pictures by how many rows or columns, whichever are more, lie between what their first
+/// two pins look at: as trained, and so as wires that learn chose.
+fn pins_apart(model: &Model) -> Option<[usize; APART.len()]> {
+    let layer =
+        model.layers.first().filter(|layer| layer.form.is_dense() && model.image.is_picture() && layer.arity >= 2)?;
+    let (width, height) = (model.image.width, model.image.height);
+    let place = |wire: u32| {
+        let byte = model.encoder.pixel[wire as usize] as usize;
+        [byte / width % height, byte % width]
+    };
+    let mut apart = [0; APART.len()];
+    for wires in layer.wiring.chunks_exact(layer.arity) {
+        let (first, second) = (place(wires[0]), place(wires[1]));
+        let distance = first[0].abs_diff(second[0]).max(first[1].abs_diff(second[1]));
+        apart[distance.checked_ilog2().map_or(0, |n| n as usize + 1).min(APART.len() - 1)] += 1;
+    }
+    Some(apart)
 }
 
 /// What the pictures that the model at `path` was trained on lay over.

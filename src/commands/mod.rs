@@ -1,4 +1,4 @@
-//! A file a subcommand, thin.
+//! A file a subcommand: what it is asked, and how what it found is told.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +28,7 @@ pub mod profile;
 pub mod program;
 pub mod report;
 pub mod runs;
+pub mod shell;
 pub mod simplify;
 pub mod sweep;
 pub mod train;

@@ -163,7 +163,7 @@ impl Gpu {
         let label = "first copy";
         let buffer = self.buffer(label, size_of_val(&told) as u64, wgpu::BufferUsages::STORAGE);
         self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&told));
-        let found: Vec<u32> = self.read_within(&buffer, told.len(), FIRST_PATIENCE)?;
+        let found: Vec<u32> = self.read_within(&buffer, 0, told.len(), FIRST_PATIENCE)?;
         self.forget(label, buffer.size());
         if found == told {
             return Ok(());
@@ -285,12 +285,18 @@ impl Gpu {
         allocated.by_label.retain(|_, (count, _)| *count > 0);
     }
 
-    /// Wait for everything submitted, then bring the first `count` elements of `buffer` back.
-    pub(super) fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize) -> Result<Vec<T>> {
-        self.read_within(buffer, count, PATIENCE)
+    /// Wait for everything submitted, then bring `count` elements of `buffer` from byte `at` on back.
+    pub(super) fn read<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, at: u64, count: usize) -> Result<Vec<T>> {
+        self.read_within(buffer, at, count, PATIENCE)
     }
 
-    fn read_within<T: bytemuck::Pod>(&self, buffer: &wgpu::Buffer, count: usize, patience: Duration) -> Result<Vec<T>> {
+    fn read_within<T: bytemuck::Pod>(
+        &self,
+        buffer: &wgpu::Buffer,
+        at: u64,
+        count: usize,
+        patience: Duration,
+    ) -> Result<Vec<T>> {
         let bytes = ((count * size_of::<T>()) as u64).next_multiple_of(4);
         if bytes == 0 {
             return Ok(Vec::new());
@@ -302,7 +308,7 @@ impl Gpu {
             mapped_at_creation: false,
         });
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
+        encoder.copy_buffer_to_buffer(buffer, at, &staging, 0, bytes);
         self.queue.submit([encoder.finish()]);
         staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
         self.wait_within(None, patience)?;

@@ -128,7 +128,7 @@ impl CircuitPlan {
         };
         let bytes = Bytes { batch, chosen, shards: vec![pixel_rows] };
         let shape = [row_words, words, table.most_features];
-        let mut passes = vec![encode("batch/encode", &bytes, encoder, tuning, shape).bind("bits", signals)];
+        let mut passes = vec![encode(false, &bytes, encoder, tuning, shape).bind("bits", signals)];
         passes.extend(levels(&mut plan, netlist, rows, words, tuning, [batch, signals]));
         passes.extend(votes(&mut plan, netlist, rows, words, tuning, [batch, signals, counts]));
         let all = plan.list(passes);

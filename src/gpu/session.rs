@@ -52,7 +52,7 @@ impl Session {
         for (pass, source) in plan.passes().iter().zip(&sources) {
             for binding in &source.bindings {
                 for (_, id) in pass.binds.iter().filter(|(name, _)| *name == binding.name) {
-                    usages[id.index()] |= match binding.access {
+                    usages[plan.place(*id).0.index()] |= match binding.access {
                         Access::Uniform => wgpu::BufferUsages::UNIFORM,
                         Access::Read | Access::Write => wgpu::BufferUsages::STORAGE,
                     };
@@ -62,24 +62,25 @@ impl Session {
         let mut session =
             Session { gpu: gpu.clone(), plan, buffers: beside, passes: Vec::new(), in_flight: Mutex::default() };
         for (id, buffer) in session.plan.buffers() {
-            let made = gpu.buffer(buffer.name, buffer.size(), usages[id.index()]);
+            session.buffers.push(match buffer.within {
+                Some((whole, _)) => session.buffers[whole.index()].clone(),
+                None => gpu.buffer(buffer.name, buffer.size(), usages[id.index()]),
+            });
             if let Contents::Bytes(bytes) = &buffer.contents {
-                gpu.write(&made, 0, bytes);
+                session.write(id, 0, bytes);
             }
-            session.buffers.push(made);
         }
         gpu.check()?;
-        given.iter().for_each(|(id, bytes)| gpu.write(&session.buffers[id.index()], 0, bytes));
+        given.iter().for_each(|(id, bytes)| session.write(*id, 0, bytes));
         for (pass, source) in session.plan.passes().iter().zip(&sources) {
             let pipeline = gpu.pipeline(pass.page.name(), &source.text);
-            let of =
-                |name: &str| pass.binds.iter().find(|(n, _)| *n == name).map(|(_, id)| &session.buffers[id.index()]);
+            let of = |name: &str| pass.binds.iter().find(|(n, _)| *n == name).map(|(_, id)| session.binding(*id));
             let entries: Vec<_> = source
                 .bindings
                 .iter()
                 .enumerate()
                 .filter_map(|(n, binding)| Some((n, of(&binding.name)?)))
-                .map(|(n, buffer)| wgpu::BindGroupEntry { binding: n as u32, resource: buffer.as_entire_binding() })
+                .map(|(n, resource)| wgpu::BindGroupEntry { binding: n as u32, resource })
                 .collect();
             let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(&pass.label()),
@@ -90,6 +91,18 @@ impl Session {
         }
         gpu.check()?;
         Ok(session)
+    }
+
+    /// A buffer, or a part of one, as passes bind it.
+    fn binding(&self, id: Id) -> wgpu::BindingResource<'_> {
+        let (buffer, part) = (&self.buffers[id.index()], self.plan.buffer(id));
+        match part.within {
+            None => buffer.as_entire_binding(),
+            Some((_, offset)) => {
+                let size = std::num::NonZero::new(part.size());
+                wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
+            }
+        }
     }
 
     /// The device.
@@ -155,14 +168,15 @@ impl Session {
 
     /// Write `values` from byte `at` of a buffer on, before anything submitted later.
     pub fn write<T: bytemuck::Pod>(&self, id: Id, at: u64, values: &[T]) {
-        self.gpu.write(&self.buffers[id.index()], at, bytemuck::cast_slice(values));
+        self.gpu.write(&self.buffers[id.index()], self.plan.place(id).1 + at, bytemuck::cast_slice(values));
     }
 
     /// Copy a whole buffer to byte `at` of another, after everything submitted so far.
     pub fn copy(&self, from: Id, to: Id, at: u64) {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        let (from, bytes) = (&self.buffers[from.index()], self.plan.buffer(from).bytes);
-        encoder.copy_buffer_to_buffer(from, 0, &self.buffers[to.index()], at, bytes);
+        let (bytes, begin) = (self.plan.buffer(from).bytes, |id| self.plan.place(id).1);
+        let [source, target] = [from, to].map(|id: Id| &self.buffers[id.index()]);
+        encoder.copy_buffer_to_buffer(source, begin(from), target, begin(to) + at, bytes);
         self.gpu.queue.submit([encoder.finish()]);
     }
 
@@ -171,7 +185,7 @@ impl Session {
     /// # Errors
     /// As for [`Session::finish`].
     pub fn read<T: bytemuck::Pod>(&self, id: Id, count: usize) -> Result<Vec<T>> {
-        self.gpu.read(&self.buffers[id.index()], count)
+        self.gpu.read(&self.buffers[id.index()], self.plan.place(id).1, count)
     }
 
     /// Run the passes of `list` once, in order, and return when each one ran.
@@ -212,7 +226,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        for (id, buffer) in self.plan.buffers() {
+        for (id, buffer) in self.plan.wholes() {
             if self.buffers.len() > id.index() {
                 self.gpu.forget(buffer.name, buffer.size());
             }

@@ -97,7 +97,7 @@ pub(super) fn time_passes(gpu: &Gpu, passes: &[Ready], clock: Clock) -> Result<V
     }
     encoder.resolve_query_set(&set, 0..queries as u32, &resolved, 0);
     gpu.queue.submit([encoder.finish()]);
-    let ticks: Vec<u64> = gpu.read(&resolved, queries)?;
+    let ticks: Vec<u64> = gpu.read(&resolved, 0, queries)?;
     gpu.forget(RESOLVED, resolved.size());
     let tick = f64::from(gpu.queue.get_timestamp_period()) * 1e-9;
     let since = |from: u64, to: u64| to.saturating_sub(from) as f64 * tick;

@@ -86,7 +86,7 @@ impl Parametrization {
 }
 
 /// `x_c ← Σ_S x_S (−1)^(ones in S & c)` in place, its own inverse but for a factor of the length, a power of two. In the
-/// order of `shaders/shared/parametrization/walsh.wgsl`, so that f32 sums have the same bits.
+/// order in which the page of this parametrization sums, so that f32 sums have the same bits.
 pub fn walsh_hadamard<T: Copy + std::ops::Add<Output = T> + std::ops::Sub<Output = T>>(x: &mut [T]) {
     let mut bit = 1;
     while bit < x.len() {

@@ -72,21 +72,19 @@ pub struct EncoderIds {
     pub features: Id,
 }
 
-/// Bytes to features, `row_words` words a row and `words` words of samples: by `page`, which is `batch/encode` for bits and
-/// `batch/encode_soft` for real activations.
+/// Bytes to features, bits or real activations, of rows of `row_words` words and `words` words of samples.
 pub fn encode(
-    page: &'static str,
+    are_real: bool,
     bytes: &Bytes,
     encoder: EncoderIds,
     tuning: &Tuning,
     [row_words, words, most_features]: [u32; 3],
 ) -> Pass {
-    bytes.read_by(Page::of(page)).bind("offsets", encoder.offsets).bind("features", encoder.features).groups(
-        tuning,
-        row_words * words,
-        64,
-        33 + 33 * most_features,
-    )
+    bytes
+        .read_by(Page::of("batch/encode").flag("REAL", are_real))
+        .bind("offsets", encoder.offsets)
+        .bind("features", encoder.features)
+        .groups(tuning, row_words * words, 64, 33 + 33 * most_features)
 }
 
 /// `[rows][bytes]` with every row padded to whole words of four bytes.

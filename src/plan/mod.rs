@@ -24,6 +24,10 @@ use crate::{Error, Result};
 /// Bytes of a uniform that every device binds.
 const MOST_UNIFORM_BYTES: u64 = 65_536;
 
+/// Where a part of a buffer can begin on every device: at a multiple of so many bytes (WebGPU's default of
+/// `minStorageBufferOffsetAlignment`).
+pub const PART_ALIGNMENT: u64 = 256;
+
 /// A buffer to be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Buffer {
@@ -37,6 +41,8 @@ pub struct Buffer {
     pub life: Life,
     /// What it holds at first.
     pub contents: Contents,
+    /// The buffer that it is a part of, and the byte where it begins there.
+    pub within: Option<(Id, u64)>,
 }
 
 /// How long a buffer's contents matter.
@@ -62,7 +68,7 @@ pub enum Contents {
 impl Buffer {
     /// A buffer of zeros, of no use past the passes that fill and read it.
     pub fn scratch(name: &'static str, bytes: u64) -> Self {
-        Buffer { name, layer: None, bytes, life: Life::Scratch, contents: Contents::Zeros }
+        Buffer { name, layer: None, bytes, life: Life::Scratch, contents: Contents::Zeros, within: None }
     }
 
     /// A buffer of zeros that belongs to a checkpoint.
@@ -208,6 +214,12 @@ impl Plan {
         Id(self.buffers.len() - 1)
     }
 
+    /// Have a part of the buffer `whole`, from byte `at` on. Passes bind it, and hosts read and write it, as any buffer; what it holds
+    /// and how long that matters is its own.
+    pub fn part(&mut self, whole: Id, at: u64, buffer: Buffer) -> Id {
+        self.add(Buffer { within: Some((whole, at)), ..buffer })
+    }
+
     /// Have some passes, which can be run together.
     pub fn list(&mut self, passes: Vec<Pass>) -> List {
         let first = self.passes.len();
@@ -218,6 +230,16 @@ impl Plan {
     /// Its own buffers, without those of the plan it lies beside.
     pub fn buffers(&self) -> impl Iterator<Item = (Id, &Buffer)> {
         self.buffers.iter().enumerate().skip(self.beside).map(|(i, buffer)| (Id(i), buffer))
+    }
+
+    /// The same without parts of others: what a device is to make.
+    pub fn wholes(&self) -> impl Iterator<Item = (Id, &Buffer)> {
+        self.buffers().filter(|(_, buffer)| buffer.within.is_none())
+    }
+
+    /// The buffer that a device makes for this one, and the byte where this one begins there.
+    pub fn place(&self, id: Id) -> (Id, u64) {
+        self.buffer(id).within.unwrap_or((id, 0))
     }
 
     /// A buffer by its id.
@@ -237,13 +259,13 @@ impl Plan {
 
     /// Bytes of its own buffers.
     pub fn bytes(&self) -> u64 {
-        self.buffers().map(|(_, buffer)| buffer.size()).sum()
+        self.wholes().map(|(_, buffer)| buffer.size()).sum()
     }
 
     /// By name, over the layers: its own buffers, and their bytes together.
     pub fn by_name(&self) -> BTreeMap<String, (u64, u64)> {
         let mut all = BTreeMap::new();
-        for (_, buffer) in self.buffers() {
+        for (_, buffer) in self.wholes() {
             let (count, bytes) = all.entry(buffer.name.to_string()).or_insert((0, 0));
             *count += 1;
             *bytes += buffer.size();
@@ -253,7 +275,7 @@ impl Plan {
 
     /// Its largest own buffer.
     pub fn largest(&self) -> Option<&Buffer> {
-        self.buffers().map(|(_, buffer)| buffer).max_by_key(|buffer| buffer.bytes)
+        self.wholes().map(|(_, buffer)| buffer).max_by_key(|buffer| buffer.bytes)
     }
 
     /// Why the largest buffer does not fit a device, if it does not.
@@ -272,7 +294,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Usage`] for what the device does not take; [`Error::Run`] for a mistake in the plan: a name that a page does not
-    /// have, or has and is not given, two buffers for one name, a written buffer bound twice, too large a grid.
+    /// have, or has and is not given, two buffers for one name, a written buffer bound twice, too large a grid, a part that does not
+    /// lie in its whole.
     pub fn check(&self, limits: &Limits) -> Result<Vec<Arc<Source>>> {
         if let Some(problem) = self.too_large(limits) {
             return Err(Error::usage(problem));
@@ -290,6 +313,13 @@ impl Plan {
         keys.sort_unstable();
         if let Some(pair) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(mistake(format!("two buffers are called {pair:?}")));
+        }
+        for (_, part) in self.buffers() {
+            let Some((whole, at)) = part.within else { continue };
+            let whole = self.buffer(whole);
+            if whole.within.is_some() || !at.is_multiple_of(PART_ALIGNMENT) || at + part.size() > whole.size() {
+                return Err(mistake(format!("{} is no part of {}", part.told(), whole.told())));
+            }
         }
         let mut made: HashMap<&Page, Arc<Source>> = HashMap::new();
         let mut sources = Vec::with_capacity(self.passes.len());
@@ -327,6 +357,8 @@ impl Plan {
             if binding.access == Access::Uniform && self.buffer(id).bytes > MOST_UNIFORM_BYTES {
                 return Err(format!("{} is too large for a uniform", binding.name));
             }
+            // Devices keep count of whole buffers, so parts of one are one here.
+            let (id, _) = self.place(id);
             if ids
                 .iter()
                 .any(|(other, access)| *other == id && (binding.access == Access::Write || *access == Access::Write))
@@ -413,6 +445,22 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_bound_but_neither_made_nor_written_beside_one_another() {
+        let mut plan = Plan::default();
+        let whole = plan.add(Buffer::scratch("whole", 1024));
+        let parts = [0, 512].map(|at| plan.part(whole, at, Buffer::scratch("part", 512)));
+        let other = plan.add(Buffer::scratch("other", 512));
+        let copy = |from, to| {
+            Pass::of(Page::of("device/copy").number("WORKGROUP", 64)).bind("source", from).bind("copied", to)
+        };
+        plan.list(vec![copy(parts[1], other)]);
+        plan.check(&LIMITS).unwrap();
+        assert_eq!((plan.bytes(), plan.wholes().count(), plan.place(parts[1])), (1536, 2, (whole, 512)));
+        plan.list(vec![copy(parts[0], parts[1])]);
+        assert!(plan.check(&LIMITS).unwrap_err().to_string().contains("written and bound under another name"));
+    }
+
+    #[test]
     fn what_no_device_takes_fails_without_one() {
         assert!(
             told(|plan, pass| {
@@ -426,6 +474,17 @@ mod tests {
         let aliased =
             |_: &mut Plan, pass: Pass| Pass { binds: vec![pass.binds[0], ("copied", pass.binds[0].1)], ..pass };
         assert!(told(aliased).contains("source is written and bound under another name"));
+        let part_at = |at| {
+            told(move |plan, pass| {
+                let whole = plan.add(Buffer::scratch("whole", 1024));
+                plan.part(whole, at, Buffer::scratch("part", 500));
+                pass
+            })
+        };
+        // 500 bytes are 512 on a device; 256 is a place for them, and 512 the last.
+        for at in [16, 128, 768, 1024] {
+            assert!(part_at(at).contains("part is no part of whole"), "{at}");
+        }
         assert!(
             told(|plan, pass| {
                 (0..2).for_each(|_| {

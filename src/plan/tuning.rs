@@ -37,7 +37,7 @@ impl Tuning {
         most_span_words: 2,
         most_lanes: 1,
         subgroups: true,
-        vote_lanes: 8,
+        vote_lanes: 1,
         most_workgroups: 16,
         most_resident_bytes: 4 << 30,
     };

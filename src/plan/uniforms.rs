@@ -29,10 +29,17 @@ uniform! {
         inputs: u32,
         words: u32,
         group: u32,
-        first_partial: u32,
+    }
+}
+
+uniform! {
+    /// Where a layer's tables lie beside those of others.
+    LayerTables {
+        gates: u32,
+        slot: u32,
         first_gate: u32,
+        first_partial: u32,
         index: u32,
-        pad: u32,
     }
 }
 

@@ -317,7 +317,7 @@ settings! {
         micro_batch: u32 | None, Multiple(32), Step [value_name = "SAMPLES"];
 
         "Adam's learning rate, after the warm-up [default: 0.03; with more than two layers 0.1, with convolutions 0.02]"
-        lr: f32 = 0.1, Above(0.0), Step;
+        lr: f32 = 0.03, Above(0.0), Step;
 
         "How the learning rate moves"
         schedule: Schedule = Schedule::Cosine, Any, Step;
@@ -346,7 +346,7 @@ settings! {
 
     "Run" {
         "Training steps; a resumed run may have more"
-        steps: u32 = 8000, Least(1.0), Length;
+        steps: u32 = 6000, Least(1.0), Length;
 
         "Seed of everything random: wiring, logits, validation samples, the order of samples, noise"
         seed: u64 = 0, Any, Step;

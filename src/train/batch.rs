@@ -132,35 +132,34 @@ impl Batch {
         Bytes { batch, chosen: self.chosen, shards: self.samples.pixels.clone() }
     }
 
-    /// Choose the batch, and move its images where that is asked for. `step` is given in training, which goes by a permutation.
-    pub fn pick(&self, cx: &Context, step: Option<Id>) -> Vec<Pass> {
-        let (samples, row) = (u64::from(self.extent.words) * 32, u64::from(self.extent.row_words) * 4);
-        let mut passes = vec![
-            Pass::of(select_batch(step.is_some()))
-                .bind("batch", self.uniform)
-                .bind("chosen", self.chosen)
-                .binds(step.map(|step| ("step", step)))
-                .grid([self.extent.words.div_ceil(2), 1])
-                // Writes sample numbers.
-                .least_bytes(samples * 4),
-        ];
-        if let (Some(augmented), Some(step)) = (&self.augmented, step) {
-            passes.push(
-                self.bytes(self.uniform)
-                    .read_by(augment(augmented.turns.is_some()))
-                    .bind("step", step)
-                    .bind("augmented", augmented.pixels)
-                    .binds(augmented.turns.map(|turns| ("turns", turns)))
-                    .groups(&cx.tuning, self.extent.row_words * self.extent.words * 32, 64, 32)
-                    // Sample numbers and pixels in, pixels out.
-                    .least_bytes(samples * (4 + 2 * row)),
-            );
-        }
-        passes
+    /// An evaluation's samples, in order.
+    pub fn pick(&self) -> Pass {
+        Pass::of(Page::of("batch/select_batch"))
+            .bind("batch", self.uniform)
+            .bind("chosen", self.chosen)
+            .grid([self.extent.words.div_ceil(2), 1])
+            // Writes sample numbers.
+            .least_bytes(u64::from(self.extent.words) * 32 * 4)
     }
 
-    /// A share's bytes to features: bits by `batch/encode`, or real activations by `batch/encode_soft`.
-    fn encode_by(&self, cx: &Context, page: &'static str, share: Share, row_bytes: u64) -> Pass {
+    /// The images of the batch that `step` has chosen, moved, where that is asked for.
+    pub fn moved(&self, cx: &Context, step: Id) -> Option<Pass> {
+        let augmented = self.augmented.as_ref()?;
+        let (samples, row) = (u64::from(self.extent.words) * 32, u64::from(self.extent.row_words) * 4);
+        let pass = self
+            .bytes(self.uniform)
+            .read_by(augment(augmented.turns.is_some()))
+            .bind("step", step)
+            .bind("augmented", augmented.pixels)
+            .binds(augmented.turns.map(|turns| ("turns", turns)))
+            .groups(&cx.tuning, self.extent.row_words * self.extent.words * 32, 64, 32)
+            // Sample numbers and pixels in, pixels out.
+            .least_bytes(samples * (4 + 2 * row));
+        Some(pass)
+    }
+
+    /// A share's bytes to features, bits or real activations, in rows of `row_bytes`.
+    fn encode_to(&self, cx: &Context, are_real: bool, share: Share, row_bytes: u64) -> Pass {
         let bytes = match &self.augmented {
             Some(augmented) => Bytes { batch: share.batch, chosen: augmented.places, shards: vec![augmented.pixels] },
             None => self.bytes(share.batch),
@@ -169,13 +168,13 @@ impl Batch {
         let samples = u64::from(self.words) * 32;
         // Sample numbers, pixels and the encoder's table in, features out.
         let table = (u64::from(row_words) + 1 + 2 * features) * 4;
-        encode(page, &bytes, self.encoder, &cx.tuning, [row_words, self.words, cx.outline.most_features])
+        encode(are_real, &bytes, self.encoder, &cx.tuning, [row_words, self.words, cx.outline.most_features])
             .least_bytes(samples * (4 + u64::from(row_words) * 4) + table + features * row_bytes)
     }
 
     /// A share's bytes to `[features][words]` bits.
     pub fn encode(&self, cx: &Context, share: Share, bits: Id) -> Pass {
-        self.encode_by(cx, "batch/encode", share, u64::from(self.words) * 4).bind("bits", bits)
+        self.encode_to(cx, false, share, u64::from(self.words) * 4).bind("bits", bits)
     }
 
     /// A share's bytes to `[features]` rows of real activations: the bits as zeros and ones, by way of `bits`, or pixels as they
@@ -194,16 +193,11 @@ impl Batch {
                 vec![self.encode(cx, share, bits), unpack]
             }
             _ => {
-                let pass = self.encode_by(cx, "batch/encode_soft", share, row_bytes);
+                let pass = self.encode_to(cx, true, share, row_bytes);
                 vec![pass.bind("activations", activations)]
             }
         }
     }
-}
-
-/// Which samples: of a permutation in `training`, in order otherwise.
-pub fn select_batch(training: bool) -> Page {
-    Page::of("batch/select_batch").flag("TRAINING", training)
 }
 
 /// Images moved: flipped, turned and scaled too where `warped`. Its reader of bytes says whether they lie in shards.

@@ -5,9 +5,6 @@ use super::outline::Outline;
 use crate::plan::{Id, Limits, Tuning, slice_scale, uniforms};
 use crate::settings::{Schedule, Settings};
 
-/// Most workgroups that tabulate one layer, each leaving one confidence partial sum.
-pub const MOST_PARTIALS: u32 = 256;
-
 /// In which numbers layers compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -68,8 +65,8 @@ impl<'a> Context<'a> {
         if self.settings.gradients.is_sliced() { u64::from(words) * 128 } else { self.gradient_row_bytes(words) }
     }
 
-    /// The run's constants as the pages read them.
-    pub fn constants(&self) -> uniforms::Training {
+    /// The run's constants as the pages read them, where each layer leaves `partials` sums of confidences.
+    pub fn constants(&self, partials: u32) -> uniforms::Training {
         let (settings, outline, cage) = (self.settings, self.outline, self.settings.cage);
         let choices = outline.layers.first().map_or(2, |l| l.parametrization.choices(l.arity));
         let [key0, key1] = crate::random::key(settings.seed);
@@ -94,7 +91,7 @@ impl<'a> Context<'a> {
             cage_decay: cage.map_or(0.99, |c| c.decay),
             choices: choices as f32,
             selections: outline.selections() as f32,
-            partials: outline.layers.len() as u32 * MOST_PARTIALS,
+            partials: outline.layers.len() as u32 * partials,
             samples: outline.samples,
             batch: settings.batch,
             slice_scale: match settings.gradients.is_sliced() {

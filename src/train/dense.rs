@@ -151,7 +151,7 @@ impl Dense {
         let (learned, layer, x) = (self.learned?, &cx.outline.layers[of.i], of.activations);
         let workgroup = cx.tuning.workgroup;
         let page = score_wires(layer.arity, cx.settings.gradients, learned.count, workgroup, by_output, share.added);
-        let turns = x.words * (learned.count + 2) * (1 + cx.settings.gradients.bits() / 4) + 2 * learned.count;
+        let turns = x.words * (9 * cx.settings.gradients.bits() / 4 + layer.arity as u32 + 4) + 16;
         let pins = u64::from(layer.pins());
         let row_count = if by_output { cx.outline.outputs } else { layer.gates };
         Some(
@@ -166,7 +166,7 @@ impl Dense {
                 .bind("candidates", learned.candidates)
                 .bind("source", rows)
                 .bind("scores", learned.scores)
-                .groups(&cx.tuning, layer.pins(), workgroup, turns)
+                .groups(&cx.tuning, layer.pins() * learned.count.div_ceil(8), workgroup, turns)
                 // Wires, tables, inputs, candidates and gradients in, scores out.
                 .least_bytes(
                     pins * 4 * u64::from(2 * learned.count + 2)

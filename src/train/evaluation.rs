@@ -6,7 +6,6 @@ use super::outline::Outline;
 use super::samples::{Residence, Samples};
 use super::sender::{Activations, row_bytes};
 use super::step::Network;
-use super::tables::SoftTables;
 use super::trainer::Trainer;
 use super::votes::{self, Truth};
 use crate::data::{Quality, Split};
@@ -103,7 +102,7 @@ impl EvaluationPlan {
         (training, network): (&Plan, &Network),
     ) -> Result<Self> {
         let mut plan = Plan::beside(training);
-        let cx = Context::new(settings, outline, tuning, limits).with_training(network.shared.training);
+        let cx = Context::new(settings, outline, tuning, limits).with_training(network.tables.training);
         let samples = Samples::plan(&mut plan, outline, Residence::whole(outline, &limits)?);
         let size = BatchSize::whole(evaluated_at_once(outline));
         let batch = Batch::plan(&mut plan, &cx, samples.clone(), network.encoder, size, None);
@@ -127,24 +126,25 @@ impl EvaluationPlan {
                     plan.add(Buffer::scratch("outputs", u64::from(l.gates) * row_bytes(words, false)).of_layer(i))
                 })
                 .collect(),
-            tables: network.layers.iter().map(|(_, tables)| tables.bits).collect(),
+            tables: network.tables.layers.iter().map(|tables| tables.bits).collect(),
         };
+        let real_tables = network.tables.plan_real(&mut plan, &cx);
         let real = Activations {
             are_real: true,
             words,
             inputs: planes[1],
             outputs: (0..outline.layers.len()).map(|i| planes[i % 2]).collect(),
-            tables: Network::soft_tables(&mut plan, &cx),
+            tables: real_tables.layers.clone(),
         };
         let votes = votes::plan(&mut plan, &cx, words);
         let chunks = u64::from(outline.samples.div_ceil(size.samples));
         let all_votes = plan.add(Buffer::scratch("all votes", chunks * plan.buffer(votes).bytes));
 
-        let truth = Truth { training: network.shared.training, labels: samples.labels, spread: network.spread };
+        let truth = Truth { training: network.tables.training, labels: samples.labels, spread: network.spread };
         let share = Share { batch: batch.uniform, added: false };
         // Votes, however they were made, are judged alike.
         let chunk = |features: Vec<Pass>, x: &Activations| {
-            let mut passes = batch.pick(&cx, None);
+            let mut passes = vec![batch.pick()];
             passes.extend(features);
             passes.extend(network.forward(&cx, &extents, x));
             passes.push(votes::count(&cx, extents[last], x, votes));
@@ -153,12 +153,15 @@ impl EvaluationPlan {
         };
         let on_bits = plan.list(chunk(vec![batch.encode(&cx, share, bits)], &packed));
         let on_reals = plan.list(chunk(batch.activate(&cx, share, Some(bits), extents[0], planes[1]), &real));
-        let mut soft_tables = |made| plan.list(network.tabulate_soft(&cx, &extents, made, &real.tables));
         let method = settings.method;
+        let select = plan.list(network.tables.select(&cx, &real_tables));
         let hard = Passes { noise: false, tables: List::default(), chunk: on_bits };
-        let selected = Passes { noise: false, tables: soft_tables(SoftTables::Selected), chunk: on_reals };
+        let selected = Passes { noise: false, tables: select, chunk: on_reals };
         let training = match method.is_soft() {
-            true => Passes { tables: soft_tables(SoftTables::Mixed { noise: method.is_noisy() }), ..selected.clone() },
+            true => {
+                let mixed = network.tables.tabulate_soft(&cx, method.is_noisy(), &real_tables);
+                Passes { tables: plan.list(mixed), ..selected.clone() }
+            }
             false => Passes { noise: method.is_noisy(), ..hard.clone() },
         };
         if let Some(problem) = plan.too_large(&limits) {

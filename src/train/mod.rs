@@ -36,11 +36,10 @@ pub use votes::HISTORY;
 
 /// The pages of training, as its passes are made of them: what tests of single pages run.
 pub mod pages {
-    pub use super::batch::{augment, select_batch};
+    pub use super::batch::augment;
     pub use super::dense::{Backward, edges, forward_hard, forward_soft, move_wires, score_wires, sender};
     pub use super::sender::SenderPart;
-    pub use super::tables::{SoftTables, advance_page as advance, tabulate_page as tabulate};
-    pub use super::tables::{tabulate_soft_page as tabulate_soft, update_page as update};
+    pub use super::tables::{advance, selected_tables, tabulate, update};
     pub use super::votes::{evaluate_page as evaluate, group_sum, group_sum_soft, loss};
     pub use super::votes::{sender as output_sender, slice_gradients};
 }

@@ -6,16 +6,16 @@ use std::borrow::Cow;
 
 use super::augmentation::Augmentation;
 use super::batch::{Batch, BatchSize};
-use super::context::{Context, MOST_PARTIALS, Way};
+use super::context::{Context, Way};
 use super::form::Wires;
 use super::outline::Outline;
 use super::samples::{Residence, Samples};
 use super::sender::{Activations, Of, row_bytes};
-use super::tables::{self, Shared, SoftTables, Tables};
+use super::tables::{AllTables, RealTables};
 use super::votes::{self, Gradients, Truth};
 use crate::data::Split;
 use crate::network::{Learning, Model};
-use crate::plan::{Buffer, CageScope, EncoderIds, EncoderTable, Id, Limits, List, Pass, Plan, Tuning, uniforms};
+use crate::plan::{Buffer, EncoderIds, EncoderTable, Id, Limits, List, Pass, Plan, Tuning, uniforms};
 use crate::settings::{InputKind, Settings};
 use crate::{Error, Result};
 
@@ -24,10 +24,10 @@ use crate::{Error, Result};
 pub struct Network {
     /// The encoder's table.
     pub encoder: EncoderIds,
-    /// Each layer's wires and tables.
-    pub layers: Vec<(Wires, Tables)>,
-    /// What all layers' tables share.
-    pub shared: Shared,
+    /// Each layer's wires.
+    pub wires: Vec<Wires>,
+    /// Their tables.
+    pub tables: AllTables,
     /// `[targets]` f32, 1 / variance over the training samples, where values are told.
     pub spread: Option<Id>,
 }
@@ -41,13 +41,8 @@ impl Network {
                 offsets: plan.add(scratch("encoder offsets", (outline.row_words() + 1) * 4)),
                 features: plan.add(scratch("encoder features", outline.features * 8)),
             },
-            layers: outline
-                .layers
-                .iter()
-                .enumerate()
-                .map(|(i, layer)| (Wires::plan(plan, cx, i), Tables::plan(plan, i, layer)))
-                .collect(),
-            shared: Shared::plan(plan, cx),
+            wires: (0..outline.layers.len()).map(|i| Wires::plan(plan, cx, i)).collect(),
+            tables: AllTables::plan(plan, cx),
             spread: is_values.then(|| plan.add(scratch("spread", outline.label_words * 4))),
         }
     }
@@ -66,7 +61,8 @@ impl Network {
             (self.encoder.offsets, owned(bytemuck::cast_slice(&table.offsets))),
             (self.encoder.features, owned(bytemuck::cast_slice(&table.features))),
         ];
-        for (i, (layer, (wires, tables))) in model.layers.iter().zip(&self.layers).enumerate() {
+        let layers = model.layers.iter().zip(self.wires.iter().zip(&self.tables.layers));
+        for (i, (layer, (wires, tables))) in layers.enumerate() {
             let candidates = learning.and_then(|learning| learning.layers[i].as_ref());
             contents.extend(wires.contents(layer, candidates));
             contents.push((tables.logits, Cow::Borrowed(bytemuck::cast_slice(&layer.logits))));
@@ -82,55 +78,20 @@ impl Network {
 
     /// Have each layer's `uniforms::Layer`, for rows of `words` words.
     pub fn extents(&self, plan: &mut Plan, cx: &Context, words: u32) -> Vec<Id> {
-        let mut first_gate = 0;
         let layers = cx.outline.layers.iter().enumerate().map(|(i, layer)| {
-            let extent = uniforms::Layer {
-                gates: layer.gates,
-                inputs: layer.inputs,
-                words,
-                group: cx.outline.group(),
-                first_partial: i as u32 * MOST_PARTIALS,
-                first_gate,
-                index: i as u32,
-                pad: 0,
-            };
-            first_gate += layer.gates;
+            let (gates, inputs, group) = (layer.gates, layer.inputs, cx.outline.group());
+            let extent = uniforms::Layer { gates, inputs, words, group };
             plan.add(Buffer::scratch("layer", 0).of_layer(i).holding(&[extent]))
         });
         layers.collect()
     }
 
-    /// Have real tables for every layer.
-    pub fn soft_tables(plan: &mut Plan, cx: &Context) -> Vec<Id> {
-        let layers = cx.outline.layers.iter().enumerate();
-        let bytes = |l: &super::outline::LayerOutline| u64::from(l.gates) * u64::from(l.codes()) * 4;
-        layers.map(|(i, l)| plan.add(Buffer::scratch("soft tables", bytes(l)).of_layer(i))).collect()
-    }
-
     /// Input rows to the last layer's, a pass a layer.
     pub fn forward(&self, cx: &Context, extents: &[Id], x: &Activations) -> Vec<Pass> {
-        let layers = self.layers.iter().enumerate();
-        layers
-            .map(|(i, (wires, tables))| wires.forward(cx, Of { i, extent: extents[i], tables, activations: x }))
-            .collect()
-    }
-
-    /// Logits to hard tables, a pass a layer.
-    pub fn tabulate(&self, cx: &Context, extents: &[Id], noise: bool, scope: CageScope) -> Vec<Pass> {
-        let layers = self.layers.iter().enumerate();
-        let tabulate = |(i, (_, tables)): (usize, &(Wires, Tables))| {
-            tables::tabulate(cx, (i, extents[i], tables), &self.shared, noise, scope)
+        let forward = |(i, wires): (usize, &Wires)| {
+            wires.forward(cx, Of { i, extent: extents[i], tables: &self.tables.layers[i], activations: x })
         };
-        layers.map(tabulate).collect()
-    }
-
-    /// Real tables of every layer.
-    pub fn tabulate_soft(&self, cx: &Context, extents: &[Id], made: SoftTables, to: &[Id]) -> Vec<Pass> {
-        let layers = self.layers.iter().enumerate();
-        let tabulate = |(i, (_, tables)): (usize, &(Wires, Tables))| {
-            tables::tabulate_soft(cx, (i, extents[i], tables), &self.shared, made, to[i])
-        };
-        layers.map(tabulate).collect()
+        self.wires.iter().enumerate().map(forward).collect()
     }
 }
 
@@ -140,7 +101,9 @@ pub struct StepPlan {
     pub plan: Plan,
     /// One step.
     pub step: List,
-    /// Logits as they are to tables, and, where the method has noise, with the next step's.
+    /// Logits to the tables that the next step begins with: what a step leaves at its end, and only what comes before it has to run.
+    pub begin: List,
+    /// Logits as they are to hard tables, and, where the method has noise, with the next step's.
     pub tabulate: [List; 2],
     /// The network's buffers.
     pub network: Network,
@@ -176,7 +139,7 @@ impl StepPlan {
         let mut plan = Plan::default();
         let cx = Context::new(settings, outline, tuning, limits);
         let network = Network::plan(&mut plan, &cx);
-        let cx = cx.with_training(network.shared.training);
+        let cx = cx.with_training(network.tables.training);
         let residence = Residence::of_training(outline, &limits, settings.batch, tuning.most_resident_bytes)?;
         let samples = Samples::plan(&mut plan, outline, residence);
         let augmentation = Augmentation::of(settings);
@@ -184,11 +147,16 @@ impl StepPlan {
         let buffers = StepBuffers::plan(&mut plan, &cx, &network, batch);
         let passes = buffers.step(&cx, &network)?;
         let step = plan.list(passes);
-        let mut tabulate = |noise| plan.list(network.tabulate(&cx, &buffers.extents, noise, CageScope::Network));
-        let tabulate = [tabulate(false), if settings.method.is_noisy() { tabulate(true) } else { List::default() }];
+        let noisy = settings.method.is_noisy();
+        let mut tabulate = |noise| plan.list(network.tables.tabulate(&cx, noise));
+        let tabulate = [tabulate(false), if noisy { tabulate(true) } else { List::default() }];
+        let begin = match &buffers.real {
+            Some(real) => plan.list(network.tables.tabulate_soft(&cx, noisy, real)),
+            None => tabulate[usize::from(noisy)].clone(),
+        };
         let StepBuffers { activations, gradients, .. } = buffers;
         let history = gradients.history;
-        Ok(StepPlan { plan, step, tabulate, network, size, samples, activations, history })
+        Ok(StepPlan { plan, step, begin, tabulate, network, size, samples, activations, history })
     }
 
     /// What its open buffers hold of `model`, whose wires learn as `learning` says, before the first step on `train`.
@@ -211,6 +179,8 @@ struct StepBuffers {
     extents: Vec<Id>,
     /// Input bits, where there are.
     bits: Option<Id>,
+    /// Real tables, where these are trained.
+    real: Option<RealTables>,
     activations: Activations,
     votes: Id,
     gradients: Gradients,
@@ -228,6 +198,7 @@ impl StepBuffers {
         let [inputs, outputs] = if are_real { ["soft inputs", "soft outputs"] } else { ["input bits", "outputs"] };
         let mut rows = |i: usize, gates: u32| plan.add(Buffer::scratch(outputs, u64::from(gates) * row).of_layer(i));
         let outputs = outline.layers.iter().enumerate().map(|(i, layer)| rows(i, layer.gates)).collect();
+        let real = are_real.then(|| network.tables.plan_real(plan, cx));
         let activations = Activations {
             are_real,
             words,
@@ -236,9 +207,9 @@ impl StepBuffers {
                 _ => plan.add(Buffer::scratch(inputs, u64::from(outline.features) * row)),
             },
             outputs,
-            tables: match are_real {
-                true => Network::soft_tables(plan, cx),
-                false => network.layers.iter().map(|(_, tables)| tables.bits).collect(),
+            tables: match &real {
+                Some(real) => real.layers.clone(),
+                None => network.tables.layers.iter().map(|tables| tables.bits).collect(),
             },
         };
         let mut plane = |parity: usize| {
@@ -252,6 +223,7 @@ impl StepBuffers {
             batch,
             extents: network.extents(plan, cx, words),
             bits,
+            real,
             activations,
             votes: votes::plan(plan, cx, words),
             gradients: Gradients::plan(plan, cx, words),
@@ -259,21 +231,15 @@ impl StepBuffers {
         }
     }
 
-    /// A step, in the order in which it runs.
+    /// A step, in the order in which it runs. It begins with the tables that the one before has left.
     fn step(&self, cx: &Context, network: &Network) -> Result<Vec<Pass>> {
-        let (settings, batch, x) = (cx.settings, &self.batch, &self.activations);
-        let (shared, words, last) = (&network.shared, batch.words, network.layers.len() - 1);
-        let truth = Truth { training: shared.training, labels: batch.labels(), spread: network.spread };
+        let (batch, x, tables) = (&self.batch, &self.activations, &network.tables);
+        let (words, last) = (batch.words, network.wires.len() - 1);
+        let truth = Truth { training: tables.training, labels: batch.labels(), spread: network.spread };
 
-        // Begin: which samples, which gates, and what is the step's own.
-        let mut step = batch.pick(cx, Some(shared.step));
-        step.extend(if x.are_real {
-            let made = SoftTables::Mixed { noise: settings.method.is_noisy() };
-            network.tabulate_soft(cx, &self.extents, made, &x.tables)
-        } else {
-            network.tabulate(cx, &self.extents, settings.method.is_noisy(), settings.cage_scope())
-        });
-        step.push(tables::advance(cx, shared));
+        // Begin: which samples, and what is the step's own.
+        let mut step = vec![tables.advance(cx, batch)];
+        step.extend(batch.moved(cx, tables.step));
 
         for &share in &batch.shares {
             // Forward.
@@ -284,32 +250,30 @@ impl StepBuffers {
             });
             step.extend(network.forward(cx, &self.extents, x));
             step.push(votes::count(cx, self.extents[last], x, self.votes));
-            step.extend(self.gradients.loss(cx, share, &truth, [batch.chosen, self.votes, shared.step], words));
+            step.extend(self.gradients.loss(cx, share, &truth, [batch.chosen, self.votes, tables.step], words));
 
             // Backward.
             let mut sender = self.gradients.sender(cx, words);
-            for (i, (wires, tables)) in network.layers.iter().enumerate().rev() {
+            for (i, wires) in network.wires.iter().enumerate().rev() {
                 let keep = self.planes[i % 2].filter(|_| Wires::kept_rows(cx, i) > 0);
-                let of = Of { i, extent: self.extents[i], tables, activations: x };
+                let of = Of { i, extent: self.extents[i], tables: &tables.layers[i], activations: x };
                 // Rows of outputs are the last layer's own.
                 let rows = keep.map_or((sender.rows, true), |rows| (rows, false));
                 let pass;
                 (pass, sender) = wires.backward(cx, of, share, &sender, keep)?;
                 step.push(pass);
-                step.extend(wires.score(cx, of, share, rows, shared.step));
+                step.extend(wires.score(cx, of, share, rows, tables.step));
             }
         }
 
         // Here ranks that share a batch would exchange their table gradients and their history.
 
-        // End: new logits.
-        for (i, (_, tables)) in network.layers.iter().enumerate() {
-            step.push(tables::update(cx, (i, self.extents[i], tables), shared));
-        }
+        // End: new logits, and the tables that the next step begins with.
+        step.extend(tables.update(cx, self.real.as_ref()));
 
         // Every so many steps, wires that learn move; in others these passes return at once.
-        for (i, (wires, _)) in network.layers.iter().enumerate() {
-            step.extend(wires.rewire(cx, (i, self.extents[i]), shared.step));
+        for (i, wires) in network.wires.iter().enumerate() {
+            step.extend(wires.rewire(cx, (i, self.extents[i]), tables.step));
         }
         Ok(step)
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::augmentation::Augmentation;
-use super::context::MOST_PARTIALS;
 use super::fit::fitting_plan;
 use super::learning::learning;
 use super::outline::Outline;
@@ -30,6 +29,8 @@ pub struct Trainer {
     /// Where the training samples do not stay on the device.
     stream: Option<Stream>,
     submitted: u32,
+    /// Whether the device holds the tables that the next step begins with.
+    is_begun: bool,
     /// Submissions that a step takes: 1, or more for a long one, or one that no one has timed.
     portions: usize,
     /// Steps recorded by [`Trainer::submit`], and the time that the host took for it.
@@ -217,7 +218,18 @@ impl Trainer {
             is_streamed.then(|| Stream::new(train, model.image.pixels(), settings.batch, settings.seed, &step.samples));
         let (settings, recorded) = (settings.clone(), (0, Duration::ZERO));
         let portions = session.plan().passes_of(&step.step).len();
-        Ok(Trainer { settings, model, tuning, session, step, stream, submitted: 0, portions, recorded })
+        Ok(Trainer {
+            settings,
+            model,
+            tuning,
+            session,
+            step,
+            stream,
+            submitted: 0,
+            is_begun: false,
+            portions,
+            recorded,
+        })
     }
 
     /// The device it trains on.
@@ -265,6 +277,7 @@ impl Trainer {
     /// # Errors
     /// As for [`Trainer::finish`].
     pub fn timed_step(&mut self, clock: Clock) -> Result<Vec<Span>> {
+        self.begin()?;
         self.finish()?;
         self.stream_ahead(1);
         let spans = self.session.time(&self.step.step, clock)?;
@@ -286,6 +299,7 @@ impl Trainer {
     pub fn submit(&mut self, count: u32) -> Result<()> {
         let most = self.stream.as_ref().map_or(count, Stream::ring);
         let until = self.submitted + count;
+        self.begin()?;
         while self.submitted < until {
             let began = Instant::now();
             if self.portions > 1 {
@@ -302,6 +316,15 @@ impl Trainer {
             self.recorded = (self.recorded.0 + count, self.recorded.1 + began.elapsed());
             self.submitted += count;
             self.session.hold_back()?;
+        }
+        Ok(())
+    }
+
+    /// Make the tables that the next step begins with, where they are not what the one before has left.
+    fn begin(&mut self) -> Result<()> {
+        if !self.is_begun {
+            self.session.submit(&self.step.begin, 1)?;
+            self.is_begun = true;
         }
         Ok(())
     }
@@ -327,7 +350,7 @@ impl Trainer {
     /// [`Error::Diverged`] if the loss or the network's confidence is not finite.
     pub fn progress(&mut self, since: u32) -> Result<Progress> {
         self.finish()?;
-        let shared = self.step.network.shared.clone();
+        let shared = self.step.network.tables.clone();
         let state: Vec<uniforms::Step> = self.session.read(shared.step, 1)?;
         let history: Vec<[f32; 2]> = self.session.read(self.step.history, HISTORY as usize)?;
         let mut state = state[0];
@@ -352,8 +375,7 @@ impl Trainer {
     /// Mean confidence of the selections as the logits are now.
     fn confidence(&mut self) -> Result<f32> {
         self.tabulate(false)?;
-        let count = self.model.layers.len() * MOST_PARTIALS as usize;
-        let partials: Vec<f32> = self.session.read(self.step.network.shared.partials, count)?;
+        let partials: Vec<f32> = read_all(&self.session, self.step.network.tables.partials)?;
         let selections: usize =
             self.model.layers.iter().map(|l| l.gates() * l.parametrization.selections(l.arity)).sum();
         Ok((partials.iter().map(|&c| f64::from(c)).sum::<f64>() / selections as f64) as f32)
@@ -376,16 +398,18 @@ impl Trainer {
         let begun = state.tensor("step", size_of::<uniforms::Step>() as u64)?;
         let begun: uniforms::Step = bytemuck::pod_read_unaligned(begun);
         self.session.restore(|name, bytes| state.tensor(name, bytes))?;
-        self.submitted = begun.step;
+        (self.submitted, self.is_begun) = (begun.step, false);
         Ok(())
     }
 
-    /// Make the tables of the logits as they are now, with the next step's selection noise if `noise`; a step uses those of
-    /// its beginning.
+    /// Make hard tables of the logits as they are now, with the next step's selection noise if `noise`.
     ///
     /// # Errors
     /// As for [`Trainer::finish`].
     pub fn tabulate(&mut self, noise: bool) -> Result<()> {
+        // Steps on real activations have tables of their own.
+        let method = self.settings.method;
+        self.is_begun = if method.is_soft() { self.is_begun } else { noise == method.is_noisy() };
         self.session.submit(&self.step.tabulate[usize::from(noise)], 1)
     }
 
@@ -396,7 +420,10 @@ impl Trainer {
     pub fn download(&mut self) -> Result<&Model> {
         self.finish()?;
         self.tabulate(false)?;
-        for (layer, (wires, tables)) in self.model.layers.iter_mut().zip(&self.step.network.layers) {
+        let network = &self.step.network;
+        for (layer, (wires, tables)) in
+            self.model.layers.iter_mut().zip(network.wires.iter().zip(&network.tables.layers))
+        {
             if let Some(wiring) = wires.learned() {
                 layer.wiring = read_all(&self.session, wiring)?;
             }
@@ -448,8 +475,8 @@ impl Trainer {
         of: impl Fn(&[f32]) -> T,
     ) -> Result<Vec<T>> {
         self.finish()?;
-        let layers = self.step.network.layers.iter();
-        layers.map(|(_, tables)| Ok(of(&read_all(&self.session, buffer(tables))?))).collect()
+        let layers = self.step.network.tables.layers.iter();
+        layers.map(|tables| Ok(of(&read_all(&self.session, buffer(tables))?))).collect()
     }
 }
 

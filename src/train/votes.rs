@@ -4,7 +4,10 @@ use super::batch::Share;
 use super::context::{Context, Way};
 use super::sender::{Activations, Sender, SenderPart};
 use crate::data::Task;
-use crate::plan::{Buffer, GradientFormat, Id, MOST_TURNS, Page, Pass, Plan};
+use crate::plan::{Buffer, GradientFormat, Id, MOST_TURNS, Page, Pass, Plan, Tuning};
+
+/// Most words of gradients of outputs that the workgroup which makes them also slices; more are sliced by a pass of their own.
+const MOST_SLICED: u32 = 256;
 
 /// Steps whose loss and quality stay on the device until they are read back.
 pub const HISTORY: u32 = 4096;
@@ -47,9 +50,14 @@ pub fn count(cx: &Context, layer: Id, x: &Activations, votes: Id) -> Pass {
         Pass::of(group_sum_soft(lanes)).groups(&cx.tuning, outputs * words * 4, rows_a_group, group / lanes + 16)
     } else {
         // Lanes enough for each one's loops.
-        let fits = |lanes: u32| lanes >= 256 || group.div_ceil(lanes) * (planes(group, lanes) + 1) < MOST_TURNS / 2;
+        let turns = |lanes: u32| group.div_ceil(lanes) * (planes(group, lanes) + 1);
+        let fits = |lanes: u32| lanes >= 256 || turns(lanes) < MOST_TURNS / 2;
         let lanes = (0..9).map(|i| 1 << i).find(|&l| l >= cx.tuning.vote_lanes && fits(l)).unwrap_or(256);
-        Pass::of(group_sum(group, lanes)).grid([outputs, words])
+        let pass = Pass::of(group_sum(group, lanes));
+        match lanes {
+            1 => pass.groups(&cx.tuning, outputs * words, LONE_LANES, turns(1) + 32 * planes(group, 1)),
+            _ => pass.grid([outputs, words]),
+        }
     };
     // Rows in, votes out.
     let least = u64::from(cx.outline.layers[last].gates) * x.row_bytes() + u64::from(outputs * words) * 128;
@@ -61,9 +69,15 @@ fn planes(group: u32, lanes: u32) -> u32 {
     32 - group.div_ceil(lanes).leading_zeros()
 }
 
+/// Lanes of a workgroup that counts, each of them alone: few, so that software drivers have work for all cores.
+const LONE_LANES: u32 = 8;
+
 /// Votes on bits: `lanes` lanes count the `group` gates of an output.
 pub fn group_sum(group: u32, lanes: u32) -> Page {
-    Page::of("votes/group_sum").number("WORKGROUP", lanes).number("PLANES", planes(group, lanes))
+    Page::of("votes/group_sum")
+        .number("WORKGROUP", if lanes > 1 { lanes } else { LONE_LANES })
+        .number("PLANES", planes(group, lanes))
+        .flag("LANES_SHARE", lanes > 1)
 }
 
 /// Votes on real activations: `lanes` lanes add an output's up.
@@ -95,7 +109,11 @@ impl Gradients {
     ) -> Vec<Pass> {
         let (outputs, samples) = (u64::from(cx.outline.outputs), u64::from(words) * 32);
         let rows = outputs * cx.output_row_bytes(words);
-        let loss = Pass::of(loss(cx.settings.gradients, share.added, cx.outline.task, cx.outline.code_bits))
+        let least = rows + outputs * cx.gradient_row_bytes(words);
+        let apart = self.sliced.filter(|_| cx.outline.outputs * words > MOST_SLICED);
+        let (sliced, lanes) = (self.sliced.filter(|_| apart.is_none()), loss_lanes(&cx.tuning, words));
+        let head = (cx.outline.task, cx.outline.code_bits);
+        let loss = Pass::of(loss(cx.settings.gradients, share.added, sliced.is_some(), lanes, head))
             .bind("batch", share.batch)
             .bind("training", truth.training)
             .bind("step", step)
@@ -105,9 +123,10 @@ impl Gradients {
             .bind("class_gradients", self.outputs)
             .bind("history", self.history)
             .binds(truth.spread.map(|spread| ("spread", spread)))
-            // Votes, sample numbers and labels in, class gradients out.
-            .least_bytes(outputs * samples * 4 + rows + 2 * samples * 4);
-        let slices = self.sliced.map(|sliced| {
+            .binds(sliced.map(|sliced| ("sliced", sliced)))
+            // Votes, sample numbers and labels in, class gradients out, which may also be sliced.
+            .least_bytes(outputs * samples * 4 + rows + 2 * samples * 4 + sliced.map_or(0, |_| least));
+        let slices = apart.map(|sliced| {
             Pass::of(slice_gradients(cx.settings.gradients))
                 .bind("batch", share.batch)
                 .bind("training", truth.training)
@@ -115,7 +134,7 @@ impl Gradients {
                 .bind("class_gradients", self.outputs)
                 .bind("sliced", sliced)
                 .grid([(cx.outline.outputs * words).div_ceil(64), 1])
-                .least_bytes(rows + outputs * cx.gradient_row_bytes(words))
+                .least_bytes(least)
         });
         [Some(loss), slices].into_iter().flatten().collect()
     }
@@ -144,14 +163,23 @@ pub fn sender(way: Way) -> SenderPart {
     SenderPart { file, numbers: Vec::new(), flags: Vec::new() }
 }
 
-/// The loss and its gradient, in `gradients`, or in f32 where these are sliced afterwards.
-pub fn loss(gradients: GradientFormat, added: bool, task: Task, code_bits: u32) -> Page {
+/// Lanes that make the loss: as many as a workgroup has elsewhere, and more where these would turn long.
+fn loss_lanes(tuning: &Tuning, words: u32) -> u32 {
+    if words > 16 { 256 } else { tuning.workgroup }
+}
+
+/// The loss and its gradient, in `gradients`, or in f32 where these are sliced, here (`sliced`) or afterwards; of a task, told with so
+/// many bits a value.
+pub fn loss(gradients: GradientFormat, added: bool, sliced: bool, lanes: u32, head: (Task, u32)) -> Page {
     let page = Page::of("votes/loss")
+        .number("WORKGROUP", lanes)
         .number("HISTORY", HISTORY)
         .flag("ADDED", added)
+        .flag("SLICED", sliced)
         .flag("GRADIENT_HALVES", gradients.is_half())
         .flag("GRADIENT_F16", gradients == GradientFormat::F16);
-    headed(page, task, code_bits)
+    let page = if sliced { page.number("SLICES", gradients.bits()) } else { page };
+    headed(page, head.0, head.1)
 }
 
 /// Class gradients to bit-sliced integers.

@@ -258,16 +258,7 @@ pub fn table_words(layer: &Layer) -> Vec<u32> {
 
 /// A layer's extents as the kernels read them.
 pub fn extents(gates: usize, inputs: usize, words: usize, group: usize) -> uniforms::Layer {
-    uniforms::Layer {
-        gates: gates as u32,
-        inputs: inputs as u32,
-        words: words as u32,
-        group: group as u32,
-        first_partial: 0,
-        first_gate: 0,
-        index: 0,
-        pad: 0,
-    }
+    uniforms::Layer { gates: gates as u32, inputs: inputs as u32, words: words as u32, group: group as u32 }
 }
 
 /// A batch as the kernels read it.

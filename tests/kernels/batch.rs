@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn select_batch_takes_every_training_sample_once_an_epoch() {
+fn advance_takes_every_training_sample_once_an_epoch() {
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
         for (samples, size) in [(1, 1), (1, 33), (5, 31), (5, 129), (33, 32), (100, 33), (1000, 128), (1001, 100)] {
@@ -19,10 +19,14 @@ fn select_batch_takes_every_training_sample_once_an_epoch() {
             let mut twin = Step::start(&constants);
             let mut seen = Vec::new();
             while seen.len() < 3 * samples {
-                let select = [("batch", &batch_uniform), ("step", &step), ("chosen", &chosen)];
-                bench.run(pages::select_batch(true), &select, [batch.words.div_ceil(2), 1]);
-                let advance = [("training", &training), ("partials", &partials), ("step", &step)];
-                bench.run(pages::advance(CageScope::Network), &advance, [1, 1]);
+                let buffers = [
+                    ("batch", &batch_uniform),
+                    ("chosen", &chosen),
+                    ("training", &training),
+                    ("partials", &partials),
+                    ("step", &step),
+                ];
+                bench.run(pages::advance(CageScope::Network, [64, 256][samples % 2]), &buffers, [1, 1]);
                 let padded: Vec<u32> = bench.read(&chosen, batch.words as usize * 32);
                 let (batch, past) = padded.split_at(size);
                 let expected = reference::select_batch(seed, samples as u32, size as u32, twin.epoch, twin.position);
@@ -49,7 +53,7 @@ fn select_batch_takes_evaluation_samples_in_order() {
                 let batch = uniforms::Batch { first: first as u32, ..batch_of(samples, size, 2) };
                 let chosen = Held::zeros(u64::from(batch.words) * 128);
                 let buffers = [("batch", &Held::one(&batch)), ("chosen", &chosen)];
-                bench.run(pages::select_batch(false), &buffers, [batch.words.div_ceil(2), 1]);
+                bench.run(Page::of("batch/select_batch"), &buffers, [batch.words.div_ceil(2), 1]);
                 let padded: Vec<u32> = bench.read(&chosen, size);
                 let expected = reference::evaluation_batch(samples as u32, size as u32, first as u32);
                 let (batch, past) = padded.split_at(expected.len());
@@ -105,7 +109,7 @@ fn augment_moves_each_image_as_its_twin_does() {
                 let made = Held::zeros((words * 32 * row_words * 4) as u64);
                 let turns = Held::of(&augmentation.turns_table());
                 let [batch, chosen_buffer, padded] = [Held::one(&batch), Held::of(&chosen), Held::of(&padded)];
-                let step_buffer = Held::one(&state(step, 0, 0));
+                let step_buffer = Held::one(&state(step + 1, 0, 0));
                 let mut buffers = vec![
                     ("batch", &batch),
                     ("chosen", &chosen_buffer),
@@ -181,8 +185,9 @@ fn encode_makes_the_encoders_bits() {
                     ("bits", &bits),
                 ];
                 buffers.extend(["pixels", "pixels1", "pixels2", "pixels3"].into_iter().zip(&shard_buffers));
+                let page = |real| Page::of("batch/encode").flag("REAL", real).flag("SHARDS", shards);
                 let groups = if j % 2 == 0 { 1 } else { (row_words * words).div_ceil(64) as u32 };
-                bench.run(Page::of("batch/encode").flag("SHARDS", shards), &buffers, [groups, 1]);
+                bench.run(page(false), &buffers, [groups, 1]);
 
                 let made = transposed(&unpack(&bench.read(&bits, features * words), words, size));
                 for (s, made) in made.iter().enumerate() {
@@ -192,7 +197,7 @@ fn encode_makes_the_encoders_bits() {
 
                 let activations = Held::zeros((features * words * 64) as u64);
                 buffers[4] = ("activations", &activations);
-                bench.run(Page::of("batch/encode_soft").flag("SHARDS", shards), &buffers, [groups, 1]);
+                bench.run(page(true), &buffers, [groups, 1]);
                 let made = load_activations(&bench.read(&activations, features * words * 16), words);
                 for (s, made) in transposed(&made).iter().take(size).enumerate() {
                     assert_eq!(

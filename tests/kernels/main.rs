@@ -23,7 +23,7 @@ use gatewright::random::{Philox, key};
 use gatewright::reference::{self, CageState, Constants, Moments, Step, parametrization as twin};
 use gatewright::settings::{Cage, Settings};
 use gatewright::train::HISTORY;
-use gatewright::train::pages::{self, SoftTables};
+use gatewright::train::pages;
 use gatewright::train::{Augmentation, Way};
 
 fn reals(count: usize, rng: &mut Philox) -> Vec<f32> {

@@ -14,14 +14,48 @@ const NOISE_SEED: u64 = 0x0123_4567_89ab_cdef;
 const NOISE_STEP: u32 = 41;
 const FIRST_GATE: usize = 77;
 
-/// `[gates][logits]` as the twin draws it; zeros for none.
-fn noise(noisy: bool, gates: usize, parametrization: Parametrization, arity: usize) -> Vec<Vec<f64>> {
+/// `[gates][logits]` as the twin draws it at a step; zeros for none.
+fn noise(noisy: bool, step: u32, gates: usize, parametrization: Parametrization, arity: usize) -> Vec<Vec<f64>> {
     let logits = parametrization.logits(arity);
     let draw = |gate| match noisy {
-        true => reference::selection_noise(parametrization, logits, NOISE_SEED, NOISE_STEP, FIRST_GATE + gate),
+        true => reference::selection_noise(parametrization, logits, NOISE_SEED, step, FIRST_GATE + gate),
         false => vec![0.0; logits],
     };
     (0..gates).map(draw).collect()
+}
+
+/// Gates of a second layer, whose arrays lie beside the first one's; they are the network's next.
+const MORE: usize = 3;
+/// Places before each of them that belong to no gate.
+const GAP: usize = 2;
+/// Where their confidences go.
+const FIRST_PARTIALS: [usize; 2] = [5, 30];
+
+/// Two layers side by side, the first of `count` gates.
+fn side_by_side(count: usize) -> Held {
+    let layer = |n: usize| uniforms::LayerTables {
+        gates: [count, MORE][n] as u32,
+        slot: [GAP, GAP + count + GAP][n] as u32,
+        first_gate: (FIRST_GATE + [0, count][n]) as u32,
+        first_partial: FIRST_PARTIALS[n] as u32,
+        index: [2, 1][n],
+    };
+    Held::of(&[layer(0), layer(1)])
+}
+
+/// `values`, `per_gate` of each gate of both layers, in their places; `filler` is where no gate is.
+fn placed<T: Copy>(values: &[T], per_gate: usize, filler: T) -> Vec<T> {
+    let (first, second) = values.split_at(values.len() - MORE * per_gate);
+    let gap = vec![filler; GAP * per_gate];
+    [&gap, first, &gap, second].concat()
+}
+
+/// What lies in the places of both layers' gates, and in the others.
+fn taken<T: Copy>(placed: &[T], per_gate: usize) -> (Vec<T>, Vec<T>) {
+    let (gap, rest) = placed.split_at(GAP * per_gate);
+    let (first, rest) = rest.split_at(rest.len() - (MORE + GAP) * per_gate);
+    let (other_gap, second) = rest.split_at(GAP * per_gate);
+    ([first, second].concat(), [gap, other_gap].concat())
 }
 
 /// Constants with the seed of [`noise`].
@@ -81,53 +115,30 @@ fn sine_score_range(z: f64, noise: f64) -> [f64; 2] {
 #[test]
 fn tabulate_selects_the_twins_gates_and_their_confidence() {
     let mut rng = Philox::new(2, 0);
-    let cage = Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.75, scope: CageScope::Gate };
     for (device, gpu) in devices().iter().enumerate() {
         let mut bench = Bench::new(gpu);
         for (i, (parametrization, arity)) in tables(device).enumerate() {
-            for (j, (count, groups)) in [(7, 1), (33, 1), (130, 3), (1001, 2), (1001, 16)].into_iter().enumerate() {
-                let (noisy, scope) = ((i + j) % 2 == 1, [CageScope::Network, CageScope::Gate][j / 2 % 2]);
+            for (j, (first, groups)) in [(7, 1), (33, 1), (130, 3), (1001, 2), (1001, 16)].into_iter().enumerate() {
+                let (noisy, count) = ((i + j) % 2 == 1, first + MORE);
                 let logits = random_logits(count, parametrization, arity, &mut rng);
-                let words = (1usize << arity).div_ceil(32);
-                let layer =
-                    uniforms::Layer { first_partial: 5, first_gate: FIRST_GATE as u32, ..extents(count, 2, 1, 1) };
-                let (tables, partials) = (Held::zeros((count * words * 4) as u64), Held::zeros(4 * 64));
-                let constants =
-                    Constants { cage: Some(cage), choices: parametrization.choices(2) as f64, ..constants() };
-                let selections = parametrization.selections(arity);
-                let cages: Vec<uniforms::Cage> = (0..count)
-                    .map(|_| uniforms::Cage {
-                        mean: rng.uniform() as f32,
-                        temperature: 0.0,
-                        selections: selections as f32,
-                    })
-                    .collect();
-                let cage_buffer = Held::of(&cages);
-                let uniform = Held::one(&noisy_training(&constants, 0));
-                let step = Held::one(&state(NOISE_STEP, 0, 0));
-                let layer_uniform = Held::one(&layer);
-                let logit_buffer = Held::of(&logits);
-                let mut buffers = vec![
-                    ("layer", &layer_uniform),
-                    ("logits", &logit_buffer),
-                    ("tables", &tables),
-                    ("partials", &partials),
-                ];
-                if noisy || scope == CageScope::Gate {
-                    buffers.push(("training", &uniform));
-                }
+                let (words, per_gate) = ((1usize << arity).div_ceil(32), parametrization.logits(arity));
+                let tables = Held::zeros(((count + 2 * GAP) * words * 4) as u64);
+                let partials = Held::zeros(4 * 64);
+                let uniform = Held::one(&noisy_training(&constants(), 0));
+                let (layers, step) = (side_by_side(first), Held::one(&state(NOISE_STEP, 0, 0)));
+                let logit_buffer = Held::of(&placed(&logits, per_gate, 1.0));
+                let mut buffers =
+                    vec![("layers", &layers), ("logits", &logit_buffer), ("tables", &tables), ("partials", &partials)];
                 if noisy {
-                    buffers.push(("step", &step));
+                    buffers.extend([("training", &uniform), ("step", &step)]);
                 }
-                if scope == CageScope::Gate {
-                    buffers.push(("cage", &cage_buffer));
-                }
-                bench.run(pages::tabulate(parametrization, arity, noisy, scope), &buffers, [groups, 1]);
+                bench.run(pages::tabulate(parametrization, arity, noisy, false), &buffers, [groups, 2]);
 
-                let logits = gates(&logits, parametrization.logits(arity));
-                let noise = noise(noisy, count, parametrization, arity);
+                let logits = gates(&logits, per_gate);
+                let noise = noise(noisy, NOISE_STEP, count, parametrization, arity);
                 let expected = reference::tabulate(parametrization, &logits, &noise);
-                let made: Vec<u32> = bench.read(&tables, count * words);
+                let (made, between) = taken(&bench.read::<u32>(&tables, (count + 2 * GAP) * words), words);
+                assert!(between.iter().all(|&word| word == 0), "only gates have tables");
                 let mut decided = 0;
                 for (gate, z) in logits.iter().enumerate() {
                     if undecided(parametrization, z, &noise[gate]) {
@@ -140,37 +151,47 @@ fn tabulate_selects_the_twins_gates_and_their_confidence() {
                 }
                 assert!(decided * 10 > count * 7, "{parametrization:?}, k {arity}: {decided} of {count} are decided");
                 let partials: Vec<f32> = bench.read(&partials, 64);
-                let (before, rest) = partials.split_at(5);
-                let (sums, after) = rest.split_at(groups as usize);
-                assert!(before.iter().chain(after).all(|&x| x == 0.0), "only a workgroup's own sum is written");
-                let sum: f64 = sums.iter().map(|&x| f64::from(x)).sum();
-                // A selection's own error, then those of a lane's sum over its gates and of six halvings.
-                let own = match parametrization {
-                    Parametrization::IwpSin => 0.5 * SINE_ERROR + 2.0 * ULP,
-                    Parametrization::IwpSigmoid => (8.0 + 2.0 * 3.1) * ULP,
-                    Parametrization::IwpClamp => 2.0 * ULP,
-                    // Sums of 2^k logits up to 3.1, whose error e moves P by P(1 - P) e.
-                    Parametrization::Walsh => (8.0 + 4.0 * 3.1 * selections as f64) * ULP,
-                    Parametrization::Op => (2.0 * (3.0 + 2.0 * 6.2) + 20.0) * ULP,
-                };
-                let total: f64 = expected.confidences.iter().sum();
-                let roundings = (count * selections) as f64 / f64::from(groups * 64) + 64.0 + 6.0;
-                let tolerance = (count * selections) as f64 * own + total * roundings * ULP;
-                assert_near(&|| format!("{parametrization:?} k {arity} {count}"), sum, total, tolerance);
-                if scope == CageScope::Gate {
-                    let made: Vec<uniforms::Cage> = bench.read(&cage_buffer, count);
-                    for (gate, (made, old)) in made.iter().zip(cages).enumerate() {
-                        let mut twin = CageState { mean: old.mean.into(), temperature: 0.0 };
-                        twin.adapt(&constants, expected.confidences[gate] / selections as f64);
-                        let error = own + (8.0 + selections as f64) * ULP;
-                        assert_near(&|| format!("mean of gate {gate}"), made.mean.into(), twin.mean, error);
-                        // Certainty is the mean's error over 1 - 1/K, at least a half; the temperature spans 2.5.
-                        let what = || format!("temperature of gate {gate}");
-                        assert_near(&what, made.temperature.into(), twin.temperature, 5.0 * error + 16.0 * ULP);
-                    }
-                }
+                let what = || format!("{parametrization:?} k {arity} {first}");
+                assert_confidences(&what, parametrization, arity, &expected.confidences, &partials, groups);
             }
         }
+    }
+}
+
+/// `partials` hold the sums of `confidences` of both layers, and nothing else.
+fn assert_confidences(
+    what: &dyn Fn() -> String,
+    parametrization: Parametrization,
+    arity: usize,
+    confidences: &[f64],
+    partials: &[f32],
+    groups: u32,
+) {
+    let selections = parametrization.selections(arity);
+    let (first, second) = confidences.split_at(confidences.len() - MORE);
+    let mut others = partials.to_vec();
+    for (own, at) in [first, second].into_iter().zip(FIRST_PARTIALS) {
+        let sums = &mut others[at..at + groups as usize];
+        let sum: f64 = sums.iter().map(|&x| f64::from(x)).sum();
+        sums.fill(0.0);
+        // A selection's own error, then those of a lane's sum over its gates and of six halvings.
+        let error = confidence_error(parametrization, selections);
+        let (total, count): (f64, f64) = (own.iter().sum(), (own.len() * selections) as f64);
+        let roundings = count / f64::from(groups * 64) + 64.0 + 6.0;
+        assert_near(what, sum, total, count * error + total * roundings * ULP);
+    }
+    assert!(others.iter().all(|&x| x == 0.0), "only a workgroup's own sum is written");
+}
+
+/// Error of the confidence of a selection, of logits up to 3.1.
+fn confidence_error(parametrization: Parametrization, selections: usize) -> f64 {
+    match parametrization {
+        Parametrization::IwpSin => 0.5 * SINE_ERROR + 2.0 * ULP,
+        Parametrization::IwpSigmoid => (8.0 + 2.0 * 3.1) * ULP,
+        Parametrization::IwpClamp => 2.0 * ULP,
+        // Sums of 2^k logits up to 3.1, whose error e moves P by P(1 - P) e.
+        Parametrization::Walsh => (8.0 + 4.0 * 3.1 * selections as f64) * ULP,
+        Parametrization::Op => (2.0 * (3.0 + 2.0 * 6.2) + 20.0) * ULP,
     }
 }
 
@@ -188,6 +209,7 @@ fn advance_follows_cage_the_schedule_and_the_epochs() {
     ];
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
+        let (batch, chosen) = (Held::one(&batch_of(1000, 333, 1)), Held::zeros(11 * 128));
         for (cage, warmup_steps, cosine_steps, partials) in cases {
             for choices in [2.0, 16.0] {
                 let constants = Constants {
@@ -207,14 +229,17 @@ fn advance_follows_cage_the_schedule_and_the_epochs() {
                 let step =
                     Held::one(&uniforms::Step { confidence_mean: start.confidence_mean as f32, ..state(0, 0, 0) });
                 let mut expected = start;
-                for n in 0..40 {
+                for n in 0..40usize {
                     let sums: Vec<f32> = (0..partials).map(|_| 1000.0 * rng.uniform() as f32).collect();
                     partial_sums.write(&sums);
-                    bench.run(
-                        pages::advance(CageScope::Network),
-                        &[("training", &uniform), ("partials", &partial_sums), ("step", &step)],
-                        [1, 1],
-                    );
+                    let buffers = [
+                        ("batch", &batch),
+                        ("chosen", &chosen),
+                        ("training", &uniform),
+                        ("partials", &partial_sums),
+                        ("step", &step),
+                    ];
+                    bench.run(pages::advance(CageScope::Network, [64, 256][n % 2]), &buffers, [1, 1]);
                     reference::advance(&constants, sums.iter().map(|&x| f64::from(x)).sum(), &mut expected);
                     let made: uniforms::Step = bench.read(&step, 1)[0];
                     let near = |what: &str, gpu: f32, twin: f64, tolerance: f64| {
@@ -236,7 +261,7 @@ fn advance_follows_cage_the_schedule_and_the_epochs() {
                         expected.learning_rate,
                         constants.learning_rate * (SINE_ERROR + 8.0 * ULP),
                     );
-                    let powers = f64::from(n + 1) * ULP;
+                    let powers = (n + 1) as f64 * ULP;
                     near("beta1^t", made.beta1_power, expected.beta1_power, expected.beta1_power * powers);
                     near("beta2^t", made.beta2_power, expected.beta2_power, expected.beta2_power * powers);
                 }
@@ -251,6 +276,7 @@ fn advance_keeps_cage_for_every_layer() {
     let mut rng = Philox::new(14, 0);
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
+        let (batch, chosen) = (Held::one(&batch_of(1000, 33, 1)), Held::zeros(2 * 128));
         for (layers, per_layer) in [(1, 1), (3, 16), (64, 4), (80, 256)] {
             let partials = layers * per_layer;
             let cage = Some(Cage { decay: 0.5, scope: CageScope::Layer, ..Cage::default() });
@@ -267,11 +293,15 @@ fn advance_keeps_cage_for_every_layer() {
             for _ in 0..5 {
                 let sums: Vec<f32> = (0..partials).map(|_| 50.0 + 50.0 * rng.uniform() as f32).collect();
                 let partial_sums = Held::of(&sums);
-                bench.run(
-                    pages::advance(CageScope::Layer),
-                    &[("training", &uniform), ("partials", &partial_sums), ("step", &step), ("cage", &cages)],
-                    [1, 1],
-                );
+                let buffers = [
+                    ("batch", &batch),
+                    ("chosen", &chosen),
+                    ("training", &uniform),
+                    ("partials", &partial_sums),
+                    ("step", &step),
+                    ("cage", &cages),
+                ];
+                bench.run(pages::advance(CageScope::Layer, 64), &buffers, [1, 1]);
                 let made: Vec<uniforms::Cage> = bench.read(&cages, layers);
                 for (layer, (made, twin)) in made.iter().zip(&mut expected).enumerate() {
                     let own = &sums[layer * per_layer..(layer + 1) * per_layer];
@@ -312,48 +342,41 @@ fn table_error(parametrization: Parametrization, z: &[f64], noise: &[f64], tempe
         }
 }
 
-/// Run `tabulate_soft` on a layer of this parametrization; `[gates][codes]`.
+/// Real tables that `tabulate` makes of these logits, the last [`MORE`] gates' being a second layer's; `[gates][codes]`.
 fn tabulate_soft(
     bench: &mut Bench,
-    (parametrization, made): (Parametrization, SoftTables),
-    layer: &Layer,
+    (parametrization, arity, noisy): (Parametrization, usize, bool),
     logits: &[f32],
     temperature: f64,
     groups: u32,
 ) -> Vec<Vec<f64>> {
-    let (count, codes) = (layer.gates(), 1 << layer.arity);
-    let extents = uniforms::Layer { first_gate: FIRST_GATE as u32, ..extents(count, layer.inputs, 1, 1) };
-    let uniform = Held::one(&extents);
-    let tables = Held::zeros((count * codes * 4) as u64);
+    let (per_gate, codes) = (parametrization.logits(arity), 1 << arity);
+    let count = logits.len() / per_gate;
+    let tables = Held::zeros(((count + 2 * GAP) * codes * 4) as u64);
     let training = Held::one(&noisy_training(&Constants { temperature, ..constants() }, 0));
-    let step = Held::one(&state(NOISE_STEP, 0, 0));
-    let (bits, logits) = (Held::of(&table_words(layer)), Held::of(logits));
-    let mut buffers = vec![("layer", &uniform), ("tables", &tables)];
-    match made {
-        SoftTables::Selected => buffers.push(("bits", &bits)),
-        SoftTables::Mixed { noise } => {
-            buffers.extend([("logits", &logits), ("training", &training)]);
-            buffers.extend(noise.then_some(("step", &step)));
-        }
-    }
-    bench.run(pages::tabulate_soft(parametrization, layer.arity, made), &buffers, [groups, 1]);
-    gates(&bench.read::<f32>(&tables, count * codes), codes)
+    let (layers, step) = (side_by_side(count - MORE), Held::one(&state(NOISE_STEP, 0, 0)));
+    let logits = Held::of(&placed(logits, per_gate, 1.0));
+    let mut buffers = vec![("layers", &layers), ("tables", &tables), ("logits", &logits), ("training", &training)];
+    buffers.extend(noisy.then_some(("step", &step)));
+    bench.run(pages::tabulate(parametrization, arity, noisy, true), &buffers, [groups, 2]);
+    let (made, between) = taken(&bench.read::<f32>(&tables, (count + 2 * GAP) * codes), codes);
+    assert!(between.iter().all(|&p| p == 0.0), "only gates have tables");
+    gates(&made, codes)
 }
 
 #[test]
-fn tabulate_soft_makes_the_parametrizations_tables() {
+fn tabulate_makes_the_parametrizations_real_tables() {
     let mut rng = Philox::new(5, 0);
     for (device, gpu) in devices().iter().enumerate() {
         let mut bench = Bench::new(gpu);
         for (i, (parametrization, arity)) in tables(device).enumerate() {
             for (j, temperature) in [0.05, 0.3, 1.0, 3.0].into_iter().enumerate() {
                 let (count, noisy) = ([33, 130, 7, 1001][(i + j) % 4], (i + j) % 2 == 1);
-                let layer = random_layer(9, count, arity, &mut rng);
                 let logits = random_logits(count, parametrization, arity, &mut rng);
-                let mixed = (parametrization, SoftTables::Mixed { noise: noisy });
-                let made = tabulate_soft(&mut bench, mixed, &layer, &logits, temperature, [1, 2, 9, 1][j]);
+                let (made, groups) = ((parametrization, arity, noisy), [1, 2, 9, 1][j]);
+                let made = tabulate_soft(&mut bench, made, &logits, temperature, groups);
                 let z = gates(&logits, parametrization.logits(arity));
-                let noise = noise(noisy, count, parametrization, arity);
+                let noise = noise(noisy, NOISE_STEP, count, parametrization, arity);
                 let expected = reference::tabulate_soft(parametrization, &z, &noise, temperature);
                 for gate in 0..count {
                     let tolerance = table_error(parametrization, &z[gate], &noise[gate], temperature);
@@ -363,10 +386,26 @@ fn tabulate_soft_makes_the_parametrizations_tables() {
                         assert_near(&what, *made, *expected, tolerance);
                     }
                 }
-                let selected = (parametrization, SoftTables::Selected);
-                let selected = tabulate_soft(&mut bench, selected, &layer, &[0.0], 1.0, 2);
-                assert_eq!(selected, reference::tables_of_bits(&layer.tables, arity), "bits as they are");
             }
+        }
+    }
+}
+
+#[test]
+fn selected_tables_are_the_bits_as_they_are() {
+    let mut rng = Philox::new(16, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for (arity, count, groups) in [(1, 33, 1), (2, 1001, 2), (3, 7, 3), (4, 130, 1), (5, 65, 2), (6, 200, 9)] {
+            let layer = random_layer(9, count, arity, &mut rng);
+            let (words, codes) = ((1usize << arity).div_ceil(32), 1 << arity);
+            let bits = Held::of(&placed(&table_words(&layer), words, u32::MAX));
+            let tables = Held::zeros(((count + 2 * GAP) * codes * 4) as u64);
+            let buffers = [("layers", &side_by_side(count - MORE)), ("bits", &bits), ("tables", &tables)];
+            bench.run(pages::selected_tables(arity), &buffers, [groups, 2]);
+            let (made, between) = taken(&bench.read::<f32>(&tables, (count + 2 * GAP) * codes), codes);
+            assert_eq!(gates(&made, codes), reference::tables_of_bits(&layer.tables, arity), "{arity} inputs");
+            assert!(between.iter().all(|&p| p == 0.0), "only gates have tables");
         }
     }
 }
@@ -435,7 +474,7 @@ fn gradient_errors(
 }
 
 #[test]
-fn update_is_the_adjoint_and_adam() {
+fn update_is_the_adjoint_and_adam_and_makes_the_next_tables() {
     let mut rng = Philox::new(11, 0);
     let step = 7;
     for (device, gpu) in devices().iter().enumerate() {
@@ -447,9 +486,16 @@ fn update_is_the_adjoint_and_adam() {
             for (j, temperature) in [0.3f32, 1.0, 3.0, 1e-3, 0.05, 1e3].into_iter().enumerate().take(temperatures) {
                 let (count, groups) = [(7, 1), (33, 1), (130, 2), (1001, 5)][(i + j) % 4];
                 let scope = [CageScope::Network, CageScope::Layer, CageScope::Gate][(i + j) % 3];
-                let noisy = (i / 2 + j) % 2 == 1;
-                let noise = noise(noisy, count, parametrization, arity);
-                let constants = Constants { weight_decay: [0.0, 0.25][j % 2], ..constants() };
+                let (noisy, is_soft) = ((i / 2 + j) % 2 == 1, scope == CageScope::Network && j % 2 == 0);
+                let noise = noise(noisy, NOISE_STEP, count, parametrization, arity);
+                // Every confidence asks for this temperature, if CAGE goes by gates.
+                let cage = Cage { tau_min: temperature, tau_max: temperature, decay: 0.75, scope };
+                let constants = Constants {
+                    weight_decay: [0.0, 0.25][j % 2],
+                    cage: (scope == CageScope::Gate).then_some(cage),
+                    choices: parametrization.choices(2) as f64,
+                    ..constants()
+                };
                 // The step's own temperature is another than the layer's or the gates', where those have one.
                 let state = uniforms::Step {
                     temperature: if scope == CageScope::Network { temperature } else { 0.625 },
@@ -461,28 +507,42 @@ fn update_is_the_adjoint_and_adam() {
                 let s = reals(count * codes, &mut rng);
                 let moments: Vec<[f32; 2]> =
                     (0..logits.len()).map(|_| [rng.normal() as f32, rng.uniform() as f32]).collect();
-                let (logit_buffer, moment_buffer) = (Held::of(&logits), Held::of(&moments));
-                let extents = uniforms::Layer { index: 2, first_gate: FIRST_GATE as u32, ..extents(count, 2, 1, 1) };
-                let cage = |temperature| uniforms::Cage { mean: 0.0, temperature, selections: 1.0 };
-                let cages = Held::of(&match scope {
-                    CageScope::Gate => vec![cage(temperature); count],
-                    _ => [0.125, 0.25, temperature].map(cage).to_vec(),
-                });
-                let uniforms = [Held::one(&extents), Held::one(&noisy_training(&constants, 0)), Held::one(&state)];
-                let table_gradients = Held::of(&s);
-                let mut buffers: Vec<_> = ["layer", "training", "step"].into_iter().zip(&uniforms).collect();
+                let (logit_buffer, moment_buffer) =
+                    (Held::of(&placed(&logits, per_gate, 1.0)), Held::of(&placed(&moments, per_gate, [1.0; 2])));
+                let selections = parametrization.selections(arity);
+                let cage = |mean, temperature| uniforms::Cage { mean, temperature, selections: selections as f32 };
+                let of_gates: Vec<uniforms::Cage> = (0..count).map(|_| cage(rng.uniform() as f32, 0.0)).collect();
+                let cages = match scope {
+                    CageScope::Gate => placed(&of_gates, 1, cage(0.0, 0.0)),
+                    // Of layers 0, 1 and 2.
+                    _ => [0.125, 0.25, temperature].map(|own| cage(0.0, own)).to_vec(),
+                };
+                let places = count + 2 * GAP;
+                let made_words = if is_soft { codes } else { codes.div_ceil(32) };
+                let (cages, tables) = (Held::of(&cages), Held::zeros((places * made_words * 4) as u64));
+                let partials = Held::zeros(4 * 64);
+                let uniforms = [Held::one(&noisy_training(&constants, 0)), Held::one(&state)];
+                let (layers, table_gradients) = (side_by_side(count - MORE), Held::of(&placed(&s, codes, 1.0)));
+                let mut buffers: Vec<_> = ["training", "step"].into_iter().zip(&uniforms).collect();
                 buffers.extend([
+                    ("layers", &layers),
                     ("table_gradients", &table_gradients),
                     ("logits", &logit_buffer),
                     ("moments", &moment_buffer),
+                    ("tables", &tables),
                 ]);
                 if scope != CageScope::Network {
                     buffers.push(("cage", &cages));
                 }
-                bench.run(pages::update(parametrization, arity, noisy, scope), &buffers, [groups, 1]);
+                if !is_soft {
+                    buffers.push(("partials", &partials));
+                }
+                bench.run(pages::update(parametrization, arity, noisy, scope, is_soft), &buffers, [groups, 2]);
 
-                let new_logits: Vec<f32> = bench.read(&logit_buffer, logits.len());
-                let new_moments: Vec<[f32; 2]> = bench.read(&moment_buffer, logits.len());
+                let (new_logits, between) = taken(&bench.read::<f32>(&logit_buffer, places * per_gate), per_gate);
+                let (new_moments, moments_between) =
+                    taken(&bench.read::<[f32; 2]>(&moment_buffer, places * per_gate), per_gate);
+                assert!(between.iter().all(|&z| z == 1.0) && moments_between.iter().all(|&m| m == [1.0; 2]));
                 let twin_step = Step {
                     step: state.step,
                     temperature: temperature.into(),
@@ -492,13 +552,25 @@ fn update_is_the_adjoint_and_adam() {
                     ..Step::start(&constants)
                 };
                 let logits = gates(&logits, per_gate);
+                let confidences = reference::tabulate(parametrization, &logits, &noise).confidences;
+                if scope == CageScope::Gate {
+                    let (made, _) = taken(&bench.read::<uniforms::Cage>(&cages, places), 1);
+                    for (gate, (made, old)) in made.iter().zip(&of_gates).enumerate() {
+                        let mut twin = CageState { mean: old.mean.into(), temperature: 0.0 };
+                        twin.adapt(&constants, confidences[gate] / selections as f64);
+                        let error = confidence_error(parametrization, selections) + (8.0 + selections as f64) * ULP;
+                        assert_near(&|| format!("mean of gate {gate}"), made.mean.into(), twin.mean, error);
+                        assert_eq!(made.temperature, temperature, "every confidence asks for it");
+                    }
+                }
                 for (gate, (old, s)) in logits.iter().zip(gates(&s, codes)).enumerate() {
                     let mut logits = old.clone();
                     let mut expected: Vec<Moments> = moments[gate * per_gate..(gate + 1) * per_gate]
                         .iter()
                         .map(|m| Moments { first: m[0].into(), second: m[1].into() })
                         .collect();
-                    let (noise, own) = (&noise[gate], f64::from(temperature));
+                    let is_second = scope == CageScope::Layer && gate >= count - MORE;
+                    let (noise, own) = (&noise[gate], if is_second { 0.25 } else { f64::from(temperature) });
                     reference::update(
                         &constants,
                         &twin_step,
@@ -531,6 +603,31 @@ fn update_is_the_adjoint_and_adam() {
                         assert_near(&|| what("logit"), new_logits[at].into(), moved, tolerance);
                     }
                 }
+
+                // Of the logits that the GPU has, with the noise of the step that comes.
+                let (z, noise) =
+                    (gates(&new_logits, per_gate), self::noise(noisy, NOISE_STEP + 1, count, parametrization, arity));
+                let what = || format!("tables of {parametrization:?}, k {arity}, noise {noisy}");
+                if is_soft {
+                    let (made, _) = taken(&bench.read::<f32>(&tables, places * codes), codes);
+                    let expected = reference::tabulate_soft(parametrization, &z, &noise, constants.temperature);
+                    for (gate, made) in gates(&made, codes).iter().enumerate() {
+                        let tolerance = table_error(parametrization, &z[gate], &noise[gate], constants.temperature);
+                        for (made, expected) in made.iter().zip(&expected[gate]) {
+                            assert_near(&what, *made, *expected, tolerance);
+                        }
+                    }
+                    continue;
+                }
+                let expected = reference::tabulate(parametrization, &z, &noise);
+                let (made, _) = taken(&bench.read::<u32>(&tables, places * made_words), made_words);
+                for (gate, made) in made.chunks_exact(made_words).enumerate() {
+                    let made = made.iter().rev().fold(0, |table, &word| table << 32 | u64::from(word));
+                    let decided = !undecided(parametrization, &z[gate], &noise[gate]);
+                    assert!(!decided || made == expected.tables[gate], "{}: gate {gate}, {:?}", what(), z[gate]);
+                }
+                let partials: Vec<f32> = bench.read(&partials, 64);
+                assert_confidences(&what, parametrization, arity, &expected.confidences, &partials, groups);
             }
         }
     }
@@ -553,39 +650,43 @@ fn wild_logits_stay_in_their_gates() {
                 gate[per_gate - 1] = wild[(n / 3 + n / 30) % wild.len()];
             }
             let s = reals(count * 4, &mut rng);
-            let layer = Held::one(&extents(count, 7, 1, 1));
+            let layers = side_by_side(count - MORE);
             let training = Held::one(&training(&constants(), 0));
             let step = Held::one(&uniforms::Step { beta1_power: 0.875, beta2_power: 0.999, ..state(1, 0, 0) });
-            let s = Held::of(&s);
-            let random = random_layer(7, count, 2, &mut rng);
+            let s = Held::of(&placed(&s, 4, 0.0));
+            let places = count + 2 * GAP;
             let mut run = |logits: &[f32]| {
-                let (buffer, tables) = (Held::of(logits), Held::zeros(count as u64 * 4));
-                let moments = Held::zeros(logits.len() as u64 * 8);
+                let buffer = Held::of(&placed(logits, per_gate, 0.0));
+                let (tables, next) = (Held::zeros(places as u64 * 4), Held::zeros(places as u64 * 4));
+                let moments = Held::zeros((places * per_gate * 8) as u64);
                 let partials = Held::zeros(256);
-                let buffers = [("layer", &layer), ("logits", &buffer), ("tables", &tables), ("partials", &partials)];
-                bench.run(pages::tabulate(parametrization, 2, false, CageScope::Network), &buffers, [2, 1]);
-                let mixed = (parametrization, SoftTables::Mixed { noise: false });
-                let soft = tabulate_soft(&mut bench, mixed, &random, logits, 1.0, 2);
+                let buffers = [("layers", &layers), ("logits", &buffer), ("tables", &tables), ("partials", &partials)];
+                bench.run(pages::tabulate(parametrization, 2, false, false), &buffers, [2, 2]);
+                let soft = tabulate_soft(&mut bench, (parametrization, 2, false), logits, 1.0, 2);
                 let buffers = [
-                    ("layer", &layer),
+                    ("layers", &layers),
                     ("training", &training),
                     ("step", &step),
                     ("table_gradients", &s),
                     ("logits", &buffer),
                     ("moments", &moments),
+                    ("tables", &next),
+                    ("partials", &partials),
                 ];
-                bench.run(pages::update(parametrization, 2, false, CageScope::Network), &buffers, [2, 1]);
-                let tables: Vec<u32> = bench.read(&tables, count);
-                let logits: Vec<u32> = bench.read(&buffer, logits.len());
+                bench.run(pages::update(parametrization, 2, false, CageScope::Network, false), &buffers, [2, 2]);
+                let tables = [tables, next].map(|tables| taken(&bench.read::<u32>(&tables, places), 1).0);
+                let (logits, _) = taken(&bench.read::<u32>(&buffer, places * per_gate), per_gate);
                 (tables, soft, logits)
             };
             let (tables, soft, updated) = run(&logits);
             let (tame_tables, tame_soft, tame_updated) = run(&tame);
             for gate in 0..count {
-                assert!(tables[gate] < 16, "gate {gate} has table {:#x}", tables[gate]);
+                for tables in &tables {
+                    assert!(tables[gate] < 16, "gate {gate} has table {:#x}", tables[gate]);
+                }
                 if gate % 3 != 0 {
                     let own = gate * per_gate..(gate + 1) * per_gate;
-                    assert_eq!(tables[gate], tame_tables[gate]);
+                    assert_eq!(tables.each_ref().map(|t| t[gate]), tame_tables.each_ref().map(|t| t[gate]));
                     assert_eq!(soft[gate], tame_soft[gate]);
                     assert_eq!(updated[own.clone()], tame_updated[own]);
                 }
@@ -595,7 +696,7 @@ fn wild_logits_stay_in_their_gates() {
                 for (gate, z) in gates(&logits, per_gate).iter().enumerate() {
                     if !z.iter().any(|z| z.is_nan() || z.abs() < f64::from(f32::MIN_POSITIVE)) {
                         assert_eq!(
-                            u64::from(tables[gate]),
+                            u64::from(tables[0][gate]),
                             twin::hard_table(parametrization, z, &vec![0.0; z.len()]),
                             "{z:?}"
                         );

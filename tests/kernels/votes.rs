@@ -20,7 +20,7 @@ fn group_sum_counts_each_class() {
                 bench.run(
                     pages::group_sum(group as u32, workgroup),
                     &[("layer", &layer), ("outputs", &packed), ("votes", &votes)],
-                    [classes as u32, words as u32],
+                    if workgroup > 1 { [classes as u32, words as u32] } else { [[1, 2, 5][(i + size) % 3], 1] },
                 );
                 let hard: Vec<f32> = bench.read(&votes, classes * words * 32);
 
@@ -85,7 +85,7 @@ fn loss_and_its_gradient_are_those_of_softmax_cross_entropy() {
                     ("class_gradients", &class_gradients),
                     ("history", &history),
                 ];
-                bench.run(pages::loss(gradients, false, Task::Classes, 1), &buffers, [1, 1]);
+                bench.run(pages::loss(gradients, false, false, [256, 64][i % 2], (Task::Classes, 1)), &buffers, [1, 1]);
                 let made = load_gradients(&bench.read(&class_gradients, count), words, gradients);
                 let (mut sum, mut right) = (0.0, 0.0);
                 let peak = f64::from(most) / tau;
@@ -182,6 +182,58 @@ fn slice_gradients_rounds_by_its_draws() {
                         assert!(s < size || expected == 0, "gradient 0 past the batch");
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Where the workgroup that makes gradients also slices them, it leaves what two passes leave.
+#[test]
+fn loss_slices_as_the_pass_of_its_own_does() {
+    let mut rng = Philox::new(17, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for (i, gradients) in
+            [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16].into_iter().enumerate()
+        {
+            for (size, classes, lanes) in [(1, 1, 64), (33, 3, 256), (129, 10, 64), (700, 12, 256)] {
+                let (words, samples) = (usize::div_ceil(size, 32), 50u32);
+                let votes: Vec<f32> = (0..words * 32 * classes).map(|_| rng.below(100) as f32).collect();
+                let labels: Vec<u32> = (0..samples).map(|_| rng.below(classes as u32)).collect();
+                let chosen: Vec<u32> = (0..words * 32).map(|_| rng.below(samples)).collect();
+                let [key0, key1] = key(5 + i as u64);
+                let batch = uniforms::Batch { key0, key1, ..batch_of(samples as usize, size, classes) };
+                let constants = Constants { batch: size as u32, ..constants() };
+                let scale = gatewright::plan::slice_scale(gradients.bits(), 10.0, size as u32);
+                let training = uniforms::Training { slice_scale: scale, ..training(&constants, 0) };
+                let inputs = [
+                    ("batch", Held::one(&batch)),
+                    ("training", Held::one(&training)),
+                    ("step", Held::one(&state(9, 0, 0))),
+                    ("votes", Held::of(&votes)),
+                    ("chosen", Held::of(&chosen)),
+                    ("labels", Held::of(&labels)),
+                ];
+                let count = gradient_words(classes, words, gradients);
+                let mut run = |fused: bool| {
+                    let made = Held::zeros((classes * words * 128) as u64);
+                    let (history, sliced) = (Held::zeros(u64::from(HISTORY) * 8), Held::zeros(count as u64 * 4));
+                    let mut buffers: Vec<_> = inputs.iter().map(|(name, held)| (*name, held)).collect();
+                    buffers.extend([("class_gradients", &made), ("history", &history)]);
+                    buffers.extend(fused.then_some(("sliced", &sliced)));
+                    bench.run(pages::loss(gradients, false, fused, lanes, (Task::Classes, 1)), &buffers, [1, 1]);
+                    if !fused {
+                        let mut buffers: Vec<_> = inputs[..3].iter().map(|(name, held)| (*name, held)).collect();
+                        buffers.extend([("class_gradients", &made), ("sliced", &sliced)]);
+                        let groups = (classes * words).div_ceil(64) as u32;
+                        bench.run(pages::slice_gradients(gradients), &buffers, [groups, 1]);
+                    }
+                    let history: Vec<[f32; 2]> = bench.read(&history, HISTORY as usize);
+                    (bench.read::<u32>(&sliced, count), history)
+                };
+                let (fused, apart) = (run(true), run(false));
+                assert!(fused == apart, "{gradients:?}, {classes} classes, {size} samples");
+                assert!(classes == 1 || fused.0.iter().any(|&plane| plane != 0), "gradients were sliced");
             }
         }
     }
@@ -296,7 +348,7 @@ fn losses_of_labels_and_values_are_the_twins() {
                     ("history", &history),
                 ];
                 let buffers: Vec<_> = buffers.into_iter().chain(spread.iter().map(|s| ("spread", s))).collect();
-                bench.run(pages::loss(gradients, false, head.task(), head.bits()), &buffers, [1, 1]);
+                bench.run(pages::loss(gradients, false, false, 64, (head.task(), head.bits())), &buffers, [1, 1]);
                 let made = load_gradients(&bench.read(&made, count), words, gradients);
                 let scale = group as f64 / (2.0 * tau);
                 let [loss_error, quality_error, gradient_error] = head_errors(&head, outputs, scale, scale);

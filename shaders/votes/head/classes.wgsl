@@ -2,7 +2,8 @@
 // d loss / d vote of class c = (softmax_c - [c = label]) / (tau * batch). labels [samples] u32.
 
 struct Scored {
-    peak: f32,   // greatest score
+    best: u32,   // class of most votes, the first among equals
+    peak: f32,   // its score
     total: f32,  // sum of exp(score - peak)
     label: u32,
 }
@@ -11,25 +12,30 @@ fn score(class_index: u32, s: u32) -> f32 {
     return votes[class_index * batch.words * 32u + s] / training.group_tau;
 }
 
-// Scores sample s of the batch, `sample` of the set, and returns its loss and whether the first greatest score is its
-// label's.
-fn judge(s: u32, sample: u32, scored: ptr<function, Scored>) -> vec2<f32> {
+// Sample s of the batch, `sample` of the set.
+fn scored_of(s: u32, sample: u32) -> Scored {
+    let row = batch.words * 32u;
     var best = 0u;
-    var peak = score(0u, s);
     for (var c = 1u; c < batch.classes; c++) {
-        let x = score(c, s);
-        if x > peak {
-            peak = x;
-            best = c;
-        }
+        best = select(best, c, votes[c * row + s] > votes[best * row + s]);
     }
+    let peak = score(best, s);
     var total = 0.0;
     for (var c = 0u; c < batch.classes; c++) {
         total += exp(score(c, s) - peak);
     }
-    let label = labels[sample];
-    *scored = Scored(peak, total, label);
-    return vec2<f32>(log(total) + peak - score(label, s), f32(best == label));
+    return Scored(best, peak, total, labels[sample]);
+}
+
+fn loss_of(s: u32, scored: Scored) -> f32 {
+    return log(scored.total) + scored.peak - score(scored.label, s);
+}
+
+// Loss of a sample, and whether its label has most votes, the first among equals.
+fn judge(s: u32, sample: u32, scored: ptr<function, Scored>) -> vec2<f32> {
+    let own = scored_of(s, sample);
+    *scored = own;
+    return vec2<f32>(loss_of(s, own), f32(own.best == own.label));
 }
 
 fn gradient(class_index: u32, s: u32, scored: Scored) -> f32 {
@@ -40,16 +46,6 @@ fn gradient(class_index: u32, s: u32, scored: Scored) -> f32 {
 
 // Loss and predicted class.
 fn verdict(s: u32, sample: u32) -> vec2<f32> {
-    let stride = batch.words * 32u;
-    var best = 0u;
-    for (var c = 1u; c < batch.classes; c++) {
-        best = select(best, c, votes[c * stride + s] > votes[best * stride + s]);
-    }
-    let peak = votes[best * stride + s];
-    var total = 0.0;
-    for (var c = 0u; c < batch.classes; c++) {
-        total += exp((votes[c * stride + s] - peak) / training.group_tau);
-    }
-    let loss = log(total) + (peak - votes[labels[sample] * stride + s]) / training.group_tau;
-    return vec2<f32>(loss, f32(best));
+    let own = scored_of(s, sample);
+    return vec2<f32>(loss_of(s, own), f32(own.best));
 }
