@@ -9,7 +9,7 @@ export XDG_RUNTIME_DIR ?= /tmp
 PYTHON ?= python3
 VENV := $(CURDIR)/target/python
 
-.PHONY: train test lint driver python
+.PHONY: train test lint driver python package
 
 train:
 	$(CARGO) run --release -- train
@@ -30,6 +30,7 @@ lint:
 	$(CARGO) clippy --release --all-targets -- -D warnings
 	$(CARGO) clippy --release --lib --no-default-features -- -D warnings
 	$(CARGO) clippy --release -p gatewright-python -- -D warnings
+	$(MAKE) package
 
 # Training needs no driver: without a GPU it runs on the CPU. Tests run the shaders, for which Debian's software Vulkan does
 # where there is no GPU. A machine with a driver is left alone.
@@ -42,3 +43,10 @@ driver:
 	else \
 		$(CARGO) run --quiet --release -- devices; \
 	fi
+
+# The index of crates takes packages of up to 10 MiB.
+package:
+	$(CARGO) package --quiet --no-verify --allow-dirty -p gatewright -p gatewright-mnist-train
+	@for crate in target/package/gatewright-*.crate; do \
+		[ $$(wc -c < $$crate) -lt 10485760 ] || { echo "$$crate is larger than the index takes"; exit 1; }; \
+	done

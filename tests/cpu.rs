@@ -15,7 +15,7 @@ use gatewright::plan::Tuning;
 use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::Cage;
-use gatewright::settings::{LearnedLayers, Schedule, Settings};
+use gatewright::settings::{LearnedLayers, PoolGradient, Schedule, Settings};
 use gatewright::train::{self, State, Tensor};
 use proptest::prelude::*;
 
@@ -67,6 +67,7 @@ fn constants(batch: u32, bits: u32) -> Constants {
         epsilon: 1e-8,
         weight_decay: 0.0,
         seed: 7,
+        pool_gradient: PoolGradient::Any,
         augmentation: None,
     }
 }

@@ -277,6 +277,11 @@ impl Network {
         parts.set_item("pixel", self.model.encoder.pixel.to_pyarray(py))?;
         parts.set_item("threshold", self.model.encoder.threshold.to_pyarray(py))?;
         let layer = |layer: &Layer| {
+            if !layer.form.is_dense() {
+                return Err(refused(
+                    "this network has layers that are not dense; docs/MODEL_FORMAT.md tells how its file is read",
+                ));
+            }
             let made = PyDict::new(py);
             made.set_item("wiring", layer.wiring.to_pyarray(py).reshape([layer.gates(), layer.arity])?)?;
             made.set_item("tables", layer.tables.to_pyarray(py))?;

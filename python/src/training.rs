@@ -44,7 +44,7 @@ pub fn train(
     }
     let told_of = truth(y, names.clone())?;
     let test = test.map(|(x, y)| Ok::<_, PyErr>((samples(&x)?, truth(&y, names)?))).transpose()?;
-    let asked = Where { adapter, threads };
+    let asked = Where { adapter, threads, ..Where::default() };
     let stop = Arc::new(AtomicBool::new(false));
     let place = if resume { Place::Resume(folder) } else { Place::New(Some(folder)) };
     let options = Options { place, stop: stop.clone(), ..Options::default() };

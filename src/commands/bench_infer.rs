@@ -114,7 +114,7 @@ fn run_gpu(args: &Args, netlist: &Netlist) -> Result<()> {
             "adapter": gpu.adapter.name,
             "backend": gpu.adapter.backend,
             "adapter_kind": gpu.adapter.kind,
-            "layers": args.layers.0,
+            "layers": args.layers.dense,
             "arity": args.arity,
             "inputs": args.inputs,
             "samples": samples,
@@ -135,7 +135,7 @@ fn run_gpu(args: &Args, netlist: &Netlist) -> Result<()> {
         "{} gates of {} inputs in {} layers, {} input bits, {} ({})",
         engine.gates(),
         args.arity,
-        args.layers.0.len(),
+        args.layers.dense.len(),
         args.inputs,
         gpu.adapter.name,
         gpu.adapter.kind
@@ -184,7 +184,7 @@ fn run_cpu(args: &Args, netlist: &Netlist) -> Result<()> {
             "engine": "cpu",
             "simd": simd.name(),
             "threads": threads,
-            "layers": args.layers.0,
+            "layers": args.layers.dense,
             "arity": args.arity,
             "inputs": args.inputs,
             "samples": samples,
@@ -212,7 +212,7 @@ fn run_cpu(args: &Args, netlist: &Netlist) -> Result<()> {
         "{} gates of {} inputs in {} layers, {} input bits, {threads} thread(s), {}",
         engine.gates(),
         args.arity,
-        args.layers.0.len(),
+        args.layers.dense.len(),
         args.inputs,
         simd.name()
     );
@@ -228,7 +228,10 @@ fn run_cpu(args: &Args, netlist: &Netlist) -> Result<()> {
 }
 
 fn random_model(args: &Args) -> Result<Model> {
-    let widths = &args.layers.0;
+    let widths = &args.layers.dense;
+    if !args.layers.convolutions.is_empty() {
+        return Err(Error::usage("random circuits are dense; leave convolutions out of --layers"));
+    }
     let (inputs, arity) = (args.inputs as usize, args.arity as usize);
     let (last, before) = widths.split_last().ok_or_else(|| Error::usage("--layers takes one layer or more"))?;
     if args.classes == 0 || last % args.classes != 0 {

@@ -98,7 +98,7 @@ pub fn run(args: Args) -> Result<()> {
     let wanted: Vec<_> = widths.chain(depths).chain(batches).collect();
     let settings = |width: usize, depth: usize, batch: u32| -> Result<Settings> {
         let said = Overrides {
-            layers: Some(Layers(vec![width; depth])),
+            layers: Some(Layers::dense(vec![width; depth])),
             thresholds: Some(1),
             rare: Some(0.0),
             batch: Some(batch),

@@ -91,7 +91,8 @@ pub fn run(args: Args) -> Result<()> {
         _ => Learner::new(&device, &settings, &data)?,
     };
     let (min, median) = time_steps(&mut trainer, args.rounds, args.steps)?;
-    let gates: usize = settings.layers.iter().sum();
+    let layers = settings.layer_gates();
+    let gates: usize = layers.iter().sum();
     let peak = trainer.bytes();
     let copy = trainer.bandwidth()?.copy;
     let bytes = trainer.least_bytes();
@@ -100,7 +101,7 @@ pub fn run(args: Args) -> Result<()> {
         "adapter": device.name(),
         "backend": device.backend(),
         "driver": device.driver(),
-        "layers": settings.layers,
+        "layers": layers,
         "inputs": args.inputs,
         "batch": args.batch,
         "arity": args.arity,
@@ -121,7 +122,7 @@ pub fn run(args: Args) -> Result<()> {
         println!("{report}");
     } else {
         println!("{} ({}; {})", device.name(), device.backend(), device.driver());
-        println!("{gates} gates in {} layers, {} inputs, batch {}", settings.layers.len(), args.inputs, args.batch);
+        println!("{gates} gates in {} layers, {} inputs, batch {}", layers.len(), args.inputs, args.batch);
         println!(
             "step: minimum {min:.3} ms, median {median:.3} ms over {} rounds of {} steps",
             args.rounds, args.steps

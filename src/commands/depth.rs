@@ -52,8 +52,11 @@ impl Network {
 /// Print a table of some layers, write all of them.
 pub fn run(args: Args) -> Result<()> {
     let by = |gradients| {
-        let own =
-            Overrides { layers: Some(Layers(vec![2000; 80])), gradients: Some(gradients), ..Overrides::default() };
+        let own = Overrides {
+            layers: Some(Layers::dense(vec![2000; 80])),
+            gradients: Some(gradients),
+            ..Overrides::default()
+        };
         args.chosen.open_over(&own)
     };
     // The finest gradients that the device has: where the CPU is what trains, integers.
@@ -86,7 +89,7 @@ pub fn run(args: Args) -> Result<()> {
         println!("{:#}", json!(networks.iter().map(network).collect::<Vec<_>>()));
         return Ok(());
     }
-    let last = settings.layers.len() - 1;
+    let last = settings.layer_gates().len() - 1;
     let shown: Vec<usize> = (0..=last).filter(|l| *l == last || l % (last / 8 + 1) == 0).collect();
     for network in &networks {
         println!("{}", network.name());

@@ -44,6 +44,13 @@ pub fn run(args: Args) -> Result<()> {
         eprintln!("simplified {} gates to {}", report.before.gates, report.after.gates);
         netlist = simple;
     }
+    if model.layers.iter().any(|layer| !layer.form.is_dense()) {
+        eprintln!(
+            "note: convolutions are written place by place, {} gates in all where the network has {}",
+            netlist.luts.len(),
+            model.gates()
+        );
+    }
     let options = Options {
         name: args.name.unwrap_or_else(|| format!("{}_net", model.dataset)),
         origin: format!("{}, trained on {}", path.display(), model.dataset),

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::judged::Run;
 use crate::circuit::{Census, FUNCTION_NAMES, draw, reference, simplify};
 use crate::data::Background;
-use crate::network::Model;
+use crate::network::{Form, Model};
 use crate::{Error, Result, data, files};
 
 /// Show what a saved network is made of: gates by function, layers, fan-out, pixels read
@@ -67,6 +67,12 @@ pub fn run(args: Args) -> Result<()> {
         });
         println!("{told:#}");
     } else {
+        for (i, layer) in model.layers.iter().enumerate() {
+            if let Form::Conv(conv) = layer.form {
+                let trees = layer.gates() / conv.tree_gates();
+                println!("layer {i} is a convolution of {trees} trees, {conv}; its gates are counted at every place");
+            }
+        }
         print(&census, if model.table.is_some() { "bytes of a row" } else { "pixels" });
         if let Some(apart) = pins_apart(&model) {
             println!("\n{:<12} {:>9}   (of the first layer, between a gate's first two pins)", "pixels apart", "gates");
@@ -84,7 +90,8 @@ const APART: [&str; 6] = ["0", "1", "2 to 3", "4 to 7", "8 to 15", "16 or more"]
 /// Gates of the first layer of a network of pictures by how many rows or columns, whichever are more, lie between what their first
 /// two pins look at: as trained, and so as wires that learn chose.
 fn pins_apart(model: &Model) -> Option<[usize; APART.len()]> {
-    let layer = model.layers.first().filter(|layer| model.image.is_picture() && layer.arity >= 2)?;
+    let layer =
+        model.layers.first().filter(|layer| layer.form.is_dense() && model.image.is_picture() && layer.arity >= 2)?;
     let (width, height) = (model.image.width, model.image.height);
     let place = |wire: u32| {
         let byte = model.encoder.pixel[wire as usize] as usize;

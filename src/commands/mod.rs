@@ -28,6 +28,7 @@ pub mod profile;
 pub mod program;
 pub mod report;
 pub mod runs;
+pub mod shell;
 pub mod simplify;
 pub mod sweep;
 pub mod train;

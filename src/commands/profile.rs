@@ -108,7 +108,7 @@ pub fn run(args: Args) -> Result<()> {
         report["adapter"] = device.name().into();
         report["backend"] = device.backend().into();
         report["driver"] = device.driver().into();
-        report["layers"] = settings.layers.clone().into();
+        report["layers"] = settings.layer_gates().into();
         report["features"] = trainer.model().encoder.features().into();
         report["batch"] = settings.batch.into();
         report["memory"] = serde_json::json!({ "planned": planned, "allocated": buffers, "buffers": memory });
@@ -116,10 +116,11 @@ pub fn run(args: Args) -> Result<()> {
         return Ok(());
     }
     println!("{} ({}; {})", device.name(), device.backend(), device.driver());
-    let gates: usize = settings.layers.iter().sum();
+    let gates = settings.layer_gates();
     println!(
-        "{gates} gates in {} layers on {} input bits, batch {}, {:.1} MiB to train in",
-        settings.layers.len(),
+        "{} gates in {} layers on {} input bits, batch {}, {:.1} MiB to train in",
+        gates.iter().sum::<usize>(),
+        gates.len(),
         trainer.model().encoder.features(),
         settings.batch,
         buffers as f64 / 1048576.0

@@ -84,13 +84,14 @@ impl<'a, E, const B: usize> Rows<'a, E, B> {
     }
 
     #[inline(always)]
-    fn of(&self, gate: usize) -> &'a Row<E, B> {
+    pub(super) fn of(&self, gate: usize) -> &'a Row<E, B> {
         let row = if self.share == 0 { gate } else { ((gate as u128 * u128::from(self.share)) >> 64) as usize };
         &self.chunks[row >> self.shift][row & ((1 << self.shift) - 1)]
     }
 }
 
 /// What the gates send their outputs to.
+#[derive(Clone, Copy)]
 pub struct Consumer<'a, const B: usize> {
     /// Who reads which output.
     pub edges: &'a Edges,
@@ -291,7 +292,7 @@ fn score<L: Lanes, const B: usize, const K: usize>(
 
 /// Have what gate `gate` gathers from brought near.
 #[inline(always)]
-fn ask_for<L: Lanes, const B: usize, const K: usize>(
+pub(super) fn ask_for<L: Lanes, const B: usize, const K: usize>(
     consumer: &Consumer<B>,
     source: &Rows<L::Element, B>,
     gate: usize,
@@ -309,7 +310,7 @@ fn ask_for<L: Lanes, const B: usize, const K: usize>(
 
 /// What gate `gate`'s consumers send it.
 #[inline(always)]
-fn gather<L: Lanes, const B: usize, const K: usize>(
+pub(super) fn gather<L: Lanes, const B: usize, const K: usize>(
     consumer: &Consumer<B>,
     source: &Rows<L::Element, B>,
     gate: usize,

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::plan::uniforms::{Cage, Step};
 use crate::plan::{CageScope, slice_scale};
-use crate::settings::{self, Schedule, Settings};
+use crate::settings::{self, PoolGradient, Schedule, Settings};
 use crate::train::Augmentation;
 
 /// Everything that decides a run beside its network and its samples.
@@ -39,6 +39,8 @@ pub struct Constants {
     pub weight_decay: f32,
     /// Seed of permutations, augmentation, rounding and noise.
     pub seed: u64,
+    /// Which places of a pooled window gradients go to.
+    pub pool_gradient: PoolGradient,
     /// How images are moved, if they are.
     pub augmentation: Option<Augmentation>,
 }
@@ -65,6 +67,7 @@ impl Constants {
             epsilon: settings.epsilon,
             weight_decay: settings.weight_decay,
             seed: settings.seed,
+            pool_gradient: settings.pool_gradient,
             augmentation: Augmentation::of_samples(settings, are_rows)?,
         })
     }

@@ -1,13 +1,15 @@
 //! How a network judges a split: on bits, and, by code of its own, with its selected gates on real numbers.
 
+use super::conv::Maps;
 use super::forward::{Bits, Forward, count, signals};
 use super::lanes::BLOCK;
+use super::locks::lock;
 use super::loss::Judge;
-use super::network::{Network, lock};
+use super::network::Network;
 use super::tables::Tables;
 use super::team::work_together;
 use crate::data::Split;
-use crate::network::Layer;
+use crate::network::{Conv, Form, Layer};
 
 /// Blocks of samples that a thread takes at a time.
 const BLOCKS: usize = 2;
@@ -45,15 +47,16 @@ impl Network<'_> {
         let parts: Vec<_> =
             (0..split.len().div_ceil(size)).map(|_| std::sync::Mutex::new(Evaluated::default())).collect();
         work_together(threads.min(parts.len()), |member| {
-            let widest = self.model.layers.iter().map(Layer::gates).max().unwrap_or(0);
+            let widest = self.model.layers.iter().map(Layer::outputs).max().unwrap_or(0);
             let (inputs, planes) = (signals(self.model.encoder.features()), [0, 1].map(|_| signals(widest)));
+            let maps: Vec<_> = self.model.layers.iter().map(|layer| Maps::<i8, BLOCKS>::of(layer, 0)).collect();
             member.share(parts.len(), |part| {
                 let first = part * size;
                 let count = size.min(split.len() - first);
                 self.encode_all(split, first..first + count, &inputs);
                 let votes = match real {
                     true => self.votes_of_reals((tables, &wiring), &inputs),
-                    false => self.votes_of_bits((&packed, &wiring), &inputs, &planes),
+                    false => self.votes_of_bits((&packed, &wiring), &inputs, &planes, &maps),
                 };
                 let mut made = Evaluated::default();
                 for b in 0..count.div_ceil(BLOCK) {
@@ -93,10 +96,15 @@ impl Network<'_> {
         (tables, wiring): (&[Tables], &[Vec<u32>]),
         inputs: &[Bits<BLOCKS>],
         planes: &[Vec<Bits<BLOCKS>>; 2],
+        maps: &[Option<Maps<i8, BLOCKS>>],
     ) -> Vec<[[f32; BLOCK]; BLOCKS]> {
         for (i, ((layer, tables), wiring)) in self.model.layers.iter().zip(tables).zip(wiring).enumerate() {
             let inputs = if i == 0 { inputs } else { &planes[(i + 1) % 2] };
-            let outputs = &planes[i % 2][..layer.gates()];
+            let outputs = &planes[i % 2][..layer.outputs()];
+            if let (Some(trees), Some(maps)) = (&self.layers[i].trees, &maps[i]) {
+                maps.run_all(self.simd, trees, layer, tables, inputs, outputs);
+                continue;
+            }
             Forward { first: 0, wiring, arity: layer.arity, tables, inputs, outputs }.run();
         }
         let last = &planes[(self.model.layers.len() + 1) % 2];
@@ -119,6 +127,10 @@ impl Network<'_> {
             };
             let mut activations: Vec<[f32; LANES]> = inputs.iter().map(real).collect();
             for ((layer, tables), wiring) in self.model.layers.iter().zip(tables).zip(wiring) {
+                if let Form::Conv(conv) = layer.form {
+                    activations = convolve(layer, &conv, tables, &activations);
+                    continue;
+                }
                 activations = match layer.arity {
                     1 => extend::<1, 2>(wiring, tables, &activations),
                     2 => extend::<2, 4>(wiring, tables, &activations),
@@ -136,6 +148,35 @@ impl Network<'_> {
         }
         votes
     }
+}
+
+/// A convolution's outputs by its gates' multilinear extensions, and the greatest of each window.
+fn convolve(layer: &Layer, conv: &Conv, tables: &[u64], inputs: &[[f32; LANES]]) -> Vec<[f32; LANES]> {
+    let ([rows, columns], pool) = (conv.outputs(), conv.pool as usize);
+    let mut made = Vec::with_capacity(layer.outputs());
+    let mut nodes: Vec<[f32; LANES]> = Vec::new();
+    for (wires, tables) in layer.wiring.chunks_exact(conv.leaves()).zip(tables.chunks_exact(conv.tree_gates())) {
+        for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+            let mut most = [0.0f32; LANES];
+            for (y, x) in (0..pool * pool).map(|q| (row * pool + q / pool, column * pool + q % pool)) {
+                nodes.clear();
+                nodes.extend(wires.iter().map(|&w| conv.source(w, y, x).map_or([0.0; LANES], |bit| inputs[bit])));
+                for (j, &table) in tables.iter().enumerate() {
+                    let (a, b) = (nodes[2 * j], nodes[2 * j + 1]);
+                    let [t0, t1, t2, t3] = std::array::from_fn(|c| ((table >> c) & 1) as f32);
+                    nodes.push(std::array::from_fn(|s| {
+                        let (low, high) = (t0 + b[s] * (t1 - t0), t2 + b[s] * (t3 - t2));
+                        low + a[s] * (high - low)
+                    }));
+                }
+                if let Some(root) = nodes.last() {
+                    most = std::array::from_fn(|s| most[s].max(root[s]));
+                }
+            }
+            made.push(most);
+        }
+    }
+    made
 }
 
 /// A layer's outputs by its gates' multilinear extensions: between the halves of its table, of 2^K entries, at each pin's

@@ -55,7 +55,7 @@ pub trait Lanes {
     type Numbers: Copy;
     /// A mask in the form that suits [`Lanes::keep`].
     type Mask: Copy;
-    /// Partial sums of numbers, of at most 4 [`Lanes::add_up`].
+    /// Partial sums of numbers, of at most 32 [`Lanes::add_up`].
     type Sums: Copy;
 
     /// 64 zeros.
@@ -286,7 +286,7 @@ pub mod avx2 {
             bytemuck::Zeroable::zeroed()
         }
 
-        /// Sums of pairs in words of 16 bits, which hold 128 of the greatest.
+        /// Sums of pairs in words of 16 bits, which hold 63 times four of the greatest.
         #[inline(always)]
         fn add_up(sums: __m256i, x: [__m256i; 2]) -> __m256i {
             // SAFETY: as above.

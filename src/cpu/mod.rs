@@ -11,11 +11,13 @@
 mod augment;
 mod backward;
 mod constants;
+mod conv;
 mod encode;
 mod evaluate;
 mod forward;
 mod functions;
 mod lanes;
+mod locks;
 mod loss;
 mod lut;
 mod network;

@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, RwLock};
 
 use super::backward::{Edges, Row};
 use super::constants::Constants;
+use super::conv::{Maps, Trees};
 use super::encode::Encoding;
 use super::forward::{Bits, signals};
 use super::lanes::{BLOCK, Element, Stored};
+use super::locks::{lock, read, write};
 use super::selection::Gates;
 use super::simd::Simd;
 use super::tables::Tables;
@@ -112,12 +114,14 @@ pub struct LayerState {
     pub tables: [Tables; 2],
     /// `[chunks]`: sum of the confidences of the next step's selections, f32 as bits.
     confidences: Vec<AtomicU32>,
-    /// Who reads the layer before; nobody, if this is the first.
+    /// Who reads the layer before; nobody, if this is the first, or a convolution.
     pub edges: Option<RwLock<Edges>>,
+    /// Its trees, if it is a convolution.
+    pub trees: Option<Trees>,
 }
 
 impl LayerState {
-    fn new(layer: &Layer, is_first: bool, first_gate: usize, chunk: usize, constants: &Constants) -> Self {
+    fn new(layer: &Layer, index: usize, first_gate: usize, chunk: usize, constants: &Constants) -> Self {
         let (gates, logits) = (layer.gates(), layer.parametrization.logits(layer.arity));
         let own = constants.scope() == CageScope::Gate;
         let (choices, selections) =
@@ -146,7 +150,9 @@ impl LayerState {
             chunks,
             tables: [0, 1].map(|_| Tables::new(gates, layer.arity)),
             wires: wires.map(Mutex::new).collect(),
-            edges: (!is_first).then(|| RwLock::new(Edges::of(&layer.wiring, layer.inputs, layer.arity))),
+            edges: (index > 0 && layer.form.is_dense())
+                .then(|| RwLock::new(Edges::of(&layer.wiring, layer.inputs, layer.arity))),
+            trees: Trees::of(layer, index),
         }
     }
 
@@ -162,7 +168,7 @@ impl LayerState {
             wires.wiring.len() * 4 + wires.scored.as_ref().map_or(0, |scored| scored.bytes())
         };
         let wires = self.wires.iter().map(wires).sum::<usize>();
-        let tables = 2 * self.tables[0].bytes();
+        let tables = 2 * self.tables[0].bytes() + self.trees.as_ref().map_or(0, Trees::bytes);
         self.chunks.iter().map(|chunk| of(&lock(chunk))).sum::<usize>() + wires + edges + tables
     }
 
@@ -198,7 +204,7 @@ pub fn layers_of(model: &Model, constants: &Constants) -> Vec<LayerState> {
     let mut first_gate = 0;
     let layers = model.layers.iter().enumerate().map(|(i, layer)| {
         first_gate += layer.gates();
-        LayerState::new(layer, i == 0, first_gate - layer.gates(), chunk, constants)
+        LayerState::new(layer, i, first_gate - layer.gates(), chunk, constants)
     });
     layers.collect()
 }
@@ -208,15 +214,17 @@ pub fn layers_of(model: &Model, constants: &Constants) -> Vec<LayerState> {
 pub struct Workspace<E, const B: usize> {
     /// `[features]`
     pub inputs: Vec<Bits<B>>,
-    /// `[layers][gates]`
+    /// `[layers][rows]`
     pub outputs: Vec<Vec<Bits<B>>>,
+    /// `[layers]`: what each that is a convolution reads and sends.
+    pub maps: Vec<Option<Maps<E, B>>>,
     /// `[outputs · B]` votes of a block.
     pub votes: Vec<Mutex<[u32; BLOCK]>>,
     /// `[B][outputs]`: gradients by the votes.
     pub classes: [RwLock<Vec<Stored<E>>>; B],
     /// `[B]`: sums of losses and qualities.
     pub judged: [Mutex<[f32; 2]>; B],
-    /// Two planes of chunks of rows; layer l keeps its gradients in plane l % 2.
+    /// Two planes of chunks of rows; dense layer l keeps its gradients in plane l % 2.
     pub planes: [Vec<RwLock<Vec<Row<E, B>>>>; 2],
 }
 
@@ -227,15 +235,16 @@ impl<E: Element, const B: usize> Workspace<E, B> {
         let zero = Stored([E::of(0); BLOCK]);
         // The first layer sends no gradients on; the last layer's are its classes'.
         let last = model.layers.len() - 1;
-        let rows =
-            |parity: usize| (1..last).filter(|i| i % 2 == parity).map(|i| model.layers[i].gates()).max().unwrap_or(0);
+        let dense = |parity: usize| (1..last).filter(move |&i| i % 2 == parity && model.layers[i].form.is_dense());
+        let rows = |parity: usize| dense(parity).map(|i| model.layers[i].gates()).max().unwrap_or(0);
         let chunk = 1usize << chunk_shift(model);
         let plane = |rows: usize| {
             (0..rows).step_by(chunk).map(|first| RwLock::new(vec![[zero; B]; chunk.min(rows - first)])).collect()
         };
         Workspace {
             inputs: signals(model.encoder.features()),
-            outputs: model.layers.iter().map(|l| signals(l.gates())).collect(),
+            outputs: model.layers.iter().map(|l| signals(l.outputs())).collect(),
+            maps: model.layers.iter().enumerate().map(|(i, l)| Maps::of(l, i)).collect(),
             votes: (0..outputs * B).map(|_| Mutex::new([0; BLOCK])).collect(),
             classes: std::array::from_fn(|_| RwLock::new(vec![zero; outputs])),
             judged: std::array::from_fn(|_| Mutex::new([0.0; 2])),
@@ -248,7 +257,8 @@ impl<E: Element, const B: usize> Workspace<E, B> {
         let signals = self.inputs.len() + self.outputs.iter().map(Vec::len).sum::<usize>();
         let rows: usize = self.planes.iter().flatten().map(|rows| read(rows).len()).sum();
         let votes = self.votes.len() * BLOCK * 4;
-        signals * size_of::<Bits<B>>() + rows * size_of::<Row<E, B>>() + votes
+        let maps: usize = self.maps.iter().flatten().map(Maps::bytes).sum();
+        maps + signals * size_of::<Bits<B>>() + rows * size_of::<Row<E, B>>() + votes
     }
 
     /// `[layers][gates][samples]` outputs of `batch` samples, as zeros and ones, if they are all here.
@@ -263,19 +273,4 @@ impl<E: Element, const B: usize> Workspace<E, B> {
         let blocks: [_; B] = std::array::from_fn(|b| read(&self.classes[b]));
         (0..blocks[0].len()).map(|class| std::array::from_fn(|b| blocks[b][class])).collect()
     }
-}
-
-/// Lock; where another thread failed, the team tells.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Lock for reading, likewise.
-pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Lock for writing, likewise.
-pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

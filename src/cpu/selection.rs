@@ -497,6 +497,7 @@ mod tests {
             epsilon: 1e-8,
             weight_decay: 0.01,
             seed: 9,
+            pool_gradient: crate::settings::PoolGradient::Any,
             augmentation: None,
         };
         let twin = reference::Constants {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::lanes::BLOCK;
 use super::network::Network;
 use super::team::work_together;
+use crate::network::Form;
 
 /// Bytes that are copied: more than caches hold.
 const COPIED: usize = 64 << 20;
@@ -54,6 +55,12 @@ impl Network<'_> {
                 (layer.gates(), tables, layer.wiring.len() * 4, layer.inputs.min(layer.wiring.len()))
             };
             for i in 0..=last {
+                if let Form::Conv(conv) = model.layers[i].form {
+                    let map = conv.channels as usize * conv.padded().iter().product::<usize>();
+                    // Copied to a map, read from it at least once, written.
+                    add("forward_conv", Some(i), (model.layers[i].inputs + 2 * map + model.layers[i].outputs()) * bits);
+                    continue;
+                }
                 let (gates, tables, wires, read) = of(i);
                 add("forward_hard", Some(i), tables + wires + (read + gates) * bits);
             }
@@ -61,6 +68,15 @@ impl Network<'_> {
             add("loss", None, outputs * (samples * 4 + row));
             for i in (0..=last).rev() {
                 let layer = &model.layers[i];
+                if let Form::Conv(conv) = layer.form {
+                    let map = conv.channels as usize * conv.padded().iter().product::<usize>();
+                    let sent = if i > 0 { map * row } else { 0 };
+                    add("backward_conv", Some(i), map * bits + layer.outputs() * row + sent);
+                    if micro + 1 == micro_batches && !is_shared {
+                        add("update", Some(i), self.update_bytes(i));
+                    }
+                    continue;
+                }
                 let (gates, _, wires, read) = of(i);
                 let mut bytes = wires + read * bits + (gates << layer.arity) * 4;
                 bytes += if i + 1 < last { model.layers[i + 1].gates() * row } else { outputs * row };

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use super::augment::augment;
 use super::backward::{Backward, Consumer, Kernels, Moves, Rows};
 use super::constants::Constants;
+use super::conv::{Source, Task, TreeKernels, Trees, pad};
 use super::encode::Encoding;
 use super::evaluate::Evaluated;
 use super::forward::{Forward, count};
 use super::lanes::BLOCK;
+use super::locks::{lock, read, write};
 use super::loss::{Judge, Rounding};
-use super::network::{LayerState, Network, State, Workspace, chunk_shift, layers_of, lock, read, write};
+use super::network::{LayerState, Network, State, Workspace, chunk_shift, layers_of};
 use super::selection::{Gates, Update};
 use super::simd::Simd;
 use super::team::{Member, work_together};
@@ -69,12 +71,19 @@ impl<'a> Trainer<'a> {
             return Err(Error::usage("there is no sample to work on"));
         }
         let first = &model.layers[0];
-        let differs =
-            |l: &Layer| !l.form.is_dense() || l.arity != first.arity || l.parametrization != first.parametrization;
+        let differs = |l: &Layer| l.arity != first.arity || l.parametrization != first.parametrization;
         if model.layers.iter().any(differs) || !(2..=6).contains(&first.arity) {
             return Err(Error::usage(
-                "the CPU trains dense layers whose gates are all of one kind, of 2 to 6 inputs; name a GPU by --adapter",
+                "the CPU trains layers whose gates are all of one kind, of 2 to 6 inputs; name a GPU by --adapter",
             ));
+        }
+        if model.layers.windows(2).any(|pair| pair[0].form.is_dense() && !pair[1].form.is_dense()) {
+            return Err(Error::usage(
+                "the CPU trains convolutions before dense layers only, and this network has one after",
+            ));
+        }
+        for layer in &model.layers {
+            Trees::check_sums(layer, constants.batch, constants.bits).map_err(Error::usage)?;
         }
         let choices = first.parametrization.choices(first.arity) as f32;
         let per_gate = first.parametrization.selections(first.arity);
@@ -386,7 +395,7 @@ impl<'a> Trainer<'a> {
 }
 
 impl Network<'_> {
-    fn run<E: Kernels, const B: usize>(
+    fn run<E: Kernels + TreeKernels, const B: usize>(
         &mut self,
         workspace: &Workspace<E, B>,
         threads: usize,
@@ -496,7 +505,7 @@ impl<'a> Exchange<'a> {
     }
 }
 
-impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
+impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
     fn step(&mut self, member: &mut Member) {
         let (n, w) = (self.network, self.workspace);
         if !self.state.is_tabulated {
@@ -509,7 +518,7 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
         let mut sums = [0.0; 2];
         for micro in 0..micro_batches {
             self.encode(micro, member);
-            self.forward(member);
+            self.forward(micro, member);
             self.judge(micro, member);
             for judged in &w.judged {
                 let judged = *lock(judged);
@@ -620,10 +629,31 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
         self.mark(|| "encode".into());
     }
 
-    fn forward(&mut self, member: &mut Member) {
+    fn forward(&mut self, micro: usize, member: &mut Member) {
         let (n, w) = (self.network, self.workspace);
         for (i, (layer, state)) in n.model.layers.iter().zip(&n.layers).enumerate() {
             let inputs = if i == 0 { &w.inputs } else { &w.outputs[i - 1] };
+            if let (Some(trees), Some(maps)) = (&state.trees, &w.maps[i]) {
+                // One more part than channels: the draws of the pool.
+                member.share(maps.padded.len() + 1, |channel| match maps.padded.get(channel) {
+                    Some(padded) => pad(&trees.conv, channel, inputs, &mut write(padded)),
+                    None => {
+                        let (rule, seed) = (n.constants.pool_gradient, n.constants.seed);
+                        // Words of 32 samples, which a rank's share begins with one of.
+                        let word = n.share.start / 32 + (micro * 2 * B) as u32;
+                        maps.draw(trees, rule, seed, self.state.step.step, word);
+                    }
+                });
+                let tables = &state.tables[self.state.current];
+                let mut room = Vec::new();
+                member.share(trees.parts(), |part| {
+                    for unit in trees.part(part) {
+                        maps.run(n.simd, trees, unit, layer, tables, &w.outputs[i], &mut room);
+                    }
+                });
+                self.mark(|| format!("forward_conv {i}"));
+                continue;
+            }
             let size = 1 << chunk_shift(&n.model);
             member.share(state.chunks.len(), |chunk| {
                 let gates = chunk * size..layer.gates().min((chunk + 1) * size);
@@ -689,6 +719,40 @@ impl<E: Kernels, const B: usize> Sitting<'_, E, B> {
             let inputs = if i == 0 { &w.inputs } else { &w.outputs[i - 1] };
             let update = self.update_of(i);
             let consumer = n.layers.get(i + 1).and_then(|next| next.edges.as_ref().map(|edges| (next, read(edges))));
+            if let (Some(trees), Some(maps)) = (&state.trees, &w.maps[i]) {
+                let next = n.layers.get(i + 1).and_then(|next| next.trees.as_ref()).zip(w.maps.get(i + 1));
+                let source = match (next, &consumer) {
+                    (Some((next, Some(maps))), _) => Source::Conv(next.conv, maps),
+                    (_, Some((next, edges))) => {
+                        let tables = &next.tables[self.state.current];
+                        Source::Dense(Consumer { edges, tables, outputs: &w.outputs[i] }, source)
+                    }
+                    _ => Source::Classes(source),
+                };
+                let (tables, rule) = (&state.tables[self.state.current], n.constants.pool_gradient);
+                member.share(trees.tasks(), |task| {
+                    let task = Task { trees, layer, tables, maps, task, source: &source, rule, added };
+                    E::trees(n.simd, n.constants.bits, &task);
+                });
+                self.mark(|| format!("backward_conv {i}"));
+                drop(sent);
+                if is_last {
+                    member.share(state.chunks.len(), |chunk| {
+                        let mut gates = lock(&state.chunks[chunk]);
+                        trees.copy_sums(chunk << shift, &mut gates.sums);
+                        if is_updated {
+                            self.update(i, chunk, &mut gates, &update);
+                        }
+                    });
+                    if is_updated {
+                        self.mark(|| format!("update {i}"));
+                    }
+                    if is_shared && member.leads() {
+                        self.exchange.begin(&n.ranks, state, false);
+                    }
+                }
+                continue;
+            }
             member.take(state.chunks.len(), |chunk| {
                 let mut gates = lock(&state.chunks[chunk]);
                 let first = chunk << shift;

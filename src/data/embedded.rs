@@ -9,14 +9,8 @@ use crate::Result;
 pub(super) fn mnist() -> Result<Dataset> {
     let stored = |path: &str, bytes: &'static [u8]| Stored { path: path.into(), bytes };
     let train = StoredSplit {
-        images: stored(
-            "embedded train-images-idx3-ubyte.gz",
-            include_bytes!("../../assets/mnist/train-images-idx3-ubyte.gz"),
-        ),
-        labels: stored(
-            "embedded train-labels-idx1-ubyte.gz",
-            include_bytes!("../../assets/mnist/train-labels-idx1-ubyte.gz"),
-        ),
+        images: stored("embedded train-images-idx3-ubyte.gz", gatewright_mnist_train::IMAGES),
+        labels: stored("embedded train-labels-idx1-ubyte.gz", gatewright_mnist_train::LABELS),
     };
     let test = StoredSplit {
         images: stored(

@@ -42,6 +42,18 @@ impl Encoder {
         }
     }
 
+    /// The same features map by map, `[channel][threshold][row][column]`, each pixel having as many.
+    pub fn by_maps(self, image: ImageShape) -> Self {
+        let area = (image.height * image.width).max(1);
+        let maps = self.features() / image.pixels().max(1);
+        let mut order: Vec<usize> = (0..self.features()).collect();
+        order.sort_by_key(|&f| (self.pixel[f] as usize / area, f % maps.max(1), self.pixel[f]));
+        Encoder {
+            pixel: order.iter().map(|&f| self.pixel[f]).collect(),
+            threshold: order.iter().map(|&f| self.threshold[f]).collect(),
+        }
+    }
+
     /// Every bit of a table's columns, in their order.
     pub fn of_table(table: &Table) -> Self {
         let (pixel, threshold) = table.bits().iter().map(|bit| (bit.byte, bit.threshold)).unzip();

@@ -234,7 +234,7 @@ mod tests {
         };
         assert_eq!(of(&[2, 6]).0, [1, 1, 6]);
         assert_eq!(of(&[2, 2, 3]).0, [1, 2, 3]);
-        assert_eq!(of(&[2, 1, 2, 3]).0, [3, 1, 2], "three last are channels");
+        assert_eq!(of(&[2, 1, 2, 3]).0, [1, 2, 3], "one first is a channel");
         assert_eq!(of(&[1, 2, 2, 3]), ([3, 2, 2], vec![0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]));
         assert!(made(&[12]).is_err() && made(&[2, 0]).is_err() && made(&[1, 2, 3, 2]).is_err());
         let image = ImageShape { channels: 1, height: 2, width: 3 };
@@ -246,6 +246,8 @@ mod tests {
     fn samples_that_do_not_fit_what_is_told_of_them_are_refused() {
         let rows = || Given::Rows { values: vec![1.0, 2.0], width: 1 };
         assert!(made(rows(), &[0]).unwrap_err().to_string().contains("2 samples, and y tells of 1"));
-        assert!(made(rows(), &[0, 0]).unwrap_err().to_string().contains("nothing to learn"));
+        let one = Told::Classes { names: vec!["no".into()], of: vec![0, 0] };
+        let told = dataset("made", (rows(), one), None, &Options::default(), 3).unwrap_err().to_string();
+        assert!(told.contains("nothing to learn"), "{told}");
     }
 }

@@ -1,7 +1,7 @@
 //! A trained network as a circuit.
 
 use super::Model;
-use crate::circuit::{Lut, MAX_ARITY, Netlist, Signal, Vote};
+use crate::circuit::{Netlist, Signal, Vote};
 
 impl Model {
     /// The circuit of a trained network, gate for gate: nothing is simplified away.
@@ -12,21 +12,15 @@ impl Model {
         self.check()?;
         let features = self.encoder.features() as Signal;
         let mut luts = Vec::with_capacity(self.gates());
-        let (mut first_input, mut first_output) = (0, features);
+        let mut signals: Vec<Signal> = (0..features).collect();
         for (l, layer) in self.layers.iter().enumerate() {
-            for (table, wires) in layer.luts() {
-                let mut pins = [0; MAX_ARITY];
-                pins.iter_mut().zip(wires).for_each(|(pin, wire)| *pin = first_input + wire);
-                luts.push(Lut::new(table, &pins[..wires.len()], l as u32));
-            }
-            first_input = first_output;
-            first_output += layer.gates() as Signal;
+            signals = layer.circuit(&signals, l as u32, features as usize, &mut luts);
         }
-        let last = first_input..first_output;
         let votes: Vec<Vec<Vote>> = (0..self.classes.len())
             .map(|class| {
                 let group = self.group();
-                last.clone().skip(class * group).take(group).map(|signal| Vote { signal, inverted: false }).collect()
+                let own = signals.iter().skip(class * group).take(group);
+                own.map(|&signal| Vote { signal, inverted: false }).collect()
             })
             .collect();
         Ok(Netlist {

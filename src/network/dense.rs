@@ -1,6 +1,7 @@
 //! Dense layers: every gate reads `arity` rows of the layer before.
 
 use super::{Draw, Form, Layer, Wiring, axis_neighbours};
+use crate::circuit::{Lut, MAX_ARITY, Signal};
 use crate::data::{Encoder, ImageShape};
 use crate::random::Philox;
 
@@ -48,7 +49,13 @@ pub fn check(layer: &Layer) -> std::result::Result<(), String> {
     }
 }
 
-/// A LUT a gate.
-pub fn luts(layer: &Layer) -> impl Iterator<Item = (u64, &[u32])> {
-    layer.tables.iter().copied().zip(layer.wiring.chunks_exact(layer.arity))
+/// A LUT a gate, the first of all being signal `first`; returns their signals.
+pub fn circuit(layer: &Layer, inputs: &[Signal], number: u32, first: usize, luts: &mut Vec<Lut>) -> Vec<Signal> {
+    let begun = first + luts.len();
+    for (&table, wires) in layer.tables.iter().zip(layer.wiring.chunks_exact(layer.arity)) {
+        let mut pins = [0; MAX_ARITY];
+        pins.iter_mut().zip(wires).for_each(|(pin, &wire)| *pin = inputs[wire as usize]);
+        luts.push(Lut::new(table, &pins[..wires.len()], number));
+    }
+    (begun as Signal..(first + luts.len()) as Signal).collect()
 }

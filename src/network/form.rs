@@ -1,7 +1,8 @@
 //! What a layer is by its form: checked, and made a circuit.
 
-use super::dense;
 use super::layer::{Form, Layer};
+use super::{dense, trees};
+use crate::circuit::{Lut, Signal};
 
 impl Layer {
     /// Check that its parts fit together; the error is a sentence without its subject, the layer.
@@ -11,6 +12,7 @@ impl Layer {
         }
         match self.form {
             Form::Dense => dense::check(self)?,
+            Form::Conv(shape) => trees::check(self, &shape)?,
         }
         if self.arity < 6 && self.tables.iter().any(|t| t >> (1 << self.arity) != 0) {
             return Err(format!("has table bits beyond its {} codes", 1 << self.arity));
@@ -18,10 +20,12 @@ impl Layer {
         Ok(())
     }
 
-    /// What it is in a circuit: of every row, in order, the table and the inputs.
-    pub fn luts(&self) -> impl Iterator<Item = (u64, &[u32])> {
+    /// Add what it is to the LUTs of a circuit, the first of which is signal `first`: its inputs are the signals `inputs`.
+    /// Returns those of its outputs.
+    pub fn circuit(&self, inputs: &[Signal], number: u32, first: usize, luts: &mut Vec<Lut>) -> Vec<Signal> {
         match self.form {
-            Form::Dense => dense::luts(self),
+            Form::Dense => dense::circuit(self, inputs, number, first, luts),
+            Form::Conv(shape) => trees::circuit(self, &shape, inputs, number, first, luts),
         }
     }
 }

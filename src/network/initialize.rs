@@ -66,24 +66,30 @@ impl Start {
         if self.initialization == Initialization::Gaussian {
             return (0..gates * logits).map(|_| (mean + deviation * rng.normal()) as f32).collect();
         }
+        (0..gates)
+            .flat_map(|_| {
+                let table = self.initialization.target(arity, rng);
+                self.near(table, parametrization, arity, rng)
+            })
+            .collect()
+    }
+
+    /// `[logits]` f32 of one gate near the function of table `table`.
+    pub fn near(self, table: u64, parametrization: Parametrization, arity: usize, rng: &mut Philox) -> Vec<f32> {
+        let (mean, deviation) = self.constants(parametrization);
         let codes = 1usize << arity;
-        let mut all = Vec::with_capacity(gates * logits);
-        for _ in 0..gates {
-            let table = self.initialization.target(arity, rng);
-            if parametrization == Parametrization::Op {
-                let near = |id: usize| if function_table(id as u32, codes as u32) == table { mean } else { 0.0 };
-                all.extend((0..logits).map(|id| (near(id) + deviation * rng.normal()) as f32));
-                continue;
-            }
-            let signed = |c: usize| if (table >> c) & 1 == 1 { mean } else { -mean };
-            let mut drawn: Vec<f64> = (0..codes).map(|c| signed(c) + deviation * rng.normal()).collect();
-            if parametrization == Parametrization::Walsh {
-                walsh_hadamard(&mut drawn);
-                drawn.iter_mut().for_each(|z| *z /= -(codes as f64));
-            }
-            all.extend(drawn.into_iter().map(|z| z as f32));
+        if parametrization == Parametrization::Op {
+            let near = |id: usize| if function_table(id as u32, codes as u32) == table { mean } else { 0.0 };
+            let logits = 0..parametrization.logits(arity);
+            return logits.map(|id| (near(id) + deviation * rng.normal()) as f32).collect();
         }
-        all
+        let signed = |c: usize| if (table >> c) & 1 == 1 { mean } else { -mean };
+        let mut drawn: Vec<f64> = (0..codes).map(|c| signed(c) + deviation * rng.normal()).collect();
+        if parametrization == Parametrization::Walsh {
+            walsh_hadamard(&mut drawn);
+            drawn.iter_mut().for_each(|z| *z /= -(codes as f64));
+        }
+        drawn.into_iter().map(|z| z as f32).collect()
     }
 }
 

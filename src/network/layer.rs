@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Parametrization, Start, Wiring};
+use super::{Conv, Parametrization, Start, Wiring};
 
 /// What a layer makes of its tables. Whatever its form, it is three arrays: wiring, tables and logits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +11,9 @@ pub enum Form {
     /// Every table is one gate, which reads rows of its own.
     #[default]
     Dense,
+    /// Trees of tables, shared over the places of a map,, `[units][gates a tree]`; `wiring` is
+    /// `[units][leaves a tree]`, (channel, dy, dx) as one number.
+    Conv(Conv),
 }
 
 impl Form {
@@ -25,11 +28,11 @@ impl Form {
 pub struct Layer {
     /// What it makes of its tables.
     pub form: Form,
-    /// Features of the layer before.
+    /// Rows of the layer before.
     pub inputs: usize,
     /// Inputs a gate, 1 to 6.
     pub arity: usize,
-    /// `[gates][arity]` u32, each below `inputs`; the first pin is the highest bit of the code.
+    /// `[gates][arity]` u32, each below `inputs`; the first pin is the highest bit of the code. See [`Form::Conv`] for that of trees.
     pub wiring: Vec<u32>,
     /// `[gates]`: bit `c` of a gate's table is its output for code `c`.
     pub tables: Vec<u64>,
@@ -53,8 +56,16 @@ pub struct Draw {
 }
 
 impl Layer {
-    /// Number of gates.
+    /// Number of gates, each with a table of its own.
     pub fn gates(&self) -> usize {
         self.tables.len()
+    }
+
+    /// Rows that the next layer reads.
+    pub fn outputs(&self) -> usize {
+        match self.form {
+            Form::Dense => self.gates(),
+            Form::Conv(conv) => self.gates() / conv.tree_gates() * conv.area(),
+        }
     }
 }

@@ -77,9 +77,9 @@ impl Model {
         self.layers.iter().map(|l| l.gates() * l.parametrization.logits(l.arity)).sum()
     }
 
-    /// Gates of the last layer that vote for one output.
+    /// Gates of the last layer, or rows of it where these are more, that vote for one output.
     pub fn group(&self) -> usize {
-        self.layers.last().map_or(0, Layer::gates) / self.classes.len().max(1)
+        self.layers.last().map_or(0, Layer::outputs) / self.classes.len().max(1)
     }
 
     /// The file's bytes; the same model gives the same bytes.
@@ -92,7 +92,8 @@ impl Model {
             let gates = layer.gates();
             let width = table_bytes(layer.arity);
             let tables = layer.tables.iter().flat_map(|t| t.to_le_bytes().into_iter().take(width)).collect();
-            tensors.push((format!("layers.{i}.wiring"), Dtype::U32, vec![gates, layer.arity], le_bytes(&layer.wiring)));
+            let shape = wiring_shape(&layer.form, gates, layer.arity);
+            tensors.push((format!("layers.{i}.wiring"), Dtype::U32, shape.to_vec(), le_bytes(&layer.wiring)));
             tensors.push((format!("layers.{i}.tables"), Dtype::U8, vec![gates, width], tables));
             if !layer.logits.is_empty() {
                 let shape = vec![gates, layer.parametrization.logits(layer.arity)];
@@ -213,7 +214,7 @@ impl Model {
                 return Err(format!("layer {i} expects {} inputs but is given {features}", layer.inputs));
             }
             layer.check().map_err(|problem| format!("layer {i} {problem}"))?;
-            features = layer.gates();
+            features = layer.outputs();
         }
         let classes = self.classes.len();
         if self.layers.is_empty() || classes == 0 || features == 0 || !features.is_multiple_of(classes) {
@@ -229,6 +230,17 @@ struct Version {
     format_version: u32,
 }
 
+/// Of a dense layer a row a gate, of a convolution a row a tree. A shape that no tree can have is refused later, by the layer's check.
+fn wiring_shape(form: &Form, gates: usize, arity: usize) -> [usize; 2] {
+    match form {
+        Form::Dense => [gates, arity],
+        Form::Conv(conv) => {
+            let leaves = 1usize << conv.depth.min(16);
+            [gates / (leaves - 1).max(1), leaves]
+        }
+    }
+}
+
 fn read_encoder(tensors: &SafeTensors) -> std::result::Result<Encoder, String> {
     let pixel = tensor(tensors, "encoder.pixel", Dtype::U32, None)?;
     let features = pixel.shape().iter().product();
@@ -242,7 +254,7 @@ fn read_layer(tensors: &SafeTensors, i: usize, header: &LayerHeader) -> std::res
         return Err(format!("layer {i} has {} gates of {arity} inputs, which is not possible", parametrization.name()));
     }
     let width = table_bytes(arity);
-    let wiring = tensor(tensors, &format!("layers.{i}.wiring"), Dtype::U32, Some(&[gates, arity]))?;
+    let wiring = tensor(tensors, &format!("layers.{i}.wiring"), Dtype::U32, Some(&wiring_shape(&form, gates, arity)))?;
     let tables = tensor(tensors, &format!("layers.{i}.tables"), Dtype::U8, Some(&[gates, width]))?;
     let name = format!("layers.{i}.logits");
     let logits = match tensors.tensor(&name) {

@@ -75,6 +75,9 @@ impl Identity {
         network.update(bytemuck::cast_slice::<u32, u8>(&model.encoder.pixel));
         network.update(&model.encoder.threshold);
         for layer in &model.layers {
+            if !layer.form.is_dense() {
+                network.update(format!("{:?}", layer.form));
+            }
             network.update((layer.gates() as u64).to_le_bytes());
             network.update(bytemuck::cast_slice::<u32, u8>(&layer.wiring));
         }

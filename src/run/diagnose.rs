@@ -28,7 +28,7 @@ pub fn diagnose(
     while trainer.steps() < until {
         trainer.submit(1)?;
         if let Some((layer, what)) = trainer.first_not_finite()? {
-            let (step, last) = (trainer.steps(), settings.layers.len() - 1);
+            let (step, last) = (trainer.steps(), settings.layer_gates().len() - 1);
             return Ok(format!(
                 "training stopped being finite: at step {step} the {what} of layer {layer} (of 0 to {last}) were the \
                  first to go; {advice}"

@@ -206,7 +206,10 @@ fn on_device(
     }
     folder.go_on(settings, recorded, is_held_out, options.tensorboard)?;
     let model = trainer.model();
-    let all = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
+    let mut all = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
+    if !settings.convolutions.is_empty() {
+        all = all.by_maps(data.image);
+    }
     report.begin(&Beginning {
         adapter: device.name(),
         backend: device.backend(),
@@ -214,7 +217,7 @@ fn on_device(
         data: &data.name,
         task: data.head.task(),
         samples: [data.train.len(), validation.len(), data.test.len()],
-        layers: &settings.layers,
+        layers: &settings.layer_gates(),
         features: model.encoder.features(),
         left_out: all.beyond(&model.encoder, data),
         rare: settings.rare,
@@ -267,7 +270,7 @@ fn on_device(
         data: data.name.clone(),
         train_samples: data.train.len(),
         test_samples: data.test.len(),
-        layers: settings.layers.clone(),
+        layers: settings.layer_gates(),
         gates: model.gates(),
         parameters: model.parameters(),
         method: settings.method,

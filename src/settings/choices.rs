@@ -43,6 +43,20 @@ pub enum InputKind {
     Soft,
 }
 
+/// Which places of a window a gradient goes to that comes to their OR. An OR of bits that are often 1 hardly ever depends on one
+/// of them alone, so its derivative as such starves what is before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolGradient {
+    /// Every place whose change alone changes the OR.
+    Exact,
+    /// The first that is 1; the first of all where all are 0.
+    First,
+    /// The first that is 1; where all are 0 a pseudo-random one.
+    Any,
+}
+
 /// How the learning rate moves over the steps, after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]

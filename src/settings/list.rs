@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::choices::{Cage, InputKind, Method, Schedule, Select};
+use super::choices::{Cage, InputKind, Method, PoolGradient, Schedule, Select};
 use super::layers::Layers;
 use super::learned::LearnedLayers;
 use super::presets::Preset;
 use super::range::Range::{self, Above, Any, Below, Finite, Least, Multiple, Within};
 use crate::data;
-use crate::network::{Initialization, Parametrization, Pool, Start, WireRule, Wiring};
+use crate::network::{Convolution, Initialization, Parametrization, Pool, Start, WireRule, Wiring};
 use crate::plan::{CageScope, GradientFormat};
 use crate::{Error, Result};
 
@@ -80,7 +80,9 @@ macro_rules! settings {
                 $(#[doc = $help] pub $name: only!($default => $type),)?
                 $(#[doc = $help] pub $name: only!($none => Option<$type>),)?
             )+)+
-            /// Gates of each layer.
+            /// Layers over maps, before the dense ones.
+            pub convolutions: Vec<Convolution>,
+            /// Gates of each dense layer.
             pub layers: Vec<usize>,
             /// Where logits start.
             pub start: Start,
@@ -94,6 +96,7 @@ macro_rules! settings {
             fn default() -> Self {
                 Settings {
                     $($( $($name: $default,)? $($name: $none,)? )+)+
+                    convolutions: Vec::new(),
                     layers: vec![16_000],
                     start: Initialization::UsesAll.into(),
                     cage: Some(Cage::default()),
@@ -221,8 +224,14 @@ settings! {
     }
 
     "Network" {
-        "Gates of each layer, as DEPTHxWIDTH or a list: 3x8000, 2x16000,8000. The last layer is shared evenly by the outputs; where only a preset says layers, it is widened until it can be"
-        layers: Layers as { |s| Some(Layers(s.layers.clone())), |s, layers| s.layers = layers.0 }, Any, Step;
+        "Gates of each layer, as DEPTHxWIDTH or a list: 3x8000, 2x16000,8000; before them convolutions of images, conv TREES WINDOW [stride S] [pad P] [depth 1-3] [channels 1|2|all] [pool N]: conv 96 3x3 pad 1 depth 2 channels 1 pool 2; 40000. The last layer is shared evenly by the outputs; where only a preset says layers, it is widened until it can be"
+        layers: Layers as {
+            |s| Some(Layers { convolutions: s.convolutions.clone(), dense: s.layers.clone() }),
+            |s, layers| (s.convolutions, s.layers) = (layers.convolutions, layers.dense)
+        }, Any, Step;
+
+        "Which places of a pool's window a gradient goes to where places are OR-ed: all whose change would change the result, the first that is 1 (or the first of all), or the first that is 1 and else any of them"
+        pool_gradient: PoolGradient = PoolGradient::Any, Any, Step;
 
         "Inputs a gate (OP: 2)"
         arity: usize = 2, Within(2.0, 6.0), Step [value_name = "K"];
@@ -308,7 +317,7 @@ settings! {
         micro_batch: u32 | None, Multiple(32), Step [value_name = "SAMPLES"];
 
         "Adam's learning rate, after the warm-up [default: 0.03; with more than two layers 0.1]"
-        lr: f32 = 0.1, Above(0.0), Step;
+        lr: f32 = 0.03, Above(0.0), Step;
 
         "How the learning rate moves"
         schedule: Schedule = Schedule::Cosine, Any, Step;

@@ -15,7 +15,7 @@ mod presets;
 mod range;
 mod rules;
 
-pub use choices::{Cage, InputKind, Method, Schedule, Select};
+pub use choices::{Cage, InputKind, Method, PoolGradient, Schedule, Select};
 #[cfg(feature = "files")]
 pub use chosen::Chosen;
 pub use differences::{Difference, bearing, differences, essential_differences, table};

@@ -37,8 +37,11 @@ presets! {
     Quick "quick",
     Mnist8k "mnist-8k",
     Mnist "mnist",
+    MnistConv "mnist-conv",
+    MnistConvQuick "mnist-conv-quick",
     Fashion "fashion",
     Cifar10 "cifar10",
+    Cifar10Conv "cifar10-conv",
     Table "table",
 }
 

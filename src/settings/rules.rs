@@ -10,7 +10,7 @@ use crate::{Error, Result};
 impl Overrides {
     /// Change in `settings` what follows from what is said here; what is said beside is put over it.
     pub(super) fn imply(&self, settings: &mut Settings) {
-        if self.layers.as_ref().is_some_and(|layers| layers.0.len() > 2) {
+        if self.layers.as_ref().is_some_and(|layers| layers.dense.len() + layers.convolutions.len() > 2) {
             // Deep networks cannot decide on tables while wires move, and learn best through gates that pass their inputs on. What
             // beneath has other than the defaults, somebody has said.
             let (deep, wide) = (Settings::deep(), Settings::default());
@@ -86,6 +86,9 @@ impl Settings {
         if self.layers.is_empty() {
             return Err(Error::usage("a network needs at least one layer"));
         }
+        if !self.convolutions.is_empty() && self.arity != 2 {
+            return Err(Error::usage("the trees of convolutions are of gates of two inputs; leave out --arity"));
+        }
         if !self.parametrization.can_have(self.arity) {
             return Err(Error::usage(format!(
                 "OP has 2^(2^k) logits a gate and is made for k = 2; for --arity {} choose --parametrization iwp or \
@@ -129,9 +132,20 @@ impl Settings {
         Ok(())
     }
 
+    /// Gates of each layer, convolutions' trees whole.
+    pub fn layer_gates(&self) -> Vec<usize> {
+        let trees = self.convolutions.iter().map(|c| c.units as usize * ((1 << c.depth) - 1));
+        trees.chain(self.layers.iter().copied()).collect()
+    }
+
     fn check_learned_wiring(&self) -> Result<()> {
         if self.learn_wiring == LearnedLayers::None {
             return Ok(());
+        }
+        if !self.convolutions.is_empty() {
+            return Err(Error::usage(
+                "wires learn in dense networks only, and this one has convolutions; add --learn-wiring none",
+            ));
         }
         if let LearnedLayers::Of(layers) = &self.learn_wiring
             && let Some(none) = layers.iter().find(|&&layer| layer >= self.layers.len())

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use super::batch::Share;
 use super::context::Context;
 use super::dense::Dense;
+use super::outline::Outline;
 use super::sender::{Of, Sender};
-use crate::Result;
 use crate::network::{Candidates, Form, Layer};
 use crate::plan::{Id, Pass, Plan};
+use crate::{Error, Result};
 
 /// The wires of a layer of some form.
 #[derive(Debug, Clone)]
@@ -18,10 +19,22 @@ pub enum Wires {
 }
 
 impl Wires {
+    /// Refuse forms that no shader trains.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for them.
+    pub fn check(outline: &Outline) -> Result<()> {
+        if outline.layers.iter().all(|layer| layer.form.is_dense()) {
+            return Ok(());
+        }
+        Err(Error::usage("convolutions are trained by the CPU only; leave out --adapter, or name --adapter cpu"))
+    }
+
     /// Have buffers for layer `i`; what they hold is [given](Wires::contents).
     pub fn plan(plan: &mut Plan, cx: &Context, i: usize) -> Self {
         match cx.outline.layers[i].form {
-            Form::Dense => Wires::Dense(Dense::plan(plan, cx, i)),
+            // Of convolutions none is planned: `check` comes first.
+            Form::Dense | Form::Conv(_) => Wires::Dense(Dense::plan(plan, cx, i)),
         }
     }
 
@@ -63,14 +76,14 @@ impl Wires {
     /// Gradient rows of a plane that the layer keeps for the one before it.
     pub fn kept_rows(cx: &Context, i: usize) -> u32 {
         match cx.outline.layers[i].form {
-            Form::Dense => Dense::kept_rows(cx, i),
+            Form::Dense | Form::Conv(_) => Dense::kept_rows(cx, i),
         }
     }
 
     /// Gradients gathered by `from` to table gradients, and to rows in `keep` where there are such; what the layer before gathers by.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::Error::Usage) if a gate has more readers than the driver lets a lane add up.
+    /// [`Error::Usage`] if a gate has more readers than the driver lets a lane add up.
     pub fn backward(
         &self,
         cx: &Context,

@@ -102,6 +102,13 @@ impl Progress {
 /// [`Error::Usage`] for an encoder that the data cannot have, or that leaves no bit.
 pub fn learn_encoder(settings: &Settings, data: &Dataset) -> Result<Encoder> {
     let encoder = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
+    if !settings.convolutions.is_empty() {
+        if data.table.is_some() {
+            return Err(Error::usage(format!("{} has rows, not images, so there is nothing to convolve", data.name)));
+        }
+        // Maps are whole: no bit is left out.
+        return Ok(encoder.by_maps(data.image));
+    }
     encoder.without_rare(data, settings.rare, settings.arity)
 }
 
@@ -134,7 +141,16 @@ pub fn draw_model(
     };
     let mut inputs = encoder.features();
     let mut layers = Vec::new();
-    for (i, &gates) in settings.layers.iter().enumerate() {
+    let area = (image.height * image.width).max(1);
+    let mut map = [inputs / area, image.height, image.width].map(|n| n as u32);
+    for (i, what) in settings.convolutions.iter().enumerate() {
+        let conv = what.over(map).map_err(|problem| Error::usage(format!("layer {i} {problem}")))?;
+        let layer = Layer::draw_conv(i, what, conv, draw);
+        let [rows, columns] = conv.outputs();
+        (map, inputs) = ([what.units, rows as u32, columns as u32], layer.outputs());
+        layers.push(layer);
+    }
+    for (i, &gates) in (layers.len()..).zip(&settings.layers) {
         if inputs < settings.arity {
             return Err(Error::usage(format!(
                 "layer {i} has {inputs} inputs and its gates need {}; widen the layer before",

@@ -149,7 +149,7 @@ class _LogicGates(BaseEstimator):
         the paths written, or a dict of file names and their bytes if folder is None
         """
         check_is_fitted(self, "network_")
-        origin = f"trained by gatewright in Python on {self.network_.dataset}"
+        origin = f"a network of Python, trained on {self.network_.dataset}"
         files = self.network_.export(format, name, origin, outputs, inputs, pipeline, as_trained)
         if folder is None:
             return dict(files)

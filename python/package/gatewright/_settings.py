@@ -17,7 +17,7 @@ SETTINGS = [entry for entry in _gatewright.settings() if entry["name"] not in _L
 _PYTHON = {"bool": "bool", "f32": "float", "f64": "float", "u32": "int", "u64": "int", "usize": "int"}
 
 _PLACES = [
-    ("preset", "str", "Ready settings to start from: quick, mnist-small, … [default: table for rows, quick for images]"),
+    ("preset", "str", "Ready settings to start from: quick, mnist-8k, … [default: table for rows, quick for images]"),
 ]
 _MORE = {
     "encoder": ("str or list of str", "How values become input bits: uniform, distributive or gaussian thermometers, one-hot or binary; COLUMN=KIND for one column"),

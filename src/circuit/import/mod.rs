@@ -194,7 +194,7 @@ mod tests {
         let expected: Vec<_> = (0..4u32)
             .map(|code| {
                 let (a, b) = (code & 1 == 1, code & 2 == 2);
-                vec![a && !b, !(a && !b), a, false]
+                vec![a && !b, !a || b, a, false]
             })
             .collect();
         for circuit in [&ascii, &binary] {
