@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use crate::data::{Dataset, Head, ImageShape, Split};
-use crate::network::{Initialization, Parametrization};
+use crate::network::{Initialization, Parametrization, Wiring};
 use crate::plan::GradientFormat;
 use crate::plan::Tuning;
 use crate::random::Philox;
 use crate::run::{Device, Learner, Where};
-use crate::settings::{Layers, Method, Overrides};
+use crate::settings::{Layers, LearnedLayers, Method, Overrides};
 use crate::train::Trainer;
 use crate::{Error, Result};
 
@@ -70,6 +70,10 @@ pub fn run(args: Args) -> Result<()> {
         arity: Some(args.arity),
         init: Some(args.init),
         gradients: args.gradients,
+        // Random bits are no pictures, and gates are what is timed.
+        shift: Some(0),
+        wiring: Some(Wiring::Unique),
+        learn_wiring: Some(LearnedLayers::None),
         ..Overrides::default()
     };
     let settings = said.resolve(None)?;
