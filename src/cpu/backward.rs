@@ -8,7 +8,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::forward::Bits;
+use super::bits::Bits;
 use super::lanes::{Element, Lanes, Portable, Stored};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{avx2, avx512};

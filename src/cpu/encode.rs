@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::forward::Bits;
+use super::bits::Bits;
 use super::lanes::BLOCK;
 use super::simd::Simd;
 use crate::data::Encoder;
@@ -148,7 +148,7 @@ fn transpose(words: &mut [u64; 64]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::forward::signals;
+    use super::super::bits::signals;
     use super::*;
     use crate::random::Philox;
 

@@ -1,7 +1,8 @@
 //! How a network judges a split: on bits, and, by code of its own, with its selected gates on real numbers.
 
+use super::bits::{Bits, signals};
 use super::conv::Maps;
-use super::forward::{Bits, Forward, count, signals};
+use super::forward::{Forward, count};
 use super::lanes::BLOCK;
 use super::locks::lock;
 use super::loss::Judge;

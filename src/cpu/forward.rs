@@ -1,18 +1,11 @@
 //! Gates on packed bits, and the votes that they make.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
+use super::bits::Bits;
 use super::lanes::BLOCK;
 use super::lut::lut;
 use super::tables::Tables;
-
-/// A signal's bits of `B` blocks of 64 samples; bit s % 64 of word s / 64 is sample s.
-pub type Bits<const B: usize> = [AtomicU64; B];
-
-/// `signals` signals, all 0.
-pub fn signals<const B: usize>(signals: usize) -> Vec<Bits<B>> {
-    (0..signals).map(|_| std::array::from_fn(|_| AtomicU64::new(0))).collect()
-}
 
 /// Some of a layer's gates.
 pub struct Forward<'a, const B: usize> {
@@ -99,6 +92,7 @@ fn full_add(a: u64, b: u64, c: u64) -> (u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bits::signals;
     use super::*;
     use crate::random::Philox;
 

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::forward::Bits;
+use super::bits::Bits;
 
 /// Samples of a block: a word of bits.
 pub const BLOCK: usize = 64;

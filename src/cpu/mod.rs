@@ -10,6 +10,7 @@
 
 mod augment;
 mod backward;
+mod bits;
 mod constants;
 mod conv;
 mod encode;

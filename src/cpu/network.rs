@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, RwLock};
 
 use super::backward::{Edges, Row};
+use super::bits::{Bits, signals};
 use super::constants::Constants;
 use super::conv::{Maps, Trees};
 use super::encode::Encoding;
-use super::forward::{Bits, signals};
 use super::lanes::{BLOCK, Element, Stored};
 use super::locks::{lock, read, write};
 use super::selection::Gates;

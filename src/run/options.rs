@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::checkpoints::{self, Cadence};
-use super::together::Companion;
+use super::device::Where;
 use crate::ranks::Ranks;
 
 /// How a run is kept; nothing here changes its result.
@@ -27,6 +27,15 @@ pub struct Options {
     pub companions: Vec<Companion>,
     /// Set to have the run stop after the steps that are under way, with a checkpoint.
     pub stop: Arc<AtomicBool>,
+}
+
+/// A rank that is a thread of this process.
+#[derive(Debug, Clone)]
+pub struct Companion {
+    /// Its place among all.
+    pub ranks: Ranks,
+    /// What it trains on.
+    pub place: Where,
 }
 
 /// Where a run begins.

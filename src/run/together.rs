@@ -2,22 +2,13 @@
 
 use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints;
-use super::device::{Device, Where};
+use super::device::Device;
 use super::learner::Learner;
 use super::options::Place;
 use crate::data::Dataset;
 use crate::ranks::Ranks;
 use crate::settings::Settings;
 use crate::{Error, Result};
-
-/// A rank that is a thread of this process.
-#[derive(Debug, Clone)]
-pub struct Companion {
-    /// Its place among all.
-    pub ranks: Ranks,
-    /// What it trains on.
-    pub place: Where,
-}
 
 /// What rank 0 has the others do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -252,11 +252,11 @@ fn run_unit<L: Lanes, const B: usize, const LEAVES: usize>(
                 nodes[k].copy_from_slice(words);
             }
             for j in 0..tree_gates {
-                for b in 0..B {
-                    let (x, y) = (nodes[2 * j][b], nodes[2 * j + 1][b]);
-                    let [zero, one] = gates[j].halves.map(|half| half.given(y));
-                    nodes[LEAVES + j][b] = zero ^ (x & (zero ^ one));
-                }
+                let (x, y) = (nodes[2 * j], nodes[2 * j + 1]);
+                nodes[LEAVES + j] = std::array::from_fn(|b| {
+                    let [zero, one] = gates[j].halves.map(|half| half.given(y[b]));
+                    zero ^ (x[b] & (zero ^ one))
+                });
             }
             for b in 0..B {
                 twice[b] |= ones[b] & nodes[root][b];

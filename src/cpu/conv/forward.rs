@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::super::forward::Bits;
+use super::super::bits::Bits;
 use super::super::simd::Simd;
 use crate::network::Conv;
 
@@ -107,9 +107,9 @@ fn run_tree<const B: usize, const LEAVES: usize>(unit: &Unit<B>, room: &mut Vec<
                 let to = &mut joined[at..at + WORDS];
                 to.iter_mut().zip(roots).for_each(|(to, root)| *to = if p == 0 { root } else { *to | root });
             }
-            for at in whole..words {
+            for (at, to) in joined.iter_mut().enumerate().take(words).skip(whole) {
                 let [root] = tree::<LEAVES, 1>(&gates, leaves, at);
-                joined[at] = if p == 0 { root } else { joined[at] | root };
+                *to = if p == 0 { root } else { *to | root };
             }
         }
         for (window, output) in joined.chunks_exact(pool * B).zip(outputs) {

@@ -4,7 +4,7 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::super::backward::Row;
-use super::super::forward::Bits;
+use super::super::bits::Bits;
 use super::super::lanes::{BLOCK, Element, Stored};
 use super::super::locks::{read, write};
 use super::super::simd::Simd;
@@ -182,7 +182,7 @@ impl<E: Element, const B: usize> Maps<E, B> {
                 for value in 0..16usize {
                     let is = |bit: usize| if value >> (3 - bit) & 1 == 1 { words[bit] } else { !words[bit] };
                     let samples = is(0) & is(1) & is(2) & is(3);
-                    masks[value * window >> 4][half / 2] |= u64::from(samples) << (32 * (half % 2));
+                    masks[(value * window) >> 4][half / 2] |= u64::from(samples) << (32 * (half % 2));
                 }
             }
             draws.extend(&masks[..window]);

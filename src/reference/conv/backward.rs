@@ -5,6 +5,9 @@ use super::place_of;
 use crate::network::{Conv, Layer};
 use crate::reference::{Adjoints, code_weight};
 
+/// For a unit, an output of it and what its window's places come to: to which of these the gradient goes.
+pub type Passes<'a> = &'a dyn Fn(usize, usize, &[f64]) -> Vec<bool>;
+
 /// From the loss's derivatives by the layer's outputs, `gradients` `[units][rows][columns]`. `passes` says, for a unit, an output
 /// of it and what its window's places come to, to which of these the gradient goes.
 ///
@@ -15,7 +18,7 @@ pub fn backward_conv(
     tables: &[Vec<f64>],
     inputs: &[f64],
     gradients: &[f64],
-    passes: &dyn Fn(usize, usize, &[f64]) -> Vec<bool>,
+    passes: Passes,
 ) -> Adjoints {
     let (leaves, window) = (conv.leaves(), (conv.pool * conv.pool) as usize);
     let mut adjoints = Adjoints { inputs: vec![0.0; layer.inputs], tables: vec![vec![0.0; 4]; layer.gates()] };

@@ -1,5 +1,6 @@
 //! [`backward_conv`](super::backward_conv()) on bits in whole numbers of a unit, of so many bits.
 
+use super::backward::Passes;
 use super::forward::nodes;
 use super::place_of;
 use crate::network::{Conv, Layer};
@@ -16,7 +17,7 @@ pub fn sliced_conv_gradients(
     inputs: &[bool],
     gradients: &[i32],
     bits: u32,
-    passes: &dyn Fn(usize, usize, &[f64]) -> Vec<bool>,
+    passes: Passes,
 ) -> (Vec<i32>, Vec<[i64; 4]>) {
     let (least, most) = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1);
     let (leaves, window) = (conv.leaves(), (conv.pool * conv.pool) as usize);
