@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::record::{Finished, RunRecord, csv, curves, markdown, picture};
-use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, RunFolder, Summary, Sweep, Where};
+use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, RunFolder, Summary, Sweep, Where, config_of};
 use crate::{Error, Result, files};
 
 /// How often a process looks whether cells that others hold are finished or given up.
@@ -58,6 +58,8 @@ pub fn run(args: Args) -> Result<()> {
             continue;
         };
         let cell = &cells[i];
+        let is_begun = || config_of(&args.out.join(cell.name())).exists();
+        let was_begun = is_begun();
         eprintln!("{}/{}: {}", i + 1, cells.len(), cell.name());
         let summary = match train(&args, cell, &stop) {
             Ok(summary) => summary,
@@ -72,7 +74,7 @@ pub fn run(args: Args) -> Result<()> {
                 )));
             }
             // Another process was sooner by a moment.
-            Err(Error::Input { .. } | Error::Usage(_)) if is_held(&i) => continue,
+            Err(Error::Input { .. } | Error::Usage(_)) if is_held(&i) || is_begun() != was_begun => continue,
             Err(e) => return Err(e.with_advice(&format!("the cell is {}", cell.name()))),
         };
         let [hard, gap] = [summary.test_accuracy, summary.selection_gap].map(|fraction| fraction * 100.0);
@@ -103,7 +105,7 @@ pub fn run(args: Args) -> Result<()> {
 /// Train one cell, or go on with it, or take what it came to.
 fn train(args: &Args, cell: &Cell, stop: &Arc<AtomicBool>) -> Result<Summary> {
     let folder = args.out.join(cell.name());
-    let place = if folder.join("config.toml").exists() { Place::Resume(folder) } else { Place::New(Some(folder)) };
+    let place = if config_of(&folder).exists() { Place::Resume(folder) } else { Place::New(Some(folder)) };
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Stopped("stopped between cells".into()));
     }

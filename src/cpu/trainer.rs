@@ -594,7 +594,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                 n.chosen[block * BLOCK + i].store(sample, Ordering::Relaxed);
                 if let (Some(moved), Some(how)) = (&mut moved, &n.constants.augmentation) {
                     let from = &n.train.pixels[sample as usize * pixels..][..pixels];
-                    let draw = (seed, begun.step + 1, place);
+                    let draw = (seed, begun.step, place);
                     augment(how, draw, n.model.image, from, &mut moved[i * pixels..][..pixels]);
                 }
             }

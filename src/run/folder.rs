@@ -222,7 +222,16 @@ fn line(metrics: &Metrics) -> Result<String> {
 fn lock(path: &Path) -> Result<(File, Option<String>)> {
     let at = path.join(LOCK);
     let file = File::create(&at).map_err(|e| Error::io("create", &at, e))?;
-    let warning = match file.try_lock() {
+    // Another process may hold it for a moment, only to see whether anybody does.
+    let mut taken = file.try_lock();
+    for _ in 0..5 {
+        if !matches!(taken, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        taken = file.try_lock();
+    }
+    let warning = match taken {
         Ok(()) => None,
         Err(TryLockError::WouldBlock) => {
             return Err(Error::input(path, "another process is training in this folder; wait for it or stop it"));

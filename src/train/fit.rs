@@ -230,8 +230,8 @@ mod tests {
         let pixels = Settings { input_kind: InputKind::Soft, ..soft.clone() };
         // A feature's bits are 8 bytes, its reals 256, its 8-bit gradients 64, its f32 gradients 256.
         for (label, bytes) in [
-            // Sample numbers; what changes in a step, in and out, and what does not in a run: 12 and 24 numbers.
-            ("advance", 64 * 4 + (2 * 12 + 24) * 4),
+            // Sample numbers; what changes in a step, in and out, and what does not in a run: 12 and 28 numbers.
+            ("advance", 64 * 4 + (2 * 12 + 28) * 4),
             ("augment", 256 + 2 * 64 * 12),
             ("encode", 256 + 64 * 12 + (4 + 20) * 4 + 10 * 8),
             ("tabulate", 48 * 4 * 4 + 48 * 4),
