@@ -37,7 +37,7 @@ fn runs_are_listed_compared_and_reported() {
     let row = |name: &str| listed.lines().find(|line| line.starts_with(name)).unwrap().to_string();
     assert!(row("mnist-1").contains("300") && row("mnist-1").contains("60"), "{listed}");
     assert!(row("mnist-3").contains("not ended") && row("mnist-3").contains("40"), "{listed}");
-    assert!(row("lr ").contains("0.1") && row("lr ").contains("0.05"), "{listed}");
+    assert!(row("lr ").contains("0.03") && row("lr ").contains("0.05"), "{listed}");
     assert!(row("steps").contains("61"), "{listed}");
     assert!(!listed.lines().any(|line| line.starts_with("batch")), "all have the same: {listed}");
 

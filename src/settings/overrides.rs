@@ -42,6 +42,7 @@ impl Overrides {
         for said in all {
             said.apply(&mut settings)?;
         }
+        settings.forget_idle();
         settings.check()?;
         Ok(settings)
     }
