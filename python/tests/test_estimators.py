@@ -93,14 +93,16 @@ def test_circuits_go_out(classifier, tmp_path):
 
 def test_bytes_are_images_in_whatever_shape_they_come(images):
     X, y = images
-    model = LogicGateClassifier(**SMALL, thresholds=2, validation=0.1).fit(X, y)
+    # Only pictures are moved, and wired along their axes.
+    still = SMALL | dict(thresholds=2, validation=0.1, shift=0, wiring="unique")
+    model = LogicGateClassifier(**still).fit(X, y)
     assert model.network_.image == (1, 8, 8) and model.n_features_in_ == 64
     flat = X.reshape(len(X), 64)
     expected = model.votes(X)
     assert np.array_equal(model.votes(flat), expected)
     assert np.array_equal(model.votes(X[:, None]), expected) and np.array_equal(model.votes(X[..., None]), expected)
     assert np.array_equal(model.votes(np.asfortranarray(flat)), expected)
-    flat_model = LogicGateClassifier(**SMALL, thresholds=2, validation=0.1).fit(flat, y)
+    flat_model = LogicGateClassifier(**still).fit(flat, y)
     assert np.array_equal(flat_model.votes(flat), expected), "the shape changes nothing where nothing is augmented"
     coloured = np.stack([X, X // 2, 255 - X], axis=1)
     model = LogicGateClassifier(**SMALL, thresholds=1).fit(coloured, y)
