@@ -93,8 +93,8 @@ def test_circuits_go_out(classifier, tmp_path):
 
 def test_bytes_are_images_in_whatever_shape_they_come(images):
     X, y = images
-    # Only pictures are moved, and wired along their axes.
-    still = SMALL | dict(thresholds=2, validation=0.1, shift=0, wiring="unique")
+    # Only pictures are moved, wired along their axes, and have wires that choose among their neighbours.
+    still = SMALL | dict(thresholds=2, validation=0.1, shift=0, wiring="unique", learn_wiring="none")
     model = LogicGateClassifier(**still).fit(X, y)
     assert model.network_.image == (1, 8, 8) and model.n_features_in_ == 64
     flat = X.reshape(len(X), 64)
