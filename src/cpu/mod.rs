@@ -8,6 +8,7 @@
 //! Table gradients are the shaders' integers. What differs from a GPU's steps is the last bit of f32 functions, and that
 //! a confidence is summed in another order.
 
+mod adam;
 mod augment;
 mod backward;
 mod bits;

@@ -93,8 +93,27 @@ impl Network<'_> {
 
     /// `[layers]` of what `of` gives of all chunks of a layer's wires, one after the other.
     pub fn wires<T>(&self, of: impl Fn(&Wires) -> Vec<T>) -> Vec<Vec<T>> {
-        let layer = |layer: &LayerState| layer.wires.iter().flat_map(|wires| of(&lock(wires))).collect();
-        self.layers.iter().map(layer).collect()
+        self.layers.iter().map(|layer| layer.of_wires(&of)).collect()
+    }
+
+    /// Layers whose wires learn.
+    pub fn learned_layers(&self) -> impl Iterator<Item = usize> {
+        let layers = self.learning.iter().flat_map(|learning| learning.layers.iter().enumerate());
+        layers.filter(|(_, candidates)| candidates.is_some()).map(|(i, _)| i)
+    }
+
+    /// List anew who reads the layer before layer `i`, after wires of this one have moved.
+    pub fn rewired(&self, i: usize) {
+        if let Some(edges) = &self.layers[i].edges {
+            let (layer, wiring) = (&self.model.layers[i], self.layers[i].of_wires(|wires| wires.wiring.clone()));
+            *write(edges) = Edges::of(&wiring, layer.inputs, layer.arity);
+        }
+    }
+
+    /// Choices of a selection.
+    pub fn choices(&self) -> f32 {
+        let first = &self.model.layers[0];
+        first.parametrization.choices(first.arity) as f32
     }
 
     /// Mean confidence of the selections as the tables are.
@@ -172,12 +191,9 @@ impl LayerState {
         self.chunks.iter().map(|chunk| of(&lock(chunk))).sum::<usize>() + wires + edges + tables
     }
 
-    /// List anew who reads the layer before, which has `inputs` outputs, after wires of this layer have moved.
-    pub fn rewired(&self, inputs: usize, arity: usize) {
-        if let Some(edges) = &self.edges {
-            let wiring: Vec<u32> = self.wires.iter().flat_map(|wires| lock(wires).wiring.clone()).collect();
-            *write(edges) = Edges::of(&wiring, inputs, arity);
-        }
+    /// What `of` gives of all chunks of its wires, one after the other.
+    pub fn of_wires<T>(&self, of: impl Fn(&Wires) -> Vec<T>) -> Vec<T> {
+        self.wires.iter().flat_map(|wires| of(&lock(wires))).collect()
     }
 
     /// Note what the selections of chunk `chunk` sum to.

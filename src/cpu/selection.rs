@@ -3,6 +3,7 @@
 //! Gates are taken [`PART`] logits at a time, in plain loops over arrays that become vector instructions. Everything is a
 //! sum or product in a written order, so the numbers are the same however wide these are.
 
+use super::adam::Adam;
 use super::constants::Constants;
 use super::functions::{TAME, exponential, logarithm, sine_and_cosine, wild_sine_and_cosine};
 use super::simd::Simd;
@@ -54,12 +55,8 @@ pub struct Gates {
 pub struct Update {
     /// Backward temperature, where gates have none of their own.
     pub temperature: f32,
-    /// Learning rate.
-    pub learning_rate: f32,
-    /// 1 / (1 − β₁^step)
-    pub unbias1: f32,
-    /// 1 / (1 − β₂^step)
-    pub unbias2: f32,
+    /// By what logits are moved.
+    pub adam: Adam,
     /// What a unit of the sums is worth.
     pub unit: f32,
 }
@@ -69,9 +66,7 @@ impl Update {
     pub fn of(constants: &Constants, step: &Step, temperature: f32) -> Self {
         Update {
             temperature,
-            learning_rate: step.learning_rate,
-            unbias1: 1.0 / (1.0 - step.beta1_power),
-            unbias2: 1.0 / (1.0 - step.beta2_power),
+            adam: Adam::of(constants, step.learning_rate, [step.beta1_power, step.beta2_power]),
             unit: 1.0 / constants.slice_scale(),
         }
     }
@@ -211,7 +206,7 @@ fn run(
             let part = (&z, &noise, &by_table, &coldness);
             logit_gradients(gates.parametrization, per_gate, part, &mut angles, &mut g);
             let moments = (&mut gates.first_moments[range.clone()], &mut gates.second_moments[range.clone()]);
-            adam(constants, update, &g, &mut z, moments);
+            descend(&update.adam, constants.weight_decay, &g, &mut z, moments);
             gates.logits[range.clone()].copy_from_slice(&z[..range.len()]);
         }
         if let Some(step) = step {
@@ -436,17 +431,12 @@ fn by_log_odds(odds: f32, by_table: f32, coldness: f32) -> f32 {
     by_table * e * coldness / ((1.0 + e) * (1.0 + e))
 }
 
-/// Adam (Kingma and Ba 2015), bias-corrected, with decoupled weight decay.
+/// Adam with decoupled weight decay.
 #[inline(always)]
-fn adam(constants: &Constants, update: &Update, g: &Part, z: &mut Part, moments: (&mut [f32], &mut [f32])) {
-    let Constants { beta1, beta2, epsilon, weight_decay, .. } = *constants;
-    let Update { learning_rate, unbias1, unbias2, .. } = *update;
-    let keep = 1.0 - learning_rate * weight_decay;
+fn descend(adam: &Adam, weight_decay: f32, g: &Part, z: &mut Part, moments: (&mut [f32], &mut [f32])) {
+    let keep = 1.0 - adam.rate * weight_decay;
     for (((z, &g), first), second) in z.iter_mut().zip(g).zip(moments.0).zip(moments.1) {
-        let m = beta1 * *first + (1.0 - beta1) * g;
-        let v = beta2 * *second + (1.0 - beta2) * g * g;
-        (*first, *second) = (m, v);
-        *z = *z * keep - learning_rate * m * unbias1 / ((v * unbias2).sqrt() + epsilon);
+        *z = *z * keep - adam.step(g, first, second);
     }
 }
 

@@ -59,6 +59,14 @@ impl AnyWorkspace {
             _ => AnyWorkspace::Words2(Workspace::new(model)),
         }
     }
+
+    /// Blocks of 64 samples of a micro-batch.
+    fn blocks(&self) -> usize {
+        match self {
+            AnyWorkspace::Bytes1(_) | AnyWorkspace::Words1(_) => 1,
+            AnyWorkspace::Bytes2(_) | AnyWorkspace::Words2(_) => 2,
+        }
+    }
 }
 
 impl<'a> Trainer<'a> {
@@ -143,8 +151,7 @@ impl<'a> Trainer<'a> {
     /// The same with wires that learn.
     pub fn learning(mut self, learning: Learning) -> Self {
         let shift = chunk_shift(&self.network.model);
-        let blocks = if matches!(self.workspace, AnyWorkspace::Bytes1(_) | AnyWorkspace::Words1(_)) { 1 } else { 2 };
-        let has_shares = self.network.constants.batch.div_ceil(BLOCK as u32) > blocks;
+        let has_shares = self.network.constants.batch.div_ceil(BLOCK as u32) as usize > self.workspace.blocks();
         let layers = self.network.layers.iter().zip(&self.network.model.layers).zip(&learning.layers);
         for ((state, layer), candidates) in layers {
             for (chunk, wires) in state.wires.iter().enumerate() {
@@ -222,11 +229,7 @@ impl<'a> Trainer<'a> {
 
     /// The passes of a step in order, with the bytes that they move at least.
     pub fn passes(&self) -> Vec<Pass> {
-        let blocks = match &self.workspace {
-            AnyWorkspace::Bytes1(_) | AnyWorkspace::Words1(_) => 1,
-            AnyWorkspace::Bytes2(_) | AnyWorkspace::Words2(_) => 2,
-        };
-        self.network.passes(blocks)
+        self.network.passes(self.workspace.blocks())
     }
 
     /// Bytes of memory that it takes beside the model and the samples.
@@ -307,28 +310,26 @@ impl<'a> Trainer<'a> {
         };
         let cages = cages.iter().enumerate();
         tensors.extend(cages.map(|(i, c)| (format!("cages.{i}"), bytemuck::cast_slice(c).to_vec())));
-        for i in self.learned_layers() {
-            let of = |of: &dyn Fn(&Scored) -> Vec<f32>| -> Vec<f32> {
-                let scored = |wires: &Wires| wires.scored.as_ref().map_or_else(Vec::new, of);
-                network.layers[i].wires.iter().flat_map(|wires| scored(&lock(wires))).collect()
-            };
-            let wiring: Vec<u32> = network.layers[i].wires.iter().flat_map(|w| lock(w).wiring.clone()).collect();
+        for i in network.learned_layers() {
+            let layer = &network.layers[i];
+            let scored =
+                |of: &dyn Fn(&Scored) -> Vec<f32>| layer.of_wires(|w| w.scored.as_ref().map_or_else(Vec::new, of));
+            let wiring = layer.of_wires(|wires| wires.wiring.clone());
             tensors.push((format!("layers.{i}.wiring"), bytemuck::cast_slice(&wiring).to_vec()));
-            let weights = of(&|scored| scored.weights.clone());
+            let weights = scored(&|scored| scored.weights.clone());
             tensors.push((format!("layers.{i}.wire weights"), bytemuck::cast_slice(&weights).to_vec()));
-            if network.learning.as_ref().is_some_and(|learning| learning.rule == WireRule::Dwn) {
+            if self.has_wire_moments() {
                 let both =
                     |s: &Scored| s.first_moments.iter().zip(&s.second_moments).flat_map(|(&m, &v)| [m, v]).collect();
-                tensors.push((format!("layers.{i}.wire moments"), bytemuck::cast_slice(&of(&both)).to_vec()));
+                tensors.push((format!("layers.{i}.wire moments"), bytemuck::cast_slice(&scored(&both)).to_vec()));
             }
         }
         tensors
     }
 
-    /// Layers whose wires learn.
-    fn learned_layers(&self) -> Vec<usize> {
-        let layers = self.network.learning.iter().flat_map(|learning| learning.layers.iter().enumerate());
-        layers.filter(|(_, candidates)| candidates.is_some()).map(|(i, _)| i).collect()
+    /// Whether wires learn by the rule that has moments.
+    fn has_wire_moments(&self) -> bool {
+        self.network.learning.as_ref().is_some_and(|learning| learning.rule == WireRule::Dwn)
     }
 
     /// Go on from such a state; `tensor` gives the one of a name, which must have so many bytes.
@@ -344,54 +345,56 @@ impl<'a> Trainer<'a> {
             .iter()
             .map(|(name, bytes)| tensor(name, bytes.len() as u64))
             .collect::<std::result::Result<_, _>>()?;
-        let learned = self.learned_layers();
+        // In the order in which `state` lists them.
+        let mut found = found.into_iter();
+        let mut next = || found.next().unwrap_or_default();
+        let has_wire_moments = self.has_wire_moments();
         let network = &mut self.network;
-        network.state.step = bytemuck::pod_read_unaligned(found[0]);
-        network.state.history = bytemuck::pod_collect_to_vec(found[1]);
-        let layers = network.layers.len();
-        let of_wires = found.len() - state.iter().filter(|(name, _)| name.contains(".wir")).count();
-        let cages = &found[2 + 2 * layers..of_wires];
-        let cages: Vec<Vec<Cage>> = cages.iter().map(|b| bytemuck::pod_collect_to_vec(b)).collect();
-        for (i, layer) in network.layers.iter_mut().enumerate() {
-            let mut logits = bytemuck::pod_collect_to_vec::<u8, f32>(found[2 + 2 * i]).into_iter();
-            let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(found[3 + 2 * i]).into_iter();
-            let mut own = (network.constants.scope() == CageScope::Gate).then(|| cages[i].iter());
+        network.state.step = bytemuck::pod_read_unaligned(next());
+        network.state.history = bytemuck::pod_collect_to_vec(next());
+        for layer in &network.layers {
+            let mut logits = bytemuck::pod_collect_to_vec::<u8, f32>(next()).into_iter();
+            let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(next()).into_iter();
             for chunk in &layer.chunks {
-                let mut gates = lock(chunk);
-                gates.logits.iter_mut().zip(&mut logits).for_each(|(to, z)| *to = z);
-                let Gates { first_moments, second_moments, .. } = &mut *gates;
-                let both = first_moments.iter_mut().zip(second_moments);
-                both.zip(&mut moments).for_each(|((m, v), from)| [*m, *v] = from);
-                if let Some(own) = &mut own {
-                    gates.cages.iter_mut().zip(own).for_each(|(to, cage)| *to = *cage);
+                let Gates { logits: own, first_moments, second_moments, .. } = &mut *lock(chunk);
+                own.iter_mut().zip(&mut logits).for_each(|(to, z)| *to = z);
+                put_moments(first_moments, second_moments, &mut moments);
+            }
+        }
+        match network.constants.scope() {
+            CageScope::Network => {}
+            CageScope::Layer => network.state.cages = bytemuck::pod_collect_to_vec(next()),
+            CageScope::Gate => {
+                for layer in &network.layers {
+                    let mut cages = bytemuck::pod_collect_to_vec::<u8, Cage>(next()).into_iter();
+                    for chunk in &layer.chunks {
+                        lock(chunk).cages.iter_mut().zip(&mut cages).for_each(|(to, cage)| *to = cage);
+                    }
                 }
             }
         }
-        if network.constants.scope() == CageScope::Layer {
-            network.state.cages = cages.concat();
-        }
-        let mut of_wires = found[of_wires..].iter();
-        for i in learned {
-            let layer = &network.layers[i];
-            let mut next = || of_wires.next().copied().unwrap_or_default();
+        for i in network.learned_layers() {
             let mut wiring = bytemuck::pod_collect_to_vec::<u8, u32>(next()).into_iter();
             let mut weights = bytemuck::pod_collect_to_vec::<u8, f32>(next()).into_iter();
-            let has_moments = network.learning.as_ref().is_some_and(|learning| learning.rule == WireRule::Dwn);
-            let moments = if has_moments { next() } else { &[] };
+            let moments = if has_wire_moments { next() } else { &[] };
             let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(moments).into_iter();
-            for wires in &layer.wires {
+            for wires in &network.layers[i].wires {
                 let Wires { wiring: own, scored } = &mut *lock(wires);
                 own.iter_mut().zip(&mut wiring).for_each(|(to, wire)| *to = wire);
                 let Some(Scored { weights: own, first_moments, second_moments, .. }) = scored else { continue };
                 own.iter_mut().zip(&mut weights).for_each(|(to, w)| *to = w);
-                let both = first_moments.iter_mut().zip(second_moments);
-                both.zip(&mut moments).for_each(|((m, v), from)| [*m, *v] = from);
+                put_moments(first_moments, second_moments, &mut moments);
             }
-            layer.rewired(network.model.layers[i].inputs, network.model.layers[i].arity);
+            network.rewired(i);
         }
         network.state.is_tabulated = false;
         Ok(())
     }
+}
+
+/// The next of `from`, (first, second) moment each, to where they are kept.
+fn put_moments(first: &mut [f32], second: &mut [f32], from: &mut impl Iterator<Item = [f32; 2]>) {
+    first.iter_mut().zip(second).zip(from).for_each(|((m, v), from)| [*m, *v] = from);
 }
 
 impl Network<'_> {
@@ -561,8 +564,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
     /// CAGE's temperatures, the learning rate, Adam's powers, the place in the epoch.
     fn advance(&mut self) {
         let n = self.network;
-        let first = &n.model.layers[0];
-        let choices = first.parametrization.choices(first.arity) as f32;
+        let choices = n.choices();
         for (cage, layer) in self.state.cages.iter_mut().zip(&n.layers) {
             n.constants.adapt(cage, layer.confidence(), choices);
         }
@@ -806,8 +808,9 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             });
             self.mark(|| format!("update {i}"));
         }
-        if moves.is_some() && is_last && last > 0 {
-            member.share(last, |i| n.layers[i + 1].rewired(n.model.layers[i + 1].inputs, n.model.layers[i + 1].arity));
+        let moved: Vec<usize> = n.learned_layers().filter(|&i| i > 0 && is_last && moves.is_some()).collect();
+        if !moved.is_empty() {
+            member.share(moved.len(), |i| n.rewired(moved[i]));
             self.mark(|| "list_consumers".into());
         }
     }
@@ -821,8 +824,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
     /// New logits of the gates of chunk `chunk` of layer `i`, and their tables for the next step.
     fn update(&self, i: usize, chunk: usize, gates: &mut Gates, update: &Update) {
         let (n, state) = (self.network, &self.network.layers[i]);
-        let first_layer = &n.model.layers[0];
-        let choices = first_layer.parametrization.choices(first_layer.arity) as f32;
+        let choices = n.choices();
         let first = chunk << chunk_shift(&n.model);
         let Gates { cages, confidences, .. } = &mut *gates;
         cages.iter_mut().zip(confidences).for_each(|(cage, sum)| n.constants.adapt(cage, *sum, choices));

@@ -1,5 +1,6 @@
 //! Wires of some gates, and what those that learn are chosen by.
 
+use super::adam::Adam;
 use super::constants::Constants;
 use crate::circuit::MAX_ARITY;
 use crate::network::{Candidates, Learning, WireRule, choose};
@@ -39,15 +40,8 @@ pub struct Scored {
 pub struct WireUpdate {
     /// The rule.
     pub rule: WireRule,
-    /// Its rate.
-    pub rate: f32,
-    /// Adam's decays, and 1 / (1 − β^n) after n steps that scored.
-    pub beta1: f32,
-    pub beta2: f32,
-    pub unbias1: f32,
-    pub unbias2: f32,
-    /// Adam's ε.
-    pub epsilon: f32,
+    /// Its rate, and Adam after as many steps as scored.
+    pub adam: Adam,
     /// What a unit of the scores is worth.
     pub unit: f32,
 }
@@ -57,12 +51,11 @@ impl WireUpdate {
     pub fn of(learning: &Learning, constants: &Constants, step: &Step) -> Self {
         WireUpdate {
             rule: learning.rule,
-            rate: step.learning_rate * learning.rate,
-            beta1: constants.beta1,
-            beta2: constants.beta2,
-            unbias1: 1.0 / (1.0 - step.wire_beta1_power),
-            unbias2: 1.0 / (1.0 - step.wire_beta2_power),
-            epsilon: constants.epsilon,
+            adam: Adam::of(
+                constants,
+                step.learning_rate * learning.rate,
+                [step.wire_beta1_power, step.wire_beta2_power],
+            ),
             unit: 1.0 / constants.slice_scale(),
         }
     }
@@ -122,17 +115,14 @@ impl Scored {
         match by.rule {
             WireRule::Acc => {
                 for (w, &score) in weights.iter_mut().zip(scores) {
-                    *w -= by.rate * (score as f32 * by.unit);
+                    *w -= by.adam.rate * (score as f32 * by.unit);
                 }
             }
             WireRule::Dwn => {
                 let moments = self.first_moments[range.clone()].iter_mut().zip(&mut self.second_moments[range.clone()]);
                 for ((w, &score), (first, second)) in weights.iter_mut().zip(scores).zip(moments) {
                     let g = (2 * score - of_one[0]) as f32 * by.unit;
-                    let m = by.beta1 * *first + (1.0 - by.beta1) * g;
-                    let v = by.beta2 * *second + (1.0 - by.beta2) * g * g;
-                    (*first, *second) = (m, v);
-                    *w -= by.rate * m * by.unbias1 / ((v * by.unbias2).sqrt() + by.epsilon);
+                    *w -= by.adam.step(g, first, second);
                 }
             }
         }
