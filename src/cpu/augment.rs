@@ -26,7 +26,7 @@ pub fn augment(
         let inside = (0..width).contains(&x) && (0..height).contains(&y);
         if inside { i32::from(bytes[(plane * image.height + y as usize) * image.width + x as usize]) } else { 0 }
     };
-    if how.turns.len() == 1 && how.least_side == ONE as u32 {
+    if !how.is_resampled() {
         let is_mirrored = how.flip && mirror >> 31 == 1;
         return shift_rows(image, bytes, moved, (dx, dy), is_mirrored);
     }

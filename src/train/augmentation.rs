@@ -58,6 +58,11 @@ impl Augmentation {
 
     /// Whether images are more than shifted.
     pub fn is_warped(&self) -> bool {
-        self.flip || self.turns.len() > 1 || self.least_side < ONE as u32
+        self.flip || self.is_resampled()
+    }
+
+    /// Whether images are turned or scaled, so that their bytes are not moved as they are.
+    pub fn is_resampled(&self) -> bool {
+        self.turns.len() > 1 || self.least_side < ONE as u32
     }
 }
