@@ -5,6 +5,8 @@
 // Only in steps that score wires; elsewhere nothing is done. A lane takes a gate.
 #needs ARITY CANDIDATES
 #import shared/structs.wgsl
+#import shared/wires_due.wgsl
+#import shared/adam.wgsl
 
 var<uniform> layer: Layer;
 var<uniform> training: Training;
@@ -25,15 +27,13 @@ fn main(
     @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let done = step.step - 1u;
-    if done >= training.wire_until || done % training.wire_every != 0u {
+    if !wires_are_due(step.step - 1u) { // `advance` has counted this step
         return;
     }
     let unit = 1.0 / training.slice_scale;
     let rate = step.learning_rate * training.wire_rate;
 #if DWN
-    let unbias1 = 1.0 / (1.0 - step.wire_beta1_power);
-    let unbias2 = 1.0 / (1.0 - step.wire_beta2_power);
+    let unbias = adam_unbias(vec2<f32>(step.wire_beta1_power, step.wire_beta2_power));
 #endif
     for (var gate = wid.x * 64u + lane; gate < layer.gates; gate += count.x * 64u) {
         for (var pin = 0u; pin < ARITY; pin++) {
@@ -48,12 +48,9 @@ fn main(
                 let score = scores[i * SCORES + k];
                 var w = weights[at];
 #if DWN
-                let g = f32(2 * score - all) * unit;
-                let old = moments[at];
-                let m = training.beta1 * old.x + (1.0 - training.beta1) * g;
-                let v = training.beta2 * old.y + (1.0 - training.beta2) * g * g;
-                moments[at] = vec2<f32>(m, v);
-                w -= rate * m * unbias1 / (sqrt(v * unbias2) + training.epsilon);
+                let own = adam_moments(moments[at], f32(2 * score - all) * unit);
+                moments[at] = own;
+                w -= adam_descent(rate, own, unbias);
 #else
                 w -= rate * (f32(score) * unit);
 #endif

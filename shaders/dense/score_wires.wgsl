@@ -8,6 +8,7 @@
 #needs WORKGROUP CANDIDATES
 #import shared/codes.wgsl
 #import shared/structs.wgsl
+#import shared/wires_due.wgsl
 #import shared/sliced_rows.wgsl
 
 alias Bits = u32;
@@ -47,8 +48,7 @@ fn main(
     @builtin(num_workgroups) count: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let done = step.step - 1u; // `advance` has counted this step
-    if done >= training.wire_until || done % training.wire_every != 0u {
+    if !wires_are_due(step.step - 1u) { // `advance` has counted this step
         return;
     }
     let total = layer.gates * ARITY * EIGHTS;

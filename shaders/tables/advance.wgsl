@@ -5,6 +5,7 @@
 // an epoch. Where the samples do not fit the device, the host follows the same permutation and keeps a ring of the next steps'
 // samples there.
 #import shared/structs.wgsl
+#import shared/wires_due.wgsl
 #import tables/cage.wgsl
 #import batch/permutation.wgsl
 #import shared/workgroup_sum.wgsl
@@ -79,7 +80,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     step.learning_rate = learning_rate(step.step);
     step.beta1_power *= training.beta1;
     step.beta2_power *= training.beta2;
-    if step.step < training.wire_until && step.step % training.wire_every == 0u {
+    if wires_are_due(step.step) {
         step.wire_beta1_power *= training.beta1;
         step.wire_beta2_power *= training.beta2;
     }

@@ -7,6 +7,7 @@
 #import shared/structs.wgsl
 #import parametrization
 #import tables/selection_noise.wgsl
+#import shared/adam.wgsl
 
 var<storage, read> layers: array<LayerTables>;
 var<uniform> training: Training;
@@ -31,8 +32,7 @@ fn main(
 ) {
     let layer = layers[wid.y];
     let key = vec2<u32>(training.key0, training.key1);
-    let unbias1 = 1.0 / (1.0 - step.beta1_power);
-    let unbias2 = 1.0 / (1.0 - step.beta2_power);
+    let unbias = adam_unbias(vec2<f32>(step.beta1_power, step.beta2_power));
     let keep = 1.0 - step.learning_rate * training.weight_decay;
     var sum = 0.0;
     for (var gate = wid.x * WORKGROUP + lane; gate < layer.gates; gate += count.x * WORKGROUP) {
@@ -62,11 +62,9 @@ fn main(
         let g = logit_gradients(z, noise, s, temperature);
         for (var i = 0u; i < LOGITS; i++) {
             let at = place * LOGITS + i;
-            let old = moments[at];
-            let m = training.beta1 * old.x + (1.0 - training.beta1) * g[i];
-            let v = training.beta2 * old.y + (1.0 - training.beta2) * g[i] * g[i];
-            moments[at] = vec2<f32>(m, v);
-            z[i] = z[i] * keep - step.learning_rate * m * unbias1 / (sqrt(v * unbias2) + training.epsilon);
+            let own = adam_moments(moments[at], g[i]);
+            moments[at] = own;
+            z[i] = z[i] * keep - adam_descent(step.learning_rate, own, unbias);
             logits[at] = z[i];
         }
 #if NOISE
