@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::wiring::any_but;
 use crate::data::{Encoder, ImageShape};
 use crate::random::Philox;
 
@@ -108,15 +109,7 @@ pub fn axis_neighbours(encoder: &Encoder, image: ImageShape, gates: usize, arity
                 bits.into_iter().min_by_key(|&b| reads[b as usize])
             });
             turn += 1;
-            let wire = beside.unwrap_or_else(|| {
-                loop {
-                    let any = rng.below(inputs as u32);
-                    if !wires[begin..].contains(&any) {
-                        break any;
-                    }
-                }
-            });
-            wires.push(wire);
+            wires.push(beside.unwrap_or_else(|| any_but(&wires[begin..], inputs, rng)));
         }
         wires[begin..].iter().for_each(|&wire| reads[wire as usize] += 1);
     }

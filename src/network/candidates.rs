@@ -2,6 +2,7 @@
 
 use super::Model;
 use super::axis::Places;
+use super::wiring::any_but;
 use crate::random::Philox;
 
 /// How far from a pin's first input those of [`Pool::Box`] lie, in rows and columns of the image.
@@ -91,10 +92,7 @@ impl Candidates {
                 wires.push(near.swap_remove(rng.below(near.len() as u32) as usize));
             }
             while wires.len() < begin + count {
-                let any = rng.below(layer.inputs as u32);
-                if !wires[begin..].contains(&any) {
-                    wires.push(any);
-                }
+                wires.push(any_but(&wires[begin..], layer.inputs, &mut rng));
             }
         }
         Candidates { count, wires }

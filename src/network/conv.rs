@@ -68,6 +68,11 @@ pub struct Convolution {
 }
 
 impl Convolution {
+    /// Gates of all trees.
+    pub fn gates(&self) -> usize {
+        self.units as usize * ((1 << self.depth) - 1)
+    }
+
     /// Over a map of these `[channels, height, width]`.
     ///
     /// # Errors

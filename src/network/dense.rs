@@ -27,10 +27,7 @@ impl Layer {
         let gates = wiring.len() / arity;
         let mut rng = Philox::new(draw.seed, 2 * index as u32 + 1);
         let logits = draw.start.draw(draw.parametrization, gates, arity, &mut rng);
-        let parametrization = draw.parametrization;
-        let per_gate = parametrization.logits(arity);
-        let tables = logits.chunks_exact(per_gate).map(|l| parametrization.hard_table(l)).collect();
-        Layer { form: Form::Dense, inputs, arity, wiring, tables, parametrization, logits }
+        Self::begun(Form::Dense, (inputs, arity), wiring, draw.parametrization, logits)
     }
 }
 

@@ -11,7 +11,7 @@ pub enum Form {
     /// Every table is one gate, which reads rows of its own.
     #[default]
     Dense,
-    /// Trees of tables, shared over the places of a map,, `[units][gates a tree]`; `wiring` is
+    /// Trees of tables, shared over the places of a map, `[units][gates a tree]`; `wiring` is
     /// `[units][leaves a tree]`, (channel, dy, dx) as one number.
     Conv(Conv),
 }
@@ -56,6 +56,19 @@ pub struct Draw {
 }
 
 impl Layer {
+    /// Of gates that begin at `logits`.
+    pub(super) fn begun(
+        form: Form,
+        (inputs, arity): (usize, usize),
+        wiring: Vec<u32>,
+        parametrization: Parametrization,
+        logits: Vec<f32>,
+    ) -> Self {
+        let of_gates = logits.chunks_exact(parametrization.logits(arity));
+        let tables = of_gates.map(|logits| parametrization.hard_table(logits)).collect();
+        Layer { form, inputs, arity, wiring, tables, parametrization, logits }
+    }
+
     /// Number of gates, each with a table of its own.
     pub fn gates(&self) -> usize {
         self.tables.len()

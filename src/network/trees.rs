@@ -1,7 +1,7 @@
 //! Convolutional layers: drawn, checked, and made circuits.
 
 use super::{Conv, Convolution, Draw, Form, Initialization, Layer, TreeChannels, Wiring};
-use crate::circuit::{Lut, MAX_ARITY, Signal};
+use crate::circuit::{Lut, MAX_ARITY, Signal, table_mask};
 use crate::random::Philox;
 
 impl Layer {
@@ -23,9 +23,8 @@ impl Layer {
                 logits[root..root + per_gate].copy_from_slice(&near);
             }
         }
-        let tables = logits.chunks_exact(per_gate).map(|l| parametrization.hard_table(l)).collect();
         let inputs = (conv.channels * conv.height * conv.width) as usize;
-        Layer { form: Form::Conv(conv), inputs, arity: 2, wiring, tables, parametrization, logits }
+        Self::begun(Form::Conv(conv), (inputs, 2), wiring, parametrization, logits)
     }
 }
 
@@ -123,11 +122,11 @@ pub fn circuit(
                 }
                 roots.extend(nodes.last());
             }
-            // OR in as few LUTs as there can be.
+            // OR in as few LUTs as there can be: 1 for every code but the first.
             while roots.len() > 1 {
                 let joined: Vec<Signal> = roots
                     .chunks(MAX_ARITY)
-                    .map(|few| if few.len() == 1 { few[0] } else { add(or_table(few.len()), few) })
+                    .map(|few| if few.len() == 1 { few[0] } else { add(!1 & table_mask(few.len()), few) })
                     .collect();
                 roots = joined;
             }
@@ -135,11 +134,6 @@ pub fn circuit(
         }
     }
     outputs
-}
-
-/// The OR of `arity` inputs.
-fn or_table(arity: usize) -> u64 {
-    (u64::MAX >> (64 - (1u32 << arity))) & !1
 }
 
 #[cfg(test)]

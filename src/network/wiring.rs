@@ -31,12 +31,7 @@ impl Wiring {
             Wiring::Random => {
                 for gate in wires.chunks_exact_mut(arity) {
                     for pin in 0..arity {
-                        gate[pin] = loop {
-                            let wire = rng.below(inputs as u32);
-                            if !gate[..pin].contains(&wire) {
-                                break wire;
-                            }
-                        };
+                        gate[pin] = any_but(&gate[..pin], inputs, rng);
                     }
                 }
             }
@@ -57,6 +52,16 @@ impl Wiring {
             }
         }
         wires
+    }
+}
+
+/// Any of `inputs` inputs but those `taken`, of which there are fewer.
+pub(super) fn any_but(taken: &[u32], inputs: usize, rng: &mut Philox) -> u32 {
+    loop {
+        let any = rng.below(inputs as u32);
+        if !taken.contains(&any) {
+            return any;
+        }
     }
 }
 
