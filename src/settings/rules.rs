@@ -3,7 +3,7 @@
 use super::choices::{InputKind, Method, Select};
 use super::learned::LearnedLayers;
 use super::list::{Overrides, Settings};
-use crate::network::{Initialization, WireRule};
+use crate::network::{Convolution, Initialization};
 use crate::plan::GradientFormat;
 use crate::{Error, Result};
 
@@ -136,24 +136,14 @@ impl Settings {
 
     /// Gates of each layer, convolutions' trees whole.
     pub fn layer_gates(&self) -> Vec<usize> {
-        let trees = self.convolutions.iter().map(|c| c.units as usize * ((1 << c.depth) - 1));
-        trees.chain(self.layers.iter().copied()).collect()
+        self.convolutions.iter().map(Convolution::gates).chain(self.layers.iter().copied()).collect()
     }
 
-    /// Put back to its default what a preset or a file says of wires, where it has no bearing: settings are the same then if
-    /// they mean the same.
+    /// Put back to its default what a preset or a file says and has no bearing: settings are the same then if they mean the same.
     pub(super) fn forget_idle(&mut self) {
-        let default = Settings::default();
-        if self.learn_wiring == LearnedLayers::None {
-            self.candidates = default.candidates;
-            self.candidates_from = default.candidates_from;
-            self.wiring_rule = default.wiring_rule;
-            self.wiring_lr = default.wiring_lr;
-            self.probe_every = default.probe_every;
-            self.freeze_wiring = default.freeze_wiring;
-        } else if self.wiring_rule != WireRule::Dwn {
-            self.wiring_lr = default.wiring_lr;
-        }
+        let said = self.spelled_out();
+        *self = Settings::default();
+        said.put(self);
     }
 
     fn check_learned_wiring(&self) -> Result<()> {
