@@ -51,20 +51,16 @@ impl Network {
 
 /// Print a table of some layers, write all of them.
 pub fn run(args: Args) -> Result<()> {
-    let by = |gradients| {
-        let own = Overrides {
-            layers: Some(Layers::dense(vec![2000; 80])),
-            gradients: Some(gradients),
-            ..Overrides::default()
-        };
-        args.chosen.open_over(&own)
+    let own = |gradients| Overrides {
+        layers: Some(Layers::dense(vec![2000; 80])),
+        gradients: Some(gradients),
+        ..Overrides::default()
     };
-    // The finest gradients that the device has: where the CPU is what trains, integers.
     // The finest gradients that the device has: integers, where the CPU is what trains.
-    let (mut settings, mut data) = by(GradientFormat::Int16)?;
+    let (mut settings, mut data) = args.chosen.open_over(&own(GradientFormat::Int16))?;
     let device = super::open_device(&args.place, &settings)?;
     if matches!(device, Device::Gpu(_)) {
-        (settings, data) = by(GradientFormat::F32)?;
+        (settings, data) = args.chosen.open_by(&own(GradientFormat::F32), |_| Ok(data))?;
     }
     super::warn_of(&data.notes);
     let said = args.chosen.flags;

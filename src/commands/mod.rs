@@ -48,12 +48,6 @@ fn open_device(asked: &Where, settings: &Settings) -> Result<Device> {
     Ok(device)
 }
 
-/// A flag that nothing sets: signals are for another process to act on.
-fn stay_on_signal() -> Result<Arc<AtomicBool>> {
-    ctrlc::set_handler(|| {}).map_err(|e| Error::Run(format!("cannot wait for Ctrl-C: {e}")))?;
-    Ok(Arc::default())
-}
-
 /// What runs a circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum EngineKind {
@@ -144,12 +138,21 @@ fn from_root(settings: Settings) -> Settings {
 fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
-    let set = ctrlc::set_handler(move || {
+    on_signal(move || {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
         eprintln!("stopping after this step; once more stops at once");
-    });
-    set.map_err(|e| Error::Run(format!("cannot wait for Ctrl-C: {e}")))?;
+    })?;
     Ok(stop)
+}
+
+/// A flag that nothing sets: signals are for another process to act on.
+fn stay_on_signal() -> Result<Arc<AtomicBool>> {
+    on_signal(|| {})?;
+    Ok(Arc::default())
+}
+
+fn on_signal(act: impl FnMut() + 'static + Send) -> Result<()> {
+    ctrlc::set_handler(act).map_err(|e| Error::Run(format!("cannot wait for Ctrl-C: {e}")))
 }

@@ -56,8 +56,8 @@ pub fn run(args: Args) -> Result<()> {
     if args.show_settings {
         return show(&chosen);
     }
-    let (mut all, places) = ranks_of(&args.place)?;
-    let ranks = all.remove(0);
+    let mut companions = ranks_of(&args.place)?;
+    let Companion { ranks, place: own_place } = companions.remove(0);
     let (settings, data) = chosen.open()?;
     if ranks.leads() {
         super::warn_of(&data.notes);
@@ -70,11 +70,7 @@ pub fn run(args: Args) -> Result<()> {
         retry_lost_device: args.retry_lost_device,
         tensorboard: args.tensorboard,
         profile: args.profile,
-        companions: all
-            .into_iter()
-            .zip(places[1..].to_vec())
-            .map(|(ranks, place)| Companion { ranks, place })
-            .collect(),
+        companions,
         // A launcher passes signals on to every rank; rank 0 has all stop after the same step.
         stop: if ranks.leads() { super::stop_on_signal()? } else { super::stay_on_signal()? },
         ranks,
@@ -86,7 +82,7 @@ pub fn run(args: Args) -> Result<()> {
         watched: "",
         since: (0, 0.0),
     };
-    let open = || super::open_device(&places[0], &settings);
+    let open = || super::open_device(&own_place, &settings);
     if !options.ranks.leads() {
         return follow_run(&open, &settings, data, &options);
     }
@@ -106,8 +102,8 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Who shares the batches, and what each rank of this process trains on: several devices, or what a launcher started.
-fn ranks_of(place: &Where) -> Result<(Vec<Ranks>, Vec<Where>)> {
+/// The ranks of this process, the first its own, and what each trains on: several devices, or what a launcher started.
+fn ranks_of(place: &Where) -> Result<Vec<Companion>> {
     let adapters: Vec<Option<String>> = match &place.adapter {
         Some(names) => names.split(',').map(|name| Some(name.trim().to_string())).collect(),
         None => vec![None],
@@ -122,9 +118,8 @@ fn ranks_of(place: &Where) -> Result<(Vec<Ranks>, Vec<Where>)> {
         devices => Ranks::threads(devices),
     };
     let sharing = if all.len() > 1 { all.len() } else { ranks::local_ranks() };
-    let places = adapters.into_iter().map(|adapter| Where { adapter, threads: place.threads, sharing });
-    let places = places.collect();
-    Ok((all, places))
+    let companion = |(ranks, adapter)| Companion { ranks, place: Where { adapter, threads: place.threads, sharing } };
+    Ok(all.into_iter().zip(adapters).map(companion).collect())
 }
 
 /// Print settings as a `--config` file.
