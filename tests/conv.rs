@@ -1,8 +1,10 @@
 //! Convolutions: the CPU against the twins and against itself, circuits and files against the CPU.
 
+mod native;
+
 use gatewright::circuit;
 use gatewright::cpu::{Constants, Simd, Trainer};
-use gatewright::data::{Encoder, Head, ImageShape, Split};
+use gatewright::data::{Encoder, Head, ImageShape};
 use gatewright::network::{
     Conv, Convolution, Draw, Form, Initialization, Layer, Model, Parametrization, TreeChannels, Wiring,
 };
@@ -10,14 +12,7 @@ use gatewright::plan::CageScope;
 use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::{Cage, PoolGradient};
-
-fn samples(count: usize, pixels: usize, classes: u32, rng: &mut Philox) -> Split {
-    Split {
-        pixels: (0..count * pixels).map(|_| rng.below(256) as u8).collect(),
-        labels: (0..count).map(|_| rng.below(classes) as u8).collect(),
-        targets: Vec::new(),
-    }
-}
+use native::{constants, forward, made_gradients, samples, shape, table_gradients};
 
 fn conv(units: u32, kernel: [u32; 2], rest: (u32, u32, u32, TreeChannels, u32)) -> Convolution {
     let (stride, pad, depth, channels, pool) = rest;
@@ -58,84 +53,7 @@ fn model(image: ImageShape, convolutions: &[Convolution], dense: &[usize], class
     made
 }
 
-fn constants(batch: u32, bits: u32, pool_gradient: PoolGradient) -> Constants {
-    Constants {
-        batch,
-        bits,
-        noisy: false,
-        cage: None,
-        temperature: 1.0,
-        tau: 5.0,
-        learning_rate: 0.02,
-        final_fraction: 0.1,
-        warmup_steps: 0,
-        cosine_steps: 0,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weight_decay: 0.0,
-        seed: 7,
-        pool_gradient,
-        augmentation: None,
-    }
-}
-
 const IMAGE: ImageShape = ImageShape { channels: 2, height: 11, width: 9 };
-
-fn shape(layer: &Layer) -> Option<Conv> {
-    match layer.form {
-        Form::Conv(conv) => Some(conv),
-        Form::Dense => None,
-    }
-}
-
-/// A layer's outputs by the twins.
-fn forward(layer: &Layer, inputs: &[bool]) -> Vec<bool> {
-    let Some(conv) = shape(layer) else { return reference::forward_hard(layer, inputs) };
-    let real: Vec<f64> = inputs.iter().map(|&bit| f64::from(u8::from(bit))).collect();
-    let tables = reference::tables_of_bits(&layer.tables, 2);
-    reference::forward_conv(layer, &conv, &tables, &real).into_iter().map(|y| y == 1.0).collect()
-}
-
-/// `[layers][gates · 4]` table gradients of a network's first step, by the twins, in integer units.
-fn table_gradients(model: &Model, train: &Split, c: &Constants) -> Vec<Vec<i64>> {
-    let mut sums: Vec<Vec<i64>> = model.layers.iter().map(|l| vec![0; l.gates() * 4]).collect();
-    let pixels = model.image.pixels();
-    let chosen = reference::select_batch(c.seed, train.len() as u32, c.batch, 0, 0);
-    for (place, &sample) in chosen.iter().enumerate() {
-        let mut signals = vec![reference::encode(&model.encoder, &train.pixels[sample as usize * pixels..][..pixels])];
-        for layer in &model.layers {
-            signals.push(forward(layer, &signals[signals.len() - 1]));
-        }
-        let votes: Vec<f64> =
-            reference::group_sum(&signals[model.layers.len()], model.classes.len()).into_iter().collect();
-        let judged = reference::loss(&votes, train.labels[sample as usize].into(), c.tau.into(), c.batch);
-        let rounded = judged.gradient.iter().enumerate().map(|(class, &g)| {
-            let at = class as u32 * c.batch.div_ceil(32) * 32 + place as u32;
-            reference::slice_gradients(g, c.slice_scale().into(), c.bits, reference::slice_draw(c.seed, 1, at))
-        });
-        let mut g: Vec<i32> = rounded.flat_map(|g| std::iter::repeat_n(g, model.group())).collect();
-        for (i, layer) in model.layers.iter().enumerate().rev() {
-            if let Some(conv) = shape(layer) {
-                let passes = |unit: usize, output: usize, roots: &[f64]| {
-                    let (unit, output, window) = (unit as u32, output as u32, roots.len() as u32);
-                    let drawn = reference::pool_draw(c.seed, 1, i as u32, output, place as u32, unit, window);
-                    reference::pool_passes(c.pool_gradient, roots, drawn as usize)
-                };
-                let (by_inputs, by_tables) =
-                    reference::sliced_conv_gradients(layer, &conv, &signals[i], &g, c.bits, &passes);
-                sums[i].iter_mut().zip(by_tables.as_flattened()).for_each(|(sum, own)| *sum += own);
-                g = by_inputs;
-                continue;
-            }
-            for (gate, &g) in g.iter().enumerate() {
-                sums[i][gate * 4 + reference::input_code(layer, gate, &signals[i])] += i64::from(g);
-            }
-            g = reference::sliced_input_gradients(layer, &signals[i], &g, c.bits);
-        }
-    }
-    sums
-}
 
 #[test]
 fn table_gradients_are_the_twins_to_the_bit() {
@@ -148,16 +66,15 @@ fn table_gradients_are_the_twins_to_the_bit() {
             let classes = if dense.len() == 1 { 10 } else { 5 };
             let train = samples(batch as usize + 9, IMAGE.pixels(), classes as u32, &mut rng);
             let model = model(IMAGE, convolutions, dense, classes, i as u64);
-            let c = constants(batch, bits, rule);
+            let c = Constants { pool_gradient: rule, ..constants(batch, bits) };
             let expected = table_gradients(&model, &train, &c);
             assert!(expected.iter().all(|layer| layer.iter().any(|&s| s != 0)), "network {i} sends nothing somewhere");
             for simd in Simd::available() {
                 for threads in [1, 3] {
                     let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
                     trainer.run(1).unwrap();
-                    let whole = |g: &f32| (f64::from(*g) * f64::from(c.slice_scale())).round() as i64;
-                    for (layer, (made, expected)) in trainer.table_gradients().iter().zip(&expected).enumerate() {
-                        let differ = made.iter().zip(expected).filter(|&(a, &b)| whole(a) != b).count();
+                    for (layer, (made, expected)) in made_gradients(&trainer, &c).iter().zip(&expected).enumerate() {
+                        let differ = made.iter().zip(expected).filter(|(a, b)| a != b).count();
                         assert_eq!(differ, 0, "network {i}, {bits} bits, {rule:?}, layer {layer}, {simd:?}");
                     }
                 }
@@ -174,7 +91,7 @@ fn the_same_bytes_come_out_for_every_number_of_threads_and_every_vector_width() 
         let model = model(IMAGE, convolutions, dense, 5, 3);
         let scope = [CageScope::Network, CageScope::Layer, CageScope::Gate][i % 3];
         let cage = Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.9, scope });
-        let c = Constants { cage, noisy: i % 2 == 1, ..constants([128, 100, 250][i % 3], 8, PoolGradient::Any) };
+        let c = Constants { cage, noisy: i % 2 == 1, ..constants([128, 100, 250][i % 3], 8) };
         let mut first = None;
         for simd in Simd::available() {
             for threads in [1, 2, 3, 8] {
@@ -201,8 +118,7 @@ fn circuit_file_and_both_judgements_say_what_the_twins_say() {
         let netlist = model.netlist().unwrap();
         netlist.check().unwrap();
         let simplified = circuit::simplify(&netlist).0;
-        let trainer =
-            Trainer::new(constants(64, 8, PoolGradient::Any), model.clone(), &split, 2, Simd::Portable).unwrap();
+        let trainer = Trainer::new(constants(64, 8), model.clone(), &split, 2, Simd::Portable).unwrap();
         let [hard, real] = [false, true].map(|real| trainer.evaluate(&split, false, real).votes);
         assert_eq!(hard, real);
         for (s, pixels) in split.pixels.chunks_exact(IMAGE.pixels()).enumerate() {
@@ -236,7 +152,7 @@ fn what_makes_no_convolution_is_refused_in_a_sentence() {
     assert!(told(&|m| reshape(m, &|c| c.kernel = [40, 1])).contains("no place"));
     assert!(told(&|m| m.layers[0].wiring[3] = 36).contains("tree 0, whose leaf 3"));
     assert!(told(&|m| m.layers[0].wiring.truncate(3)).contains("no trees"));
-    let bits = constants(128, 16, PoolGradient::Any);
+    let bits = constants(128, 16);
     let image = ImageShape { channels: 1, height: 32, width: 32 };
     let large = model(image, &[conv(3, [3, 3], (1, 1, 2, TreeChannels::One, 1))], &[10], 5, 1);
     let split = samples(9, 1024, 5, &mut Philox::new(4, 0));

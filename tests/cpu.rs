@@ -1,5 +1,7 @@
 //! Training on the CPU against the twins, against the shaders, and against itself.
 
+mod native;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -15,18 +17,10 @@ use gatewright::plan::Tuning;
 use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::Cage;
-use gatewright::settings::{LearnedLayers, PoolGradient, Schedule, Settings};
+use gatewright::settings::{LearnedLayers, Schedule, Settings};
 use gatewright::train::{self, State, Tensor};
+use native::{Sent, constants, each_gradient, made_gradients, samples, table_gradients};
 use proptest::prelude::*;
-
-/// Grey images of `pixels` random bytes, of `classes` classes.
-fn samples(count: usize, pixels: usize, classes: u32, rng: &mut Philox) -> Split {
-    Split {
-        pixels: (0..count * pixels).map(|_| rng.below(256) as u8).collect(),
-        labels: (0..count).map(|_| rng.below(classes) as u8).collect(),
-        targets: Vec::new(),
-    }
-}
 
 fn model(pixels: usize, layers: &[usize], classes: usize, arity: usize, p: Parametrization, seed: u64) -> Model {
     let image = ImageShape { channels: 1, height: 1, width: pixels };
@@ -48,69 +42,6 @@ fn model(pixels: usize, layers: &[usize], classes: usize, arity: usize, p: Param
         layers: layers.collect(),
         encoder,
     }
-}
-
-fn constants(batch: u32, bits: u32) -> Constants {
-    Constants {
-        batch,
-        bits,
-        noisy: false,
-        cage: None,
-        temperature: 1.0,
-        tau: 5.0,
-        learning_rate: 0.02,
-        final_fraction: 0.1,
-        warmup_steps: 0,
-        cosine_steps: 0,
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weight_decay: 0.0,
-        seed: 7,
-        pool_gradient: PoolGradient::Any,
-        augmentation: None,
-    }
-}
-
-/// Have `of` see what each layer's gates get of every sample of a network's first step, by the twins: the layer's number, the
-/// layer, its input bits, and `[gates]` gradients in integer units.
-fn each_gradient(model: &Model, train: &Split, c: &Constants, mut of: impl FnMut(usize, &Layer, &[bool], &[i32])) {
-    let pixels = model.image.pixels();
-    let chosen = reference::select_batch(c.seed, train.len() as u32, c.batch, 0, 0);
-    for (place, &sample) in chosen.iter().enumerate() {
-        let mut signals = vec![reference::encode(&model.encoder, &train.pixels[sample as usize * pixels..][..pixels])];
-        for layer in &model.layers {
-            signals.push(reference::forward_hard(layer, &signals[signals.len() - 1]));
-        }
-        let votes: Vec<f64> =
-            reference::group_sum(&signals[model.layers.len()], model.classes.len()).into_iter().collect();
-        let judged = reference::loss(&votes, train.labels[sample as usize].into(), c.tau.into(), c.batch);
-        let rounded = judged.gradient.iter().enumerate().map(|(class, &g)| {
-            let at = class as u32 * c.batch.div_ceil(32) * 32 + place as u32;
-            reference::slice_gradients(g, c.slice_scale().into(), c.bits, reference::slice_draw(c.seed, 1, at))
-        });
-        let mut g: Vec<i32> = rounded.flat_map(|g| std::iter::repeat_n(g, model.group())).collect();
-        for (i, layer) in model.layers.iter().enumerate().rev() {
-            of(i, layer, &signals[i], &g);
-            g = reference::sliced_input_gradients(layer, &signals[i], &g, c.bits);
-        }
-    }
-}
-
-/// `[layers][gates][codes]` table gradients of a network's first step, by the twins, in integer units.
-fn table_gradients(model: &Model, train: &Split, c: &Constants) -> Vec<Vec<i64>> {
-    let mut sums: Vec<Vec<i64>> = model.layers.iter().map(|l| vec![0; l.gates() << l.arity]).collect();
-    each_gradient(model, train, c, |i, layer, inputs, g| {
-        for (gate, &g) in g.iter().enumerate() {
-            sums[i][(gate << layer.arity) + reference::input_code(layer, gate, inputs)] += i64::from(g);
-        }
-    });
-    sums
-}
-
-fn made_gradients(trainer: &Trainer, c: &Constants) -> Vec<Vec<i64>> {
-    let whole = |g: &f32| (f64::from(*g) * f64::from(c.slice_scale())).round() as i64;
-    trainer.table_gradients().iter().map(|layer| layer.iter().map(whole).collect()).collect()
 }
 
 #[test]
@@ -356,7 +287,8 @@ fn wire_scores(model: &Model, learning: &Learning, train: &Split, c: &Constants)
         .collect();
     let zeros = |own: &Vec<Vec<u32>>| own.iter().map(|pin| vec![0; pin.len() + 1]).collect();
     let mut scores: Vec<Vec<Vec<i64>>> = candidates.iter().map(zeros).collect();
-    each_gradient(model, train, c, |i, layer, inputs, g| {
+    each_gradient(model, train, c, |i, layer, inputs, sent| {
+        let Sent::Gates(g) = sent else { panic!("wires of convolutions are not scored") };
         reference::add_wire_scores(layer, &candidates[i], inputs, g, c.bits, &mut scores[i]);
     });
     scores
