@@ -17,7 +17,7 @@ use super::summary::Summary;
 use super::together::{Lead, follow};
 use crate::data::{Dataset, Encoder, Split};
 use crate::network::Model;
-use crate::settings::{Select, Settings, essential_differences};
+use crate::settings::{LearnedLayers, Select, Settings, essential_differences};
 use crate::train::{Pace, Profile};
 use crate::{Error, Result, files};
 
@@ -177,6 +177,7 @@ fn on_device(
     report: &mut dyn Reporter,
 ) -> Result<Summary> {
     let mut trainer = Learner::new(device, settings, data)?;
+    let drawn: Vec<Vec<u32>> = trainer.model().layers.iter().map(|layer| layer.wiring.clone()).collect();
     // Without a validation split, the training samples themselves are watched; the test set is for the end.
     let is_held_out = !validation.is_empty();
     let watched = if is_held_out { validation } else { &data.train };
@@ -238,6 +239,7 @@ fn on_device(
     }
     let ended = Ended { settings, options, steps: done, seconds, stepping: time.stepping, train_sha256: sha256 };
     let (model, mut summary) = conclude(&mut trainer, device, (data, watched), &ended)?;
+    summary.moved_wires = moved_wires(&drawn, &model, &settings.learn_wiring);
     let best = best(folder.recorded()).filter(|_| is_held_out);
     (summary.best_step, summary.best_accuracy) = (best.map(|m| m.step), best.map(|m| m.accuracy));
     summary.validation_samples = Some(validation.len());
@@ -359,6 +361,15 @@ fn conclude(
         ..Summary::default()
     };
     Ok((model, summary))
+}
+
+/// Of the pins that learn, the fraction that `model` has at another input than they were `drawn` to.
+fn moved_wires(drawn: &[Vec<u32>], model: &Model, learned: &LearnedLayers) -> Option<f64> {
+    let learned = drawn.iter().zip(&model.layers).enumerate().filter(|&(i, _)| learned.has(i));
+    let pins: Vec<bool> =
+        learned.flat_map(|(_, (drawn, layer))| drawn.iter().zip(&layer.wiring).map(|(a, b)| a != b)).collect();
+    let moved = pins.iter().filter(|&&moved| moved).count();
+    (!pins.is_empty()).then(|| moved as f64 / pins.len() as f64)
 }
 
 /// Leave what the profiled steps came to in the run folder, as a table and as a trace.
