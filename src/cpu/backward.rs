@@ -6,7 +6,8 @@
 //! Consumers are added as `Consumers` lists them, all first pins first, as the shader does: where sums saturate, their order
 //! is part of the result.
 
-use std::sync::atomic::Ordering;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::bits::Bits;
 use super::lanes::{Element, Lanes, Portable, Stored};
@@ -14,7 +15,7 @@ use super::lanes::{Element, Lanes, Portable, Stored};
 use super::lanes::{avx2, avx512};
 use super::lut::{Derivative, derivative, lut};
 use super::simd::Simd;
-use super::tables::Tables;
+use super::tables::{Tables, table_of};
 use super::wires::{Scored, WireUpdate};
 use crate::network::Consumers;
 
@@ -22,10 +23,10 @@ use crate::network::Consumers;
 pub type Row<E, const B: usize> = [Stored<E>; B];
 
 /// How many gates ahead memory is asked for.
-const AHEAD: usize = 4;
+const AHEAD: usize = 16;
 
-/// Bytes of a layer's outputs up to which they, and the tables of who reads them, stay near by themselves.
-const NEAR: usize = 192 << 10;
+/// Edges that are looked through at a time, one such run ahead of what is gathered.
+const RUN: usize = 32;
 
 /// Everything the backward pass asks of a layer's consumers.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Edges {
     offsets: Vec<u32>,
     /// `[pins][arity]`: `gate << 3 | pin`, then the gate's other wires.
     edges: Vec<u32>,
+    /// `[pins]`: the input that is read, its lowest bits.
+    inputs: Vec<u16>,
 }
 
 impl Edges {
@@ -47,12 +50,14 @@ impl Edges {
             let wires = &wiring[gate * arity..][..arity];
             edges.extend(wires.iter().enumerate().filter(|&(p, _)| p != pin).map(|(_, &w)| w));
         }
-        Edges { offsets: consumers.offsets, edges }
+        let readers = consumers.offsets.windows(2).enumerate();
+        let inputs = readers.flat_map(|(input, of)| (of[0]..of[1]).map(move |_| input as u16)).collect();
+        Edges { offsets: consumers.offsets, edges, inputs }
     }
 
     /// Bytes of memory that they take.
     pub fn bytes(&self) -> usize {
-        (self.offsets.len() + self.edges.len()) * 4
+        (self.offsets.len() + self.edges.len()) * 4 + self.inputs.len() * 2
     }
 
     /// Those of one output.
@@ -117,8 +122,8 @@ pub struct Backward<'a, E, const B: usize> {
     pub consumer: Option<Consumer<'a, B>>,
     /// Gradients of the consumers, or of the gates themselves.
     pub source: Rows<'a, E, B>,
-    /// `[gates]`: where their gradients are kept, if the layer before needs them.
-    pub kept: Option<&'a mut [Row<E, B>]>,
+    /// `[gates]`: where their gradients are gathered, for the layer before if it needs them.
+    pub rows: &'a mut [Row<E, B>],
     /// `[gates][2^arity]`: their tables' gradients.
     pub sums: &'a mut [i32],
     /// Whether these are added to what there is.
@@ -201,43 +206,34 @@ fn run<L: Lanes, const B: usize>(pass: Backward<L::Element, B>) {
 
 #[inline(always)]
 fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass: Backward<L::Element, B>) {
-    let Backward { first, wiring, mut moves, inputs, consumer, source, mut kept, sums, added, .. } = pass;
-    let gates = sums.len() / CODES;
-    let is_far = consumer.as_ref().is_some_and(|consumer| size_of_val(consumer.outputs) > NEAR);
-    for (i, sums) in sums.chunks_exact_mut(CODES).enumerate() {
-        if let Some(consumer) = &consumer
-            && i + AHEAD < gates
-        {
-            ask_for::<L, B, K>(consumer, &source, first + i + AHEAD, is_far);
-            if is_far {
-                let wires = &wiring[(i + AHEAD) * K..][..K];
+    let Backward { first, wiring, mut moves, inputs, consumer, source, rows, sums, added, .. } = pass;
+    let (wiring, sums) = (wiring.as_chunks_mut::<K>().0, sums.as_chunks_mut::<CODES>().0);
+    let rows = &mut rows[..sums.len()];
+    let mut gathering = consumer.map(|consumer| Gathering::new(&consumer, &source, first..first + rows.len()));
+    let mut done = 0;
+    while done < sums.len() {
+        let end = gathering.as_mut().map_or(sums.len(), |gathering| gathering.advance::<L, K>(rows));
+        for i in done..end {
+            if let Some(wires) = wiring.get(i + AHEAD) {
                 wires.iter().for_each(|&wire| L::prefetch(&inputs[wire as usize]));
             }
-        }
-        let g = match &consumer {
-            Some(consumer) => gather::<L, B, K>(consumer, &source, first + i),
-            None => {
-                let row = source.of(first + i);
-                std::array::from_fn(|b| L::load(&row[b]))
+            let row = if gathering.is_some() { &rows[i] } else { source.of(first + i) };
+            let wires = &mut wiring[i];
+            let pins = wires.map(|wire| &inputs[wire as usize]);
+            let made = L::sums_by_code::<B, K, CODES>(row, pins);
+            for (sum, made) in sums[i].iter_mut().zip(made) {
+                *sum = if added { *sum + made } else { made };
             }
-        };
-        if let Some(kept) = &mut kept {
-            g.iter().zip(&mut kept[i]).for_each(|(&g, to)| L::store(g, to));
-        }
-        let wires = &mut wiring[i * K..][..K];
-        let pins: [&Bits<B>; K] = std::array::from_fn(|pin| &inputs[wires[pin] as usize]);
-        let made = sums_by_code::<L, B, K, CODES>(g, pins);
-        for (sum, made) in sums.iter_mut().zip(made) {
-            *sum = if added { *sum + made } else { made };
-        }
-        if let Some(Moves { scored, tables, update }) = &mut moves {
-            score::<L, B, K>(g, tables.get::<K>(first + i), pins, inputs, scored, i * K, added);
-            if let Some(update) = update {
-                for pin in 0..K {
-                    wires[pin] = scored.update((i * K, pin), update, &wires[..pin]);
+            if let Some(Moves { scored, tables, update }) = &mut moves {
+                score::<L, B, K>(row, tables.get::<K>(first + i), pins, inputs, scored, i * K, added);
+                if let Some(update) = update {
+                    for pin in 0..K {
+                        wires[pin] = scored.update((i * K, pin), update, &wires[..pin]);
+                    }
                 }
             }
         }
+        done = end;
     }
 }
 
@@ -245,7 +241,7 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
 /// S_k = Σ_s γ\[s\] x_k\[s\]; and Σ_s γ\[s\].
 #[inline(always)]
 fn score<L: Lanes, const B: usize, const K: usize>(
-    g: [L::Numbers; B],
+    row: &Row<L::Element, B>,
     table: u64,
     pins: [&Bits<B>; K],
     inputs: &[Bits<B>],
@@ -271,9 +267,9 @@ fn score<L: Lanes, const B: usize, const K: usize>(
                 others[other - 1] = pins[if other <= pin { other - 1 } else { other }][b].load(Ordering::Relaxed);
             }
             let (chosen, negative) = (lut(K - 1, chosen, others), lut(K - 1, negative, others));
-            let own = L::add_signed(L::zero(), g[b], chosen, negative);
+            let own = L::add_signed(L::zero(), L::load(&row[b]), chosen, negative);
             all = L::add_up(all, own);
-            sent[b] = L::ready(own);
+            sent[b] = own;
         }
         scores[count] += L::totals([all, L::no_sums(), L::no_sums(), L::no_sums()])[0];
         let candidates = &scored.candidates[(first + pin) * count..][..count];
@@ -317,62 +313,171 @@ pub(super) fn gather<L: Lanes, const B: usize, const K: usize>(
 ) -> [L::Numbers; B] {
     let mut total = [L::zero(); B];
     for edge in consumer.edges.of_gate::<K>(gate).chunks_exact(K) {
-        let (reader, pin) = ((edge[0] >> 3) as usize, (edge[0] & 7) as usize);
-        let Derivative { chosen, negative } = derivative::<K>(consumer.tables.get::<K>(reader), pin);
-        if chosen == 0 {
-            continue; // no sample depends on this wire: its gradients need not be read
-        }
-        let row = source.of(reader);
-        let wires: [&Bits<B>; K] = std::array::from_fn(|p| &consumer.outputs[edge[p.max(1)] as usize]);
-        let (minus, is_mixed) = (negative != 0, negative != 0 && negative != chosen);
-        for b in 0..B {
-            let mut pins = [0; 6];
-            for p in 1..K {
-                pins[p - 1] = wires[p][b].load(Ordering::Relaxed);
+        let reader = (edge[0] >> 3) as usize;
+        let [plus, minus] = slopes::<K>(consumer.tables.get::<K>(reader), edge);
+        for (chosen, minus) in [(plus, false), (minus, true)] {
+            if chosen != 0 {
+                let (row, others) = (source.of(reader), others_of::<B, K>(consumer.outputs, edge));
+                total = send::<L, B, K>(total, row, others, chosen, minus);
             }
-            let g = L::load(&row[b]);
-            let chosen = lut(K - 1, chosen, pins);
-            total[b] = if is_mixed {
-                L::add_signed(total[b], g, chosen, lut(K - 1, negative, pins))
-            } else {
-                L::add(total[b], g, chosen, minus)
-            };
         }
     }
     total
 }
 
-/// The sums of the numbers of the samples with each input code.
+/// The derivative of a gate of table `table` by the pin that an edge is to, as two tables of its other pins: where it is 1, and
+/// where it is −1.
 #[inline(always)]
-fn sums_by_code<L: Lanes, const B: usize, const K: usize, const CODES: usize>(
-    g: [L::Numbers; B],
-    pins: [&Bits<B>; K],
-) -> [i32; CODES] {
-    // First over the samples where all pins of a set are 1, for every set; the last pin is bit 0.
-    let mut sums = [L::no_sums(); CODES];
+fn slopes<const K: usize>(table: u64, edge: &[u32]) -> [u32; 2] {
+    let Derivative { chosen, negative } = derivative::<K>(table, (edge[0] & 7) as usize);
+    [(chosen & !negative) as u32, negative as u32]
+}
+
+/// What an edge's reader reads beside it, from place 1 on.
+#[inline(always)]
+fn others_of<'a, const B: usize, const K: usize>(outputs: &'a [Bits<B>], edge: &[u32]) -> [&'a Bits<B>; K] {
+    std::array::from_fn(|p| &outputs[edge[p.max(1)] as usize])
+}
+
+/// Add to `total`, or take away, what a reader sends in the samples that `chosen` chooses by its other pins.
+#[inline(always)]
+fn send<L: Lanes, const B: usize, const K: usize>(
+    mut total: [L::Numbers; B],
+    row: &Row<L::Element, B>,
+    others: [&Bits<B>; K],
+    chosen: u32,
+    minus: bool,
+) -> [L::Numbers; B] {
+    if K == 2 {
+        return L::add_given(total, row, others[1], chosen, minus);
+    }
     for b in 0..B {
-        let mut nodes = [g[b]; CODES];
-        for bit in 0..K {
-            let mask = L::mask(pins[K - 1 - bit][b].load(Ordering::Relaxed));
-            for i in 0..1 << bit {
-                nodes[i | 1 << bit] = L::keep(nodes[i], mask);
+        let mut pins = [0; 6];
+        for p in 1..K {
+            pins[p - 1] = others[p][b].load(Ordering::Relaxed);
+        }
+        total[b] = L::add(total[b], L::load(&row[b]), lut(K - 1, chosen.into(), pins), minus);
+    }
+    total
+}
+
+/// What gradients come by to a gate: an edge, or a half of one whose derivative has both signs.
+#[derive(Clone, Copy, Default)]
+struct Sender {
+    /// The edge's number.
+    edge: u32,
+    /// Where the derivative is not 0, by the other pins: not nowhere.
+    chosen: u32,
+    /// Whether it is −1 there.
+    minus: bool,
+}
+
+/// Where a sender's gradients lie, where they go, and what its reader's second input is.
+type Place<'a, E, const B: usize> = Option<(&'a Row<E, B>, &'a Bits<B>, u16)>;
+
+/// What some gates' consumers send them, gathered run by run of their edges. Which edges send anything is found a run ahead and
+/// without branches, for no one can foretell it; memory is asked for then.
+struct Gathering<'a, E, const B: usize> {
+    edges: &'a Edges,
+    tables: &'a [AtomicU8],
+    outputs: &'a [Bits<B>],
+    source: &'a Rows<'a, E, B>,
+    gates: Range<usize>,
+    /// The run that comes next, and room for the one after.
+    senders: [[Sender; 2 * RUN]; 2],
+    places: [[Place<'a, E, B>; 2 * RUN]; 2],
+    count: usize,
+    is_second: bool,
+    /// Edges that are looked through.
+    ready: usize,
+    /// Gates whose rows are begun, and those whose rows are done.
+    begun: usize,
+    done: usize,
+}
+
+impl<'a, E: Element, const B: usize> Gathering<'a, E, B> {
+    #[inline(always)]
+    fn new(consumer: &Consumer<'a, B>, source: &'a Rows<'a, E, B>, gates: Range<usize>) -> Self {
+        Gathering {
+            edges: consumer.edges,
+            tables: consumer.tables.all(),
+            outputs: consumer.outputs,
+            source,
+            senders: [[Sender::default(); 2 * RUN]; 2],
+            places: [[None; 2 * RUN]; 2],
+            count: 0,
+            is_second: false,
+            ready: consumer.edges.offsets[gates.start] as usize,
+            begun: 0,
+            done: 0,
+            gates,
+        }
+    }
+
+    /// Gather a run; how many gates' rows are done then.
+    #[inline(always)]
+    fn advance<L: Lanes<Element = E>, const K: usize>(&mut self, rows: &mut [Row<E, B>]) -> usize {
+        let first = self.gates.start;
+        let (ready, count, now) = (self.ready, self.count, usize::from(self.is_second));
+        self.look_ahead::<L, K>();
+        let offsets = &self.edges.offsets[first..self.gates.end + 1];
+        while self.begun < rows.len() && offsets[self.begun] as usize <= ready {
+            if let Some(row) = rows.get(self.begun + AHEAD) {
+                row.iter().for_each(|block| L::prefetch(block));
+            }
+            for block in &mut rows[self.begun] {
+                L::store(L::zero(), block);
+            }
+            self.begun += 1;
+        }
+        for (sender, &place) in self.senders[now].iter().zip(&self.places[now]).take(count) {
+            let Some((row, other, gate)) = place else { continue };
+            let mut others = [other; K];
+            if K > 2 {
+                others = others_of::<B, K>(self.outputs, &self.edges.edges[sender.edge as usize * K..][..K]);
+            }
+            let to = &mut rows[usize::from(gate)];
+            let mut total = [L::zero(); B];
+            for b in 0..B {
+                total[b] = L::load(&to[b]);
+            }
+            let total = send::<L, B, K>(total, row, others, sender.chosen, sender.minus);
+            for b in 0..B {
+                L::store(total[b], &mut to[b]);
             }
         }
-        for (sum, node) in sums.iter_mut().zip(nodes) {
-            *sum = L::add_up(*sum, node);
+        while self.done < rows.len() && offsets[self.done + 1] as usize <= ready {
+            self.done += 1;
         }
+        self.done
     }
-    let mut totals = [0; CODES];
-    for (four, sums) in totals.chunks_exact_mut(4).zip(sums.chunks_exact(4)) {
-        four.copy_from_slice(&L::totals([sums[0], sums[1], sums[2], sums[3]]));
-    }
-    // What has a pin at 1 is taken from what has it at 1 or 0.
-    for bit in 0..K {
-        for i in 0..CODES {
-            if i & 1 << bit == 0 {
-                totals[i] -= totals[i | 1 << bit];
+
+    /// Look through the next run.
+    #[inline(always)]
+    fn look_ahead<L: Lanes<Element = E>, const K: usize>(&mut self) {
+        let (edges, tables, outputs) = (self.edges.edges.as_slice(), self.tables, self.outputs);
+        let end = (self.edges.offsets[self.gates.end] as usize).min(self.ready + RUN);
+        self.is_second = !self.is_second;
+        let senders = &mut self.senders[usize::from(self.is_second)];
+        let mut count = 0;
+        for (edge, of) in (self.ready as u32..).zip(edges[self.ready * K..end * K].chunks_exact(K)) {
+            let [plus, minus] = slopes::<K>(table_of::<K>(tables, (of[0] >> 3) as usize), of);
+            let is_minus = plus == 0;
+            senders[count % (2 * RUN)] = Sender { edge, chosen: if is_minus { minus } else { plus }, minus: is_minus };
+            count += usize::from(plus | minus != 0);
+            if plus != 0 && minus != 0 {
+                senders[count % (2 * RUN)] = Sender { edge, chosen: minus, minus: true };
+                count += 1;
             }
         }
+        for (sender, place) in senders.iter().zip(&mut self.places[usize::from(self.is_second)]).take(count) {
+            let edge = &edges[sender.edge as usize * K..][..K];
+            let row = self.source.of((edge[0] >> 3) as usize);
+            row.iter().for_each(|block| L::prefetch(block));
+            edge[1..].iter().for_each(|&wire| L::prefetch(&outputs[wire as usize]));
+            let gate = self.edges.inputs[sender.edge as usize].wrapping_sub(self.gates.start as u16);
+            *place = Some((row, &outputs[edge[1] as usize], gate));
+        }
+        (self.count, self.ready) = (count, end);
     }
-    totals
 }
