@@ -13,7 +13,7 @@ use super::bits::Bits;
 use super::lanes::{Element, Lanes, Portable, Stored};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{avx2, avx512};
-use super::lut::{Derivative, derivative, lut};
+use super::lut::{Derivative, Halves, derivative, halves, lut};
 use super::simd::Simd;
 use super::tables::{Tables, table_of};
 use super::wires::{Scored, WireUpdate};
@@ -72,6 +72,8 @@ impl Edges {
 pub struct Rows<'a, E, const B: usize> {
     chunks: &'a [&'a [Row<E, B>]],
     shift: u32,
+    /// 2^`shift` − 1
+    within: usize,
     /// 2⁶⁴ / (gates a row), rounded up; 0 for a row a gate.
     share: u64,
 }
@@ -79,19 +81,24 @@ pub struct Rows<'a, E, const B: usize> {
 impl<'a, E, const B: usize> Rows<'a, E, B> {
     /// A row a gate.
     pub fn of_gates(chunks: &'a [&'a [Row<E, B>]], shift: u32) -> Self {
-        Rows { chunks, shift, share: 0 }
+        Rows { chunks, shift, within: (1 << shift) - 1, share: 0 }
     }
 
     /// A row a class of `group` gates, all in one chunk.
     pub fn of_classes(chunk: &'a [&'a [Row<E, B>]], group: usize) -> Self {
         // Exact for gates below 2³²: the error of the share is below 1, that of its products below 2⁻³² of a row.
-        Rows { chunks: chunk, shift: 31, share: if group == 1 { 0 } else { u64::MAX / group as u64 + 1 } }
+        Rows {
+            chunks: chunk,
+            shift: 31,
+            within: (1 << 31) - 1,
+            share: if group == 1 { 0 } else { u64::MAX / group as u64 + 1 },
+        }
     }
 
     #[inline(always)]
     pub(super) fn of(&self, gate: usize) -> &'a Row<E, B> {
         let row = if self.share == 0 { gate } else { ((gate as u128 * u128::from(self.share)) >> 64) as usize };
-        &self.chunks[row >> self.shift][row & ((1 << self.shift) - 1)]
+        &self.chunks[row >> self.shift][row & self.within]
     }
 }
 
@@ -213,18 +220,22 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
     let mut done = 0;
     while done < sums.len() {
         let end = gathering.as_mut().map_or(sums.len(), |gathering| gathering.advance::<L, K>(rows));
-        for i in done..end {
+        for (i, sums) in (done..end).zip(&mut sums[done..end]) {
             if let Some(wires) = wiring.get(i + AHEAD) {
                 wires.iter().for_each(|&wire| L::prefetch(&inputs[wire as usize]));
             }
             let row = if gathering.is_some() { &rows[i] } else { source.of(first + i) };
-            let wires = &mut wiring[i];
-            let pins = wires.map(|wire| &inputs[wire as usize]);
-            let made = L::sums_by_code::<B, K, CODES>(row, pins);
-            for (sum, made) in sums[i].iter_mut().zip(made) {
-                *sum = if added { *sum + made } else { made };
+            let made = L::sums_by_code::<B, K, CODES>(row, pins_of(inputs, &wiring[i]));
+            if added {
+                sums.iter_mut().zip(made).for_each(|(sum, made)| *sum += made);
+            } else {
+                *sums = made;
             }
-            if let Some(Moves { scored, tables, update }) = &mut moves {
+        }
+        if let Some(Moves { scored, tables, update }) = &mut moves {
+            for (i, wires) in (done..end).zip(&mut wiring[done..end]) {
+                let row = if gathering.is_some() { &rows[i] } else { source.of(first + i) };
+                let pins = pins_of(inputs, wires);
                 score::<L, B, K>(row, tables.get::<K>(first + i), pins, inputs, scored, i * K, added);
                 if let Some(update) = update {
                     for pin in 0..K {
@@ -235,6 +246,12 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
         }
         done = end;
     }
+}
+
+/// What a gate of these wires reads.
+#[inline(always)]
+fn pins_of<'a, const B: usize, const K: usize>(inputs: &'a [Bits<B>], wires: &[u32; K]) -> [&'a Bits<B>; K] {
+    wires.map(|wire| &inputs[wire as usize])
 }
 
 /// S of every candidate of a gate's pins, the first of which is pin number `first`: with γ what the gate sends the pin,
@@ -312,12 +329,12 @@ pub(super) fn gather<L: Lanes, const B: usize, const K: usize>(
     gate: usize,
 ) -> [L::Numbers; B] {
     let mut total = [L::zero(); B];
-    for edge in consumer.edges.of_gate::<K>(gate).chunks_exact(K) {
+    for edge in consumer.edges.of_gate::<K>(gate).as_chunks::<K>().0 {
         let reader = (edge[0] >> 3) as usize;
-        let [plus, minus] = slopes::<K>(consumer.tables.get::<K>(reader), edge);
-        for (chosen, minus) in [(plus, false), (minus, true)] {
+        let halves = halves::<K>(consumer.tables.get::<K>(reader), (edge[0] & 7) as usize);
+        for (chosen, minus) in [(halves.first, halves.minus), (halves.second, true)] {
             if chosen != 0 {
-                let (row, others) = (source.of(reader), others_of::<B, K>(consumer.outputs, edge));
+                let (row, others) = (source.of(reader), others_of(consumer.outputs, edge));
                 total = send::<L, B, K>(total, row, others, chosen, minus);
             }
         }
@@ -325,17 +342,9 @@ pub(super) fn gather<L: Lanes, const B: usize, const K: usize>(
     total
 }
 
-/// The derivative of a gate of table `table` by the pin that an edge is to, as two tables of its other pins: where it is 1, and
-/// where it is −1.
-#[inline(always)]
-fn slopes<const K: usize>(table: u64, edge: &[u32]) -> [u32; 2] {
-    let Derivative { chosen, negative } = derivative::<K>(table, (edge[0] & 7) as usize);
-    [(chosen & !negative) as u32, negative as u32]
-}
-
 /// What an edge's reader reads beside it, from place 1 on.
 #[inline(always)]
-fn others_of<'a, const B: usize, const K: usize>(outputs: &'a [Bits<B>], edge: &[u32]) -> [&'a Bits<B>; K] {
+fn others_of<'a, const B: usize, const K: usize>(outputs: &'a [Bits<B>], edge: &[u32; K]) -> [&'a Bits<B>; K] {
     std::array::from_fn(|p| &outputs[edge[p.max(1)] as usize])
 }
 
@@ -361,19 +370,32 @@ fn send<L: Lanes, const B: usize, const K: usize>(
     total
 }
 
-/// What gradients come by to a gate: an edge, or a half of one whose derivative has both signs.
+/// An edge by which something comes, or a half of one whose derivative has both signs.
 #[derive(Clone, Copy, Default)]
-struct Sender {
+#[repr(align(16))]
+struct Live {
     /// The edge's number.
     edge: u32,
-    /// Where the derivative is not 0, by the other pins: not nowhere.
+    /// Where the derivative is not 0, by the reader's other pins.
     chosen: u32,
     /// Whether it is −1 there.
     minus: bool,
 }
 
-/// Where a sender's gradients lie, where they go, and what its reader's second input is.
-type Place<'a, E, const B: usize> = Option<(&'a Row<E, B>, &'a Bits<B>, u16)>;
+/// Such an edge, with all that gathering needs.
+#[derive(Clone, Copy)]
+struct Sender<'a, E, const B: usize> {
+    live: Live,
+    /// The reader's gradients.
+    row: &'a Row<E, B>,
+    /// The reader's first other pin.
+    other: &'a Bits<B>,
+    /// Which of the gates it comes to.
+    gate: u16,
+}
+
+/// A run of edges, looked through: up to two halves of each.
+type Senders<'a, E, const B: usize> = [Option<Sender<'a, E, B>>; 2 * RUN];
 
 /// What some gates' consumers send them, gathered run by run of their edges. Which edges send anything is found a run ahead and
 /// without branches, for no one can foretell it; memory is asked for then.
@@ -384,12 +406,11 @@ struct Gathering<'a, E, const B: usize> {
     source: &'a Rows<'a, E, B>,
     gates: Range<usize>,
     /// The run that comes next, and room for the one after.
-    senders: [[Sender; 2 * RUN]; 2],
-    places: [[Place<'a, E, B>; 2 * RUN]; 2],
-    count: usize,
+    senders: [Senders<'a, E, B>; 2],
     is_second: bool,
-    /// Edges that are looked through.
-    ready: usize,
+    /// How many senders it has, and where its edges end.
+    count: usize,
+    end: usize,
     /// Gates whose rows are begun, and those whose rows are done.
     begun: usize,
     done: usize,
@@ -403,11 +424,10 @@ impl<'a, E: Element, const B: usize> Gathering<'a, E, B> {
             tables: consumer.tables.all(),
             outputs: consumer.outputs,
             source,
-            senders: [[Sender::default(); 2 * RUN]; 2],
-            places: [[None; 2 * RUN]; 2],
-            count: 0,
+            senders: [[None; 2 * RUN]; 2],
             is_second: false,
-            ready: consumer.edges.offsets[gates.start] as usize,
+            count: 0,
+            end: consumer.edges.offsets[gates.start] as usize,
             begun: 0,
             done: 0,
             gates,
@@ -417,11 +437,11 @@ impl<'a, E: Element, const B: usize> Gathering<'a, E, B> {
     /// Gather a run; how many gates' rows are done then.
     #[inline(always)]
     fn advance<L: Lanes<Element = E>, const K: usize>(&mut self, rows: &mut [Row<E, B>]) -> usize {
-        let first = self.gates.start;
-        let (ready, count, now) = (self.ready, self.count, usize::from(self.is_second));
+        let (end, count, now) = (self.end, self.count, usize::from(self.is_second));
         self.look_ahead::<L, K>();
-        let offsets = &self.edges.offsets[first..self.gates.end + 1];
-        while self.begun < rows.len() && offsets[self.begun] as usize <= ready {
+        let offsets = &self.edges.offsets[self.gates.start..self.gates.end + 1];
+        let edges = self.edges.edges.as_chunks::<K>().0;
+        while self.begun < rows.len() && offsets[self.begun] as usize <= end {
             if let Some(row) = rows.get(self.begun + AHEAD) {
                 row.iter().for_each(|block| L::prefetch(block));
             }
@@ -430,23 +450,20 @@ impl<'a, E: Element, const B: usize> Gathering<'a, E, B> {
             }
             self.begun += 1;
         }
-        for (sender, &place) in self.senders[now].iter().zip(&self.places[now]).take(count) {
-            let Some((row, other, gate)) = place else { continue };
-            let mut others = [other; K];
-            if K > 2 {
-                others = others_of::<B, K>(self.outputs, &self.edges.edges[sender.edge as usize * K..][..K]);
-            }
-            let to = &mut rows[usize::from(gate)];
+        for sender in &self.senders[now][..count] {
+            let Some(Sender { live, row, other, gate }) = sender else { continue };
+            let others = if K == 2 { [*other; K] } else { others_of(self.outputs, &edges[live.edge as usize]) };
+            let to = &mut rows[usize::from(*gate)];
             let mut total = [L::zero(); B];
             for b in 0..B {
                 total[b] = L::load(&to[b]);
             }
-            let total = send::<L, B, K>(total, row, others, sender.chosen, sender.minus);
+            let total = send::<L, B, K>(total, row, others, live.chosen, live.minus);
             for b in 0..B {
                 L::store(total[b], &mut to[b]);
             }
         }
-        while self.done < rows.len() && offsets[self.done + 1] as usize <= ready {
+        while self.done < rows.len() && offsets[self.done + 1] as usize <= end {
             self.done += 1;
         }
         self.done
@@ -455,29 +472,31 @@ impl<'a, E: Element, const B: usize> Gathering<'a, E, B> {
     /// Look through the next run.
     #[inline(always)]
     fn look_ahead<L: Lanes<Element = E>, const K: usize>(&mut self) {
-        let (edges, tables, outputs) = (self.edges.edges.as_slice(), self.tables, self.outputs);
-        let end = (self.edges.offsets[self.gates.end] as usize).min(self.ready + RUN);
-        self.is_second = !self.is_second;
-        let senders = &mut self.senders[usize::from(self.is_second)];
+        let (edges, inputs) = (self.edges.edges.as_chunks::<K>().0, self.edges.inputs.as_slice());
+        let (tables, outputs, first) = (self.tables, self.outputs, self.gates.start as u16);
+        let end = (self.edges.offsets[self.gates.end] as usize).min(self.end + RUN);
+        let mut live = [Live::default(); 2 * RUN];
         let mut count = 0;
-        for (edge, of) in (self.ready as u32..).zip(edges[self.ready * K..end * K].chunks_exact(K)) {
-            let [plus, minus] = slopes::<K>(table_of::<K>(tables, (of[0] >> 3) as usize), of);
-            let is_minus = plus == 0;
-            senders[count % (2 * RUN)] = Sender { edge, chosen: if is_minus { minus } else { plus }, minus: is_minus };
-            count += usize::from(plus | minus != 0);
-            if plus != 0 && minus != 0 {
-                senders[count % (2 * RUN)] = Sender { edge, chosen: minus, minus: true };
+        for (number, edge) in (self.end as u32..).zip(&edges[self.end..end]) {
+            let table = table_of::<K>(tables, (edge[0] >> 3) as usize);
+            let Halves { first, minus, second } = halves::<K>(table, (edge[0] & 7) as usize);
+            live[count % (2 * RUN)] = Live { edge: number, chosen: first, minus };
+            count += usize::from(first != 0);
+            if second != 0 {
+                live[count % (2 * RUN)] = Live { edge: number, chosen: second, minus: true };
                 count += 1;
             }
         }
-        for (sender, place) in senders.iter().zip(&mut self.places[usize::from(self.is_second)]).take(count) {
-            let edge = &edges[sender.edge as usize * K..][..K];
+        self.is_second = !self.is_second;
+        for (live, sender) in live[..count].iter().zip(&mut self.senders[usize::from(self.is_second)]) {
+            let edge = &edges[live.edge as usize];
             let row = self.source.of((edge[0] >> 3) as usize);
             row.iter().for_each(|block| L::prefetch(block));
-            edge[1..].iter().for_each(|&wire| L::prefetch(&outputs[wire as usize]));
-            let gate = self.edges.inputs[sender.edge as usize].wrapping_sub(self.gates.start as u16);
-            *place = Some((row, &outputs[edge[1] as usize], gate));
+            let others = others_of(outputs, edge);
+            others[1..].iter().for_each(|other| L::prefetch(*other));
+            let gate = inputs[live.edge as usize].wrapping_sub(first);
+            *sender = Some(Sender { live: *live, row, other: others[1], gate });
         }
-        (self.count, self.ready) = (count, end);
+        (self.count, self.end) = (count, end);
     }
 }
