@@ -80,7 +80,7 @@ def table(rows):
 batches = [128, 256, 512]
 of_one = {b: min(times) for b, times in zip(batches, zip(*[[step_seconds(b, 1) for b in batches] for _ in range(3)]))}
 each = (of_one[512] - of_one[128]) / (512 - 128)
-fixed = of_one[128] - each * 128
+fixed = max(0.0, of_one[128] - each * 128)
 print(f"{args.layers}, one thread a rank: {fixed * 1e3:.2f} ms a step and {each * 1e6:.2f} us a sample\n")
 
 # Within a machine: shared memory.
