@@ -1,17 +1,18 @@
-//! Verilog-2001: one module, combinational or with ranks of registers.
+//! Verilog-2001: one module, and one for each tree of a convolution, combinational or with ranks of registers.
 //!
 //! Everything is a node with a level: features are at level 0, a gate, a partial sum or a comparison one above the
-//! highest of its operands. With N ranks of registers the levels are cut into N + 1 stages of about equal length, and a
+//! highest of its operands; the map that a convolution gives is one wide node. With N ranks of registers the levels are cut into N + 1 stages of about equal length, and a
 //! node that is read in a later stage is carried there by registers.
 
 use std::fmt::Write;
 
 use super::expression::{self, Syntax};
 use super::label::{Inputs, Label};
+use super::verilog_places;
 use super::{Options, Outputs, head, names};
 use crate::circuit::{Netlist, Vote};
 
-const SYNTAX: Syntax = Syntax { not: "~", zero: "1'b0", one: "1'b1" };
+pub(super) const SYNTAX: Syntax = Syntax { not: "~", zero: "1'b0", one: "1'b1" };
 /// Votes added up in one expression; as many as a six-input LUT has pins.
 const VOTES_A_SUM: usize = 6;
 
@@ -27,6 +28,12 @@ struct Node {
 /// What a node is made of, over its operands.
 enum Value {
     Feature(usize),
+    /// All features, the first the lowest bit.
+    Features,
+    /// The map that a convolution gives of the operand, the first bit the lowest.
+    Map(usize),
+    /// A bit of the operand.
+    Bit(usize),
     Gate(u64),
     /// The complement of a vote.
     Complement,
@@ -71,17 +78,38 @@ struct Nodes {
 impl Nodes {
     fn push(&mut self, name: String, width: usize, operands: Vec<usize>, value: Value) -> usize {
         let level = operands.iter().map(|&o| self.list[o].level + 1).max().unwrap_or(0);
+        self.push_at(level, name, width, operands, value)
+    }
+
+    fn push_at(&mut self, level: usize, name: String, width: usize, operands: Vec<usize>, value: Value) -> usize {
         self.list.push(Node { name, width, level, operands, value });
         self.list.len() - 1
     }
 
+    /// The features as a map, and a map a convolution; the last of them, and how deep the gates are that it comes of.
+    fn maps(&mut self, netlist: &Netlist) -> (usize, usize) {
+        let mut map = self.push("m0".into(), netlist.features(), Vec::new(), Value::Features);
+        let (mut level, mut below) = (0, vec![0; netlist.stages.first().map_or(0, |stage| stage.channels)]);
+        for (number, stage) in netlist.stages.iter().enumerate() {
+            below = stage.levels(&below);
+            level = below.iter().copied().max().unwrap_or(0) as usize;
+            let width = stage.outputs().max(1);
+            map = self.push_at(level, format!("m{}", number + 1), width, vec![map], Value::Map(number));
+        }
+        (map, level)
+    }
+
     /// Features and gates that something reads.
     fn gates(&mut self, netlist: &Netlist) {
-        let features = netlist.features();
+        let inputs = netlist.inputs();
+        let map = (!netlist.stages.is_empty()).then(|| self.maps(netlist));
         for (signal, _) in netlist.fan_out().into_iter().enumerate().filter(|&(_, readers)| readers > 0) {
-            self.of_signal[signal] = match signal.checked_sub(features) {
-                None => self.push(format!("x{signal}"), 1, Vec::new(), Value::Feature(signal)),
-                Some(i) => {
+            self.of_signal[signal] = match (signal.checked_sub(inputs), map) {
+                (None, Some((map, level))) => {
+                    self.push_at(level, format!("b{signal}"), 1, vec![map], Value::Bit(signal))
+                }
+                (None, None) => self.push(format!("x{signal}"), 1, Vec::new(), Value::Feature(signal)),
+                (Some(i), _) => {
                     let lut = &netlist.luts[i];
                     let operands = lut.inputs().iter().map(|&s| self.of_signal[s as usize]).collect();
                     self.push(format!("g{i}"), 1, operands, Value::Gate(lut.table))
@@ -226,6 +254,7 @@ fn write(netlist: &Netlist, options: &Options, label: &Label, nodes: &[Node], po
     };
 
     let mut v = label.comment("// ");
+    v.push_str(&verilog_places::modules(netlist, &options.name));
     let mut declared = Vec::new();
     if ranks > 0 {
         let _ = writeln!(v, "// Outputs belong to the inputs of {ranks} rising edges of clk before.");
@@ -243,11 +272,21 @@ fn write(netlist: &Netlist, options: &Options, label: &Label, nodes: &[Node], po
         declared.push(format!("output wire [{}:0] {}", port.width - 1, port.name));
     }
     let _ = writeln!(v, "module {} (\n  {}\n);", options.name, declared.join(",\n  "));
+    if !netlist.stages.is_empty() {
+        let _ = writeln!(v, "  genvar {};", verilog_places::VARIABLES);
+    }
     for node in nodes {
         let here = stage(node.level);
         let operands: Vec<String> = node.operands.iter().map(|&o| at(o, here)).collect();
         let range = if node.width > 1 { format!("[{}:0] ", node.width - 1) } else { String::new() };
-        let _ = writeln!(v, "  wire {range}{} = {};", node.name, value(netlist, options, node, &operands));
+        let _ = match node.value {
+            Value::Map(number) => {
+                let places =
+                    verilog_places::generate(&netlist.stages[number], &options.name, number, &operands[0], &node.name);
+                write!(v, "  wire {range}{};\n{places}", node.name)
+            }
+            _ => writeln!(v, "  wire {range}{} = {};", node.name, value(netlist, options, node, &operands)),
+        };
     }
     let mut clocked = String::new();
     for (n, node) in nodes.iter().enumerate().filter(|&(n, _)| !constant(n)) {
@@ -274,13 +313,15 @@ fn write(netlist: &Netlist, options: &Options, label: &Label, nodes: &[Node], po
 
 fn value(netlist: &Netlist, options: &Options, node: &Node, operands: &[String]) -> String {
     match node.value {
-        Value::Feature(f) => match options.inputs {
-            Inputs::Features => format!("features[{f}]"),
-            Inputs::Pixels => {
-                let (pixel, threshold) = (netlist.encoder.pixel[f], netlist.encoder.threshold[f]);
-                format!("pixels[{} +: 8] > 8'd{threshold}", 8 * pixel)
-            }
-        },
+        Value::Feature(f) => feature(netlist, options, f),
+        Value::Features if options.inputs == Inputs::Features => "features".into(),
+        Value::Features => {
+            let bits: Vec<String> = (0..netlist.features()).rev().map(|f| feature(netlist, options, f)).collect();
+            format!("{{{}}}", bits.join(", "))
+        }
+        // What drives a map is written where it is declared.
+        Value::Map(_) => String::new(),
+        Value::Bit(bit) => format!("{}[{bit}]", operands[0]),
         Value::Gate(table) => expression::lut(table, operands, SYNTAX),
         Value::Complement => format!("~{}", operands[0]),
         Value::Sum(0) => operands.join(" + "),
@@ -289,5 +330,13 @@ fn value(netlist: &Netlist, options: &Options, node: &Node, operands: &[String])
         Value::Above(constant) => format!("{} > 32'd{constant}", operands[0]),
         Value::Greater => format!("{} > {}", operands[0], operands[1]),
         Value::Choose => format!("{} ? {} : {}", operands[0], operands[1], operands[2]),
+    }
+}
+
+fn feature(netlist: &Netlist, options: &Options, f: usize) -> String {
+    let (pixel, threshold) = (netlist.encoder.pixel[f], netlist.encoder.threshold[f]);
+    match options.inputs {
+        Inputs::Features => format!("features[{f}]"),
+        Inputs::Pixels => format!("pixels[{} +: 8] > 8'd{threshold}", 8 * pixel),
     }
 }
