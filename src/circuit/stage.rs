@@ -103,6 +103,14 @@ impl Unit {
         }
     }
 
+    /// Channels that it reads, in order.
+    pub fn channels(&self) -> Vec<u32> {
+        let mut channels: Vec<u32> = self.leaves.iter().map(|leaf| leaf.channel).collect();
+        channels.sort_unstable();
+        channels.dedup();
+        channels
+    }
+
     /// `[gate]`: how many of its pins read it.
     pub fn readers(&self) -> Vec<u32> {
         let mut readers = vec![0; self.gates.len()];

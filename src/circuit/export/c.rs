@@ -13,7 +13,7 @@ use crate::circuit::Netlist;
 
 pub(super) const SYNTAX: Syntax = Syntax { not: "~", zero: "UINT64_C(0)", one: "~UINT64_C(0)" };
 /// Gates a function: compilers take much longer for one long function than for many short ones.
-const GATES_A_FUNCTION: usize = 256;
+const GATES_A_FUNCTION: usize = 64;
 
 /// The interface.
 pub fn header(netlist: &Netlist, options: &Options, label: &Label) -> String {

@@ -1,9 +1,9 @@
-//! Convolutions in C: a function a tree, which loops over places; a function a convolution, which calls them.
+//! Convolutions in C: functions of some trees each, which loop over places; a function a convolution, which calls them.
 
 use std::fmt::Write;
 
 use super::c::SYNTAX;
-use super::places::{self, Layout};
+use super::places::{self, Layout, TREES_A_FUNCTION};
 use crate::circuit::{Netlist, Stage, Unit};
 
 /// Names of the two arrays in which maps lie by turns.
@@ -19,57 +19,49 @@ pub fn functions(netlist: &Netlist) -> String {
     let mut c = String::new();
     let maps = Layout::of_maps(&netlist.stages);
     for (number, stage) in netlist.stages.iter().enumerate() {
+        let [map, given] = [maps[number], maps[number + 1]];
         let _ = writeln!(c, "/* {} */", places::about(number, stage));
-        if stage.grid.pool > 1 && !stage.units.is_empty() {
-            let ([_, columns], pool) = (stage.grid.places(), stage.grid.pool);
-            let _ = write!(
+        for (group, units) in stage.units.chunks(TREES_A_FUNCTION).enumerate() {
+            let _ = writeln!(
                 c,
-                "static void conv{number}_or(const uint64_t *r, uint64_t *o)\n{{\n    for (size_t x = 0; x < {columns}; x++) {{\n        \
-                 o[x / {pool}] |= r[x];\n    }}\n}}\n\n"
+                "static void conv{number}_trees{group}(const uint64_t *restrict m, uint64_t *restrict o)\n{{"
             );
-        }
-        for (u, unit) in stage.units.iter().enumerate() {
-            tree(&mut c, &format!("conv{number}"), u, (stage, unit), [maps[number], maps[number + 1]]);
+            trees(&mut c, stage, units, [map, given]);
+            c.push_str("}\n\n");
         }
         let _ = writeln!(c, "static void conv{number}(const uint64_t *m, uint64_t *o)\n{{");
         if stage.units.is_empty() {
             c.push_str("    (void)m;\n    (void)o;\n");
         }
-        for u in 0..stage.units.len() {
-            let _ = writeln!(c, "    conv{number}_tree{u}(m, o + {});", u * maps[number + 1].plane);
+        for group in 0..stage.units.len().div_ceil(TREES_A_FUNCTION) {
+            let _ = writeln!(c, "    conv{number}_trees{group}(m, o + {});", group * TREES_A_FUNCTION * given.plane);
         }
         c.push_str("}\n\n");
     }
     c
 }
 
-fn tree(c: &mut String, conv: &str, u: usize, (stage, unit): (&Stage, &Unit), [map, given]: [Layout; 2]) {
+/// A loop over places, in which n is what a place sees of the map and r where what its trees give goes.
+fn trees(c: &mut String, stage: &Stage, units: &[Unit], [map, given]: [Layout; 2]) {
     let (stride, pool, [rows, columns]) = (stage.grid.stride, stage.grid.pool, stage.grid.places());
-    let column = if stride == 1 { "x".into() } else { format!("{stride} * x") };
-    let (gates, root) = places::unit(unit, |_, leaf| format!("n[{column} + {}]", map.leaf(leaf)), SYNTAX);
     let _ = write!(
         c,
-        "static void {conv}_tree{u}(const uint64_t *restrict m, uint64_t *restrict o)\n{{\n    \
-         for (size_t y = 0; y < {rows}; y++) {{\n"
+        "    for (size_t y = 0; y < {rows}; y++) {{\n        for (size_t x = 0; x < {columns}; x++) {{\n            \
+         const uint64_t *n = m + y * {} + x * {stride};\n            \
+         uint64_t *r = o + y / {pool} * {} + x / {pool};\n            (void)n;\n",
+        stride * map.pitch,
+        given.pitch
     );
-    let reads = gates.iter().map(|(_, value)| value).chain([&root]).any(|value| value.contains("n["));
-    let _ = match reads {
-        true => writeln!(c, "        const uint64_t *n = m + y * {};", stride * map.pitch),
-        false => writeln!(c, "        (void)m;"),
-    };
-    let _ = match pool {
-        1 => writeln!(c, "        uint64_t *r = o + y * {};", given.pitch),
-        _ => writeln!(c, "        uint64_t r[{columns}];"),
-    };
-    let _ = writeln!(c, "        for (size_t x = 0; x < {columns}; x++) {{");
-    for (name, value) in gates {
-        let _ = writeln!(c, "            const uint64_t {name} = {value};");
+    for (u, unit) in units.iter().enumerate() {
+        let (gates, root) = places::unit(unit, |_, leaf| format!("n[{}]", map.leaf(leaf)), SYNTAX);
+        c.push_str("            {\n");
+        for (name, value) in gates {
+            let _ = writeln!(c, "                const uint64_t {name} = {value};");
+        }
+        let or = if pool > 1 { "|=" } else { "=" };
+        let _ = write!(c, "                r[{}] {or} {root};\n            }}\n", u * given.plane);
     }
-    let _ = write!(c, "            r[x] = {root};\n        }}\n");
-    if pool > 1 {
-        let _ = writeln!(c, "        {conv}_or(r, o + y / {pool} * {});", given.pitch);
-    }
-    c.push_str("    }\n}\n\n");
+    c.push_str("        }\n    }\n");
 }
 
 /// Statements that make the maps of `features`, and `x`, what gates read.

@@ -3,6 +3,9 @@
 use super::expression::{self, Syntax};
 use crate::circuit::{Leaf, Literal, Netlist, Stage, Unit};
 
+/// Trees that one function loops over places with: a loop a tree would take compilers ten times as long.
+pub const TREES_A_FUNCTION: usize = 32;
+
 /// A map in an array, with the zeros that the convolution which reads it sees around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {

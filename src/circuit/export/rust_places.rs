@@ -1,10 +1,10 @@
-//! Convolutions in Rust: a function a tree, which loops over places; a function a convolution, which calls them.
+//! Convolutions in Rust: functions of some trees each, which loop over places; a function a convolution, which calls them.
 
 use std::fmt::Write;
 
-use super::places::{self, Layout};
+use super::places::{self, Layout, TREES_A_FUNCTION};
 use super::rust::SYNTAX;
-use crate::circuit::{Leaf, Netlist, Stage, Unit};
+use crate::circuit::{Netlist, Stage, Unit};
 
 /// Names of the two arrays in which maps lie by turns.
 const ARRAYS: [&str; 2] = ["even", "odd"];
@@ -14,49 +14,51 @@ pub fn functions(netlist: &Netlist) -> String {
     let mut r = String::new();
     let maps = Layout::of_maps(&netlist.stages);
     for (number, stage) in netlist.stages.iter().enumerate() {
-        for (u, unit) in stage.units.iter().enumerate() {
-            tree(&mut r, &format!("conv{number}_tree{u}"), (stage, unit), [maps[number], maps[number + 1]]);
+        let [map, given] = [maps[number], maps[number + 1]];
+        for (group, units) in stage.units.chunks(TREES_A_FUNCTION).enumerate() {
+            let _ = writeln!(r, "fn conv{number}_trees{group}(map: &[u64], out: &mut [u64]) {{");
+            trees(&mut r, stage, units, [map, given]);
+            r.push_str("}\n\n");
         }
         let names = if stage.units.is_empty() { ["_map", "_out"] } else { ["map", "out"] };
         let _ = writeln!(r, "/// {}", places::about(number, stage));
         let _ = writeln!(r, "fn conv{number}({}: &[u64], {}: &mut [u64]) {{", names[0], names[1]);
-        for u in 0..stage.units.len() {
-            let _ = writeln!(r, "    conv{number}_tree{u}(map, &mut out[{}..]);", u * maps[number + 1].plane);
+        for group in 0..stage.units.len().div_ceil(TREES_A_FUNCTION) {
+            let first = group * TREES_A_FUNCTION * given.plane;
+            let _ = writeln!(r, "    conv{number}_trees{group}(map, &mut out[{first}..]);");
         }
         r.push_str("}\n\n");
     }
     r
 }
 
-fn tree(r: &mut String, name: &str, (stage, unit): (&Stage, &Unit), [map, given]: [Layout; 2]) {
+/// A loop over places, in which n is what a place sees of the map and r where what its trees give goes. Both are arrays of known
+/// lengths, so that no index into them is checked at run time.
+fn trees(r: &mut String, stage: &Stage, units: &[Unit], [map, given]: [Layout; 2]) {
     let (stride, pool, [rows, columns]) = (stage.grid.stride, stage.grid.pool, stage.grid.places());
-    let column = if stride == 1 { "x".into() } else { format!("{stride} * x") };
-    let (gates, root) = places::unit(unit, |i, _| format!("a{i}[{column}]"), SYNTAX);
-    let text: String = gates.iter().map(|(name, value)| format!("            let {name} = {value};\n")).collect();
-    let is_read = |name: &str| text.contains(name) || root.contains(name);
-    let read: Vec<(usize, &Leaf)> =
-        unit.leaves.iter().enumerate().filter(|(i, _)| is_read(&format!("a{i}["))).collect();
-    let [map_name, x] = if read.is_empty() { ["_map", "_x"] } else { ["map", "x"] };
-    let _ = writeln!(r, "fn {name}({map_name}: &[u64], out: &mut [u64]) {{\n    for y in 0..{rows} {{");
-    for (i, leaf) in read {
-        let (from, row, span) = (map.leaf(leaf), stride * map.pitch, (columns - 1) * stride + 1);
-        let _ = writeln!(r, "        let a{i} = &map[{from} + y * {row}..][..{span}];");
+    let mut body = String::new();
+    for (u, unit) in units.iter().enumerate() {
+        let (gates, root) = places::unit(unit, |_, leaf| format!("n[{}]", map.leaf(leaf)), SYNTAX);
+        body.push_str("            {\n");
+        for (name, value) in gates {
+            let _ = writeln!(body, "                let {name} = {value};");
+        }
+        let or = if pool > 1 { "|=" } else { "=" };
+        let _ = write!(body, "                r[{}] {or} {root};\n            }}\n", u * given.plane);
     }
+    let leaves = units.iter().flat_map(|unit| &unit.leaves);
+    let seen = leaves.map(|leaf| map.leaf(leaf) + 1).max().unwrap_or(0);
+    let n = if body.contains("n[") { "n" } else { "_n" };
     let _ = write!(
         r,
-        "        let mut row = [0u64; {columns}];\n        for ({x}, bits) in row.iter_mut().enumerate() {{\n{text}            \
-         *bits = {root};\n        }}\n"
+        "    for y in 0..{rows} {{\n        for x in 0..{columns} {{\n            \
+         let {n}: &[u64; {seen}] = map[y * {} + x * {stride}..].first_chunk().unwrap();\n            \
+         let r: &mut [u64; {}] = out[y / {pool} * {} + x / {pool}..].first_chunk_mut().unwrap();\n\
+         {body}        }}\n    }}\n",
+        stride * map.pitch,
+        (units.len() - 1) * given.plane + 1,
+        given.pitch
     );
-    let out = format!("out[y / {pool} * {}..][..{}]", given.pitch, columns / pool);
-    let _ = match pool {
-        1 => writeln!(r, "        out[y * {}..][..{columns}].copy_from_slice(&row);", given.pitch),
-        _ => write!(
-            r,
-            "        for (any, bits) in {out}.iter_mut().zip(row.chunks_exact({pool})) {{\n            \
-             *any |= bits.iter().fold(0, |any, bits| any | bits);\n        }}\n"
-        ),
-    };
-    r.push_str("    }\n}\n\n");
 }
 
 /// Statements that make the maps of `features`; `x` is what gates read.

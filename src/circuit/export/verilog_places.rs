@@ -4,12 +4,13 @@ use std::fmt::Write;
 
 use super::places::{self, Layout};
 use super::verilog::SYNTAX;
-use crate::circuit::{Netlist, Stage};
+use crate::circuit::{Grid, Leaf, Netlist, Stage};
 
 /// The modules of the trees of all convolutions, for the module `name`.
 pub fn modules(netlist: &Netlist, name: &str) -> String {
     let mut v = String::new();
     for (number, stage) in netlist.stages.iter().enumerate() {
+        let _ = writeln!(v, "// {}", places::about(number, stage));
         for (u, unit) in stage.units.iter().enumerate() {
             let (gates, root) = places::unit(unit, |i, _| format!("a[{i}]"), SYNTAX);
             let last = unit.leaves.len().max(1) - 1;
@@ -22,68 +23,53 @@ pub fn modules(netlist: &Netlist, name: &str) -> String {
 }
 
 /// Names of the variables of generated places, to be declared once.
-pub const VARIABLES: &str = "channel, row, column, place";
+pub const VARIABLES: &str = "row, column, place";
 
-/// What drives the wire `to`, the map of convolution `number` of the module `name`, from the map `from`.
-pub fn generate(stage: &Stage, name: &str, number: usize, from: &str, to: &str) -> String {
-    let (grid, [rows, columns]) = (stage.grid, stage.grid.outputs());
-    let (height, width, pad, pool, stride) = (grid.height, grid.width, grid.pad, grid.pool, grid.stride);
+/// A channel of a map, a wire `from`, with the zeros around it that `stage` sees.
+pub fn padded(stage: &Stage, from: &str) -> String {
+    let Layout { pitch, origin, .. } = Layout::of_maps(std::slice::from_ref(stage))[0];
+    let (height, width) = (stage.grid.height, stage.grid.width);
+    let rows: Vec<String> = (0..height).rev().map(|y| format!("{from}[{} +: {width}]", y * width)).collect();
+    let between = format!(", {{{}{{1'b0}}}}, ", pitch - width);
+    format!("{{{{{origin}{{1'b0}}}}, {}, {{{origin}{{1'b0}}}}}}", rows.join(&between))
+}
+
+/// What drives the wire `to`, what unit `u` of convolution `number` of the module `name` gives; `channel` tells the wires of the
+/// padded channels that it reads.
+pub fn places(
+    stage: &Stage,
+    (name, number, u): (&str, usize, usize),
+    channel: impl Fn(u32) -> String,
+    to: &str,
+) -> String {
+    let (Grid { pool, stride, .. }, [rows, columns]) = (stage.grid, stage.grid.outputs());
     let map = Layout::of_maps(std::slice::from_ref(stage))[0];
-    let mut v = format!("  // {}\n", places::about(number, stage));
-    let from = if pad > 0 && map.words > 0 {
-        let (padded, high) = (format!("conv{number}_map"), height + 2 * pad);
-        let _ = write!(
-            v,
-            "  wire [{}:0] {padded};\n  generate\n    \
-             for (channel = 0; channel < {channels}; channel = channel + 1) begin : {padded}_channel\n      \
-             for (row = 0; row < {high}; row = row + 1) begin : {padded}_row\n        \
-             if (row < {pad} || row >= {end})\n          \
-             assign {padded}[(channel * {high} + row) * {pitch} +: {pitch}] = {{{pitch}{{1'b0}}}};\n        \
-             else\n          \
-             assign {padded}[(channel * {high} + row) * {pitch} +: {pitch}] = {{{{{pad}{{1'b0}}}}, \
-             {from}[(channel * {height} + row - {pad}) * {width} +: {width}], {{{pad}{{1'b0}}}}}};\n      \
-             end\n    end\n  endgenerate\n",
-            map.words - 1,
-            channels = stage.channels,
-            end = pad + height,
-            pitch = map.pitch,
-        );
-        padded
-    } else {
-        from.to_string()
+    let pin = |leaf: &Leaf| {
+        let [dy, dx] = leaf.at();
+        let (down, right) = (stride * map.pitch, stride);
+        let first = format!("{} + row * {} + column * {}", dy * map.pitch + dx, pool * down, pool * right);
+        let of_place =
+            if pool > 1 { format!(" + place / {pool} * {down} + place % {pool} * {right}") } else { String::new() };
+        format!("{}[{first}{of_place}]", channel(leaf.channel))
     };
-    if stage.units.is_empty() {
-        return v;
+    let mut pins: Vec<String> = stage.units[u].leaves.iter().rev().map(pin).collect();
+    if pins.is_empty() {
+        pins.push("1'b0".into());
     }
-    let _ = writeln!(
-        v,
-        "  generate\n    for (row = 0; row < {rows}; row = row + 1) begin : conv{number}_row\n      \
-         for (column = 0; column < {columns}; column = column + 1) begin : conv{number}_column"
-    );
-    for (u, unit) in stage.units.iter().enumerate() {
-        let source = |leaf| {
-            let at = format!("{} + row * {} + column * {}", map.leaf(leaf), pool * stride * map.pitch, pool * stride);
-            let of_place = format!("place / {pool} * {} + place % {pool} * {stride}", stride * map.pitch);
-            if pool > 1 { format!("{from}[{at} + {of_place}]") } else { format!("{from}[{at}]") }
-        };
-        let mut pins: Vec<String> = unit.leaves.iter().rev().map(source).collect();
-        if pins.is_empty() {
-            pins.push("1'b0".into());
-        }
-        let (tree, bit) = (format!("{name}_conv{number}_tree{u}"), u * rows * columns);
-        let bit = format!("{to}[{bit} + row * {columns} + column]");
-        let pins = pins.join(", ");
-        let _ = match pool {
-            1 => writeln!(v, "        {tree} t{u}(.a({{{pins}}}), .v({bit}));"),
-            _ => write!(
-                v,
-                "        wire [{last}:0] r{u};\n        \
-                 for (place = 0; place <= {last}; place = place + 1) begin : p{u}\n          \
-                 {tree} t(.a({{{pins}}}), .v(r{u}[place]));\n        end\n        assign {bit} = |r{u};\n",
-                last = pool * pool - 1,
-            ),
-        };
-    }
-    v.push_str("      end\n    end\n  endgenerate\n");
-    v
+    let (tree, pins) = (format!("{name}_conv{number}_tree{u}"), pins.join(", "));
+    let bit = format!("{to}[row * {columns} + column]");
+    let place = match pool {
+        1 => format!("        {tree} t(.a({{{pins}}}), .v({bit}));\n"),
+        _ => format!(
+            "        wire [{last}:0] r;\n        \
+             for (place = 0; place <= {last}; place = place + 1) begin : places\n          \
+             {tree} t(.a({{{pins}}}), .v(r[place]));\n        end\n        assign {bit} = |r;\n",
+            last = pool * pool - 1,
+        ),
+    };
+    format!(
+        "  generate\n    for (row = 0; row < {rows}; row = row + 1) begin : {to}_rows\n      \
+         for (column = 0; column < {columns}; column = column + 1) begin : columns\n{place}      \
+         end\n    end\n  endgenerate\n"
+    )
 }
