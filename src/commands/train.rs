@@ -153,6 +153,10 @@ fn tell_test(summary: &Summary, task: Task, unit: &str) {
     };
     line("selection gap", gap(summary.selection_gap), "");
     line("computation gap", gap(summary.computation_gap), "");
+    if let Some(moved) = summary.moved_wires {
+        let more = "   of the pins that learn read another input than they were drawn to";
+        line("wires that moved", format!("{:.1} %", moved * 100.0), more);
+    }
     line("in training mode", task.quality_text(summary.test_accuracy_training_mode), "");
 }
 
