@@ -191,14 +191,14 @@ fn every_export_of_convolutions_counts_as_the_engine_does() {
         group: 1,
     };
     let pixels_in = Options { inputs: Inputs::Pixels, outputs: Outputs::Class, ..plain.clone() };
-    let mut cases = vec![
+    let cases = [
         (Format::C, plain.clone()),
         (Format::Rust, plain.clone()),
         (Format::Verilog, plain.clone()),
         (Format::Verilog, Options { pipeline: 3, ..pixels_in }),
         (Format::Blif, plain.clone()),
+        (Format::Aig, plain),
     ];
-    cases.push((Format::Aig, plain));
     for (i, netlist) in circuits().iter().enumerate() {
         for (format, options) in &cases {
             let tool = match format {
@@ -207,7 +207,9 @@ fn every_export_of_convolutions_counts_as_the_engine_does() {
                 Format::Verilog => Some("iverilog"),
                 _ => None,
             };
-            if tool.is_some_and(|tool| !have(tool)) {
+            // Tools take their time: every shape goes through them as trained or simplified, through compilers of C both ways.
+            let is_other = tool.is_some_and(|tool| tool != "cc") && (i % 5 + i / 5) % 2 == 1;
+            if is_other || tool.is_some_and(|tool| !have(tool)) {
                 continue;
             }
             let folder = tempfile::tempdir().unwrap();
