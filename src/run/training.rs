@@ -10,7 +10,7 @@ use super::folder::RunFolder;
 use super::learner::{Judge, Learner};
 use super::metrics::best;
 use super::modes::Modes;
-use super::options::{Companion, Options, Place};
+use super::options::{Options, Place};
 use super::reporter::{Beginning, Reporter};
 use super::stepping::{Stepping, Time};
 use super::summary::Summary;
@@ -37,6 +37,11 @@ pub fn run(
     // Whatever ends this run lets the other ranks go.
     let lead = Lead::over(&options.ranks);
     settings.check_classes(data.classes.len())?;
+    if options.ranks.size() > 1 && options.retry_lost_device > 0 {
+        return Err(Error::usage(
+            "--retry-lost-device is for one rank; several go on by --resume from the last checkpoint, on any number of ranks",
+        ));
+    }
     let (folder, from) = match &options.place {
         Place::New(_) => (None, None),
         Place::Resume(path) => {
@@ -59,19 +64,8 @@ pub fn run(
         }
         report.warn(&format!("{told} training samples; what is told along the way is of these"));
     }
-    std::thread::scope(|scope| {
-        let follow = |companion: &Companion| {
-            let open = || Ok(Device::open(&companion.place, settings)?.0);
-            follow(&companion.ranks, &open, settings, &data, &options.place)
-        };
-        let others: Vec<_> =
-            options.companions.iter().map(|companion| scope.spawn(move || follow(companion))).collect();
-        let led = on_devices(open, settings, (&data, &validation), (folder, from), (options, &lead), report);
-        drop(lead);
-        let others: Vec<_> = others.into_iter().map(|other| other.join()).collect();
-        // Of what went wrong elsewhere, rank 0 knows only that it did.
-        let elsewhere = others.into_iter().find_map(|followed| followed.ok()?.err());
-        led.map_err(|error| elsewhere.unwrap_or(error))
+    lead.through(&options.companions, settings, &data, &options.place, |lead| {
+        on_devices(open, settings, (&data, &validation), (folder, from), (options, lead), report)
     })
 }
 
@@ -176,7 +170,7 @@ fn on_device(
     (options, lead): (&Options, &Lead),
     report: &mut dyn Reporter,
 ) -> Result<Summary> {
-    let mut trainer = Learner::new(device, settings, data)?;
+    let mut trainer = Learner::of_rank(device, settings, data, &options.ranks)?;
     let drawn: Vec<Vec<u32>> = trainer.model().layers.iter().map(|layer| layer.wiring.clone()).collect();
     // Without a validation split, the training samples themselves are watched; the test set is for the end.
     let is_held_out = !validation.is_empty();
