@@ -349,7 +349,11 @@ pub(super) fn gather<L: Lanes, const B: usize, const K: usize>(
 /// What an edge's reader reads beside it, from place 1 on.
 #[inline(always)]
 fn others_of<'a, const B: usize, const K: usize>(outputs: &'a [Bits<B>], edge: &[u32; K]) -> [&'a Bits<B>; K] {
-    std::array::from_fn(|p| &outputs[edge[p.max(1)] as usize])
+    let mut others = [&outputs[edge[1] as usize]; K];
+    for p in 2..K {
+        others[p] = &outputs[edge[p] as usize];
+    }
+    others
 }
 
 /// Add to `total`, or take away, what a reader sends in the samples that `chosen` chooses by its other pins.

@@ -285,10 +285,8 @@ pub mod avx2 {
         // SAFETY: callers are compiled for AVX2, which the machine was found to have.
         unsafe {
             let all = _mm256_set1_epi64x(bits as i64);
-            OWN.map(|own| {
-                let own = bytemuck::cast(own);
-                _mm256_cmpeq_epi8(_mm256_and_si256(all, own), own)
-            })
+            let [low, high]: [__m256i; 2] = bytemuck::cast(OWN);
+            [_mm256_cmpeq_epi8(_mm256_and_si256(all, low), low), _mm256_cmpeq_epi8(_mm256_and_si256(all, high), high)]
         }
     }
 
@@ -298,10 +296,12 @@ pub mod avx2 {
         // SAFETY: as above.
         unsafe {
             let one = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, -32768);
-            std::array::from_fn(|quarter| {
+            let mut mask = [one; 4];
+            for quarter in 0..4 {
                 let spread = _mm256_set1_epi16((bits >> (16 * quarter)) as i16);
-                _mm256_cmpeq_epi16(_mm256_and_si256(spread, one), one)
-            })
+                mask[quarter] = _mm256_cmpeq_epi16(_mm256_and_si256(spread, one), one);
+            }
+            mask
         }
     }
 
@@ -387,7 +387,16 @@ pub mod avx2 {
         #[inline(always)]
         fn totals(sums: [__m256i; 4]) -> [i32; 4] {
             // SAFETY: as above.
-            totals_of(sums.map(|sums| unsafe { _mm256_madd_epi16(sums, _mm256_set1_epi16(1)) }))
+            unsafe {
+                let one = _mm256_set1_epi16(1);
+                let [a, b, c, d] = sums;
+                totals_of([
+                    _mm256_madd_epi16(a, one),
+                    _mm256_madd_epi16(b, one),
+                    _mm256_madd_epi16(c, one),
+                    _mm256_madd_epi16(d, one),
+                ])
+            }
         }
 
         #[inline(always)]
@@ -521,25 +530,31 @@ pub mod avx2 {
         }
 
         #[inline(always)]
-        fn keep(x: [__m256i; 4], mask: [__m256i; 4]) -> [__m256i; 4] {
-            // SAFETY: as above.
-            std::array::from_fn(|i| unsafe { _mm256_and_si256(x[i], mask[i]) })
+        fn keep(mut x: [__m256i; 4], mask: [__m256i; 4]) -> [__m256i; 4] {
+            for i in 0..4 {
+                // SAFETY: as above.
+                x[i] = unsafe { _mm256_and_si256(x[i], mask[i]) };
+            }
+            x
         }
 
         #[inline(always)]
-        fn add(total: [__m256i; 4], g: [__m256i; 4], chosen: u64, minus: bool) -> [__m256i; 4] {
+        fn add(mut total: [__m256i; 4], g: [__m256i; 4], chosen: u64, minus: bool) -> [__m256i; 4] {
             let g = Self::keep(g, word_mask(chosen));
             // SAFETY: as above.
-            std::array::from_fn(|i| unsafe {
+            unsafe {
                 let turn = _mm256_set1_epi16(-i16::from(minus));
-                let mut sum = _mm256_adds_epi16(_mm256_xor_si256(total[i], turn), g[i]);
-                if N < 16 {
-                    let most = _mm256_set1_epi16(((1 << (N - 1)) - 1) as i16);
-                    let least = _mm256_set1_epi16((-(1 << (N - 1))) as i16);
-                    sum = _mm256_max_epi16(_mm256_min_epi16(sum, most), least);
+                for i in 0..4 {
+                    let mut sum = _mm256_adds_epi16(_mm256_xor_si256(total[i], turn), g[i]);
+                    if N < 16 {
+                        let most = _mm256_set1_epi16(((1 << (N - 1)) - 1) as i16);
+                        let least = _mm256_set1_epi16((-(1 << (N - 1))) as i16);
+                        sum = _mm256_max_epi16(_mm256_min_epi16(sum, most), least);
+                    }
+                    total[i] = _mm256_xor_si256(sum, turn);
                 }
-                _mm256_xor_si256(sum, turn)
-            })
+            }
+            total
         }
 
         #[inline(always)]
@@ -551,8 +566,9 @@ pub mod avx2 {
         fn add_up(sums: __m256i, x: [__m256i; 4]) -> __m256i {
             // SAFETY: as above.
             unsafe {
-                let pairs = x.map(|x| _mm256_madd_epi16(x, _mm256_set1_epi16(1)));
-                let (a, b) = (_mm256_add_epi32(pairs[0], pairs[1]), _mm256_add_epi32(pairs[2], pairs[3]));
+                let one = _mm256_set1_epi16(1);
+                let a = _mm256_add_epi32(_mm256_madd_epi16(x[0], one), _mm256_madd_epi16(x[1], one));
+                let b = _mm256_add_epi32(_mm256_madd_epi16(x[2], one), _mm256_madd_epi16(x[3], one));
                 _mm256_add_epi32(sums, _mm256_add_epi32(a, b))
             }
         }
@@ -709,19 +725,22 @@ pub mod avx512 {
         }
 
         #[inline(always)]
-        fn add(total: [__m512i; 2], g: [__m512i; 2], chosen: u64, minus: bool) -> [__m512i; 2] {
+        fn add(mut total: [__m512i; 2], g: [__m512i; 2], chosen: u64, minus: bool) -> [__m512i; 2] {
             let g = Self::keep(g, chosen);
             // SAFETY: as above.
-            std::array::from_fn(|i| unsafe {
+            unsafe {
                 let turn = _mm512_set1_epi16(-i16::from(minus));
-                let mut sum = _mm512_adds_epi16(_mm512_xor_si512(total[i], turn), g[i]);
-                if N < 16 {
-                    let most = _mm512_set1_epi16(((1 << (N - 1)) - 1) as i16);
-                    let least = _mm512_set1_epi16((-(1 << (N - 1))) as i16);
-                    sum = _mm512_max_epi16(_mm512_min_epi16(sum, most), least);
+                for i in 0..2 {
+                    let mut sum = _mm512_adds_epi16(_mm512_xor_si512(total[i], turn), g[i]);
+                    if N < 16 {
+                        let most = _mm512_set1_epi16(((1 << (N - 1)) - 1) as i16);
+                        let least = _mm512_set1_epi16((-(1 << (N - 1))) as i16);
+                        sum = _mm512_max_epi16(_mm512_min_epi16(sum, most), least);
+                    }
+                    total[i] = _mm512_xor_si512(sum, turn);
                 }
-                _mm512_xor_si512(sum, turn)
-            })
+            }
+            total
         }
 
         #[inline(always)]
@@ -733,8 +752,9 @@ pub mod avx512 {
         fn add_up(sums: __m512i, x: [__m512i; 2]) -> __m512i {
             // SAFETY: as above.
             unsafe {
-                let pairs = x.map(|x| _mm512_madd_epi16(x, _mm512_set1_epi16(1)));
-                _mm512_add_epi32(sums, _mm512_add_epi32(pairs[0], pairs[1]))
+                let one = _mm512_set1_epi16(1);
+                let pairs = _mm512_add_epi32(_mm512_madd_epi16(x[0], one), _mm512_madd_epi16(x[1], one));
+                _mm512_add_epi32(sums, pairs)
             }
         }
 
