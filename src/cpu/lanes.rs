@@ -81,10 +81,33 @@ pub trait Lanes {
     fn add_up(sums: Self::Sums, numbers: Self::Numbers) -> Self::Sums;
     /// What four sums come to.
     fn totals(sums: [Self::Sums; 4]) -> [i32; 4];
-    /// The numbers in the order in which [`Lanes::dots`] takes them.
+    /// The numbers in the order in which [`Lanes::dots`] and others take them.
     #[inline(always)]
     fn ready(numbers: Self::Numbers) -> Self::Numbers {
         numbers
+    }
+    /// The same, but the least for the one whose negative there is not.
+    #[inline(always)]
+    fn even(numbers: Self::Numbers) -> Self::Numbers {
+        let negated = Self::add(Self::zero(), numbers, u64::MAX, true);
+        Self::add(Self::zero(), negated, u64::MAX, true)
+    }
+    /// Of numbers made [`ready`](Lanes::ready) and [`even`](Lanes::even), the negatives for the samples in `negative`.
+    #[inline(always)]
+    fn signed(numbers: Self::Numbers, negative: u64) -> Self::Numbers {
+        Self::add_signed(Self::zero(), numbers, u64::MAX, negative)
+    }
+    /// [`Lanes::add`] where both are [`ready`](Lanes::ready).
+    #[inline(always)]
+    fn add_ready(total: Self::Numbers, g: Self::Numbers, chosen: u64, minus: bool) -> Self::Numbers {
+        Self::add(total, g, chosen, minus)
+    }
+    /// Add to each of four sums the numbers, made [`ready`](Lanes::ready), of the samples in its mask.
+    #[inline(always)]
+    fn add_dots(sums: &mut [Self::Sums; 4], numbers: Self::Numbers, masks: [u64; 4]) {
+        for i in 0..4 {
+            sums[i] = Self::add_up(sums[i], Self::keep(numbers, Self::mask(masks[i])));
+        }
     }
     /// For each of four rows of bits the sum of the numbers, made [`ready`](Lanes::ready), of the samples whose bit is 1.
     #[inline(always)]
@@ -205,6 +228,19 @@ pub mod avx2 {
         }
     }
 
+    /// In the top bits of bytes the bits of the samples whose numbers are there once they are [`ready`](Lanes::ready).
+    #[inline(always)]
+    fn top_bits(bits: u64) -> [__m256i; 2] {
+        // SAFETY: as above.
+        unsafe {
+            let all = _mm256_set1_epi64x(bits as i64);
+            [
+                _mm256_sllv_epi64(all, _mm256_setr_epi64x(7, 6, 5, 4)),
+                _mm256_sllv_epi64(all, _mm256_setr_epi64x(3, 2, 1, 0)),
+            ]
+        }
+    }
+
     /// All ones in the words of 16 bits whose bit is set.
     #[inline(always)]
     fn word_mask(bits: u64) -> [__m256i; 4] {
@@ -318,6 +354,50 @@ pub mod avx2 {
                     _mm256_permutevar8x32_epi32(_mm256_unpacklo_epi16(low, high), places),
                     _mm256_permutevar8x32_epi32(_mm256_unpackhi_epi16(low, high), places),
                 ]
+            }
+        }
+
+        /// Of every byte the bit that is its sample's moves to the top, which is what `blendv` looks at.
+        #[inline(always)]
+        fn signed(x: [__m256i; 2], negative: u64) -> [__m256i; 2] {
+            let tops = top_bits(negative);
+            // SAFETY: as above.
+            unsafe {
+                let negated = |x| _mm256_sub_epi8(_mm256_setzero_si256(), x);
+                [_mm256_blendv_epi8(x[0], negated(x[0]), tops[0]), _mm256_blendv_epi8(x[1], negated(x[1]), tops[1])]
+            }
+        }
+
+        #[inline(always)]
+        fn add_ready(total: [__m256i; 2], g: [__m256i; 2], chosen: u64, minus: bool) -> [__m256i; 2] {
+            let tops = top_bits(chosen);
+            // SAFETY: as above.
+            unsafe {
+                let zero = _mm256_setzero_si256();
+                let kept = [_mm256_blendv_epi8(zero, g[0], tops[0]), _mm256_blendv_epi8(zero, g[1], tops[1])];
+                if minus {
+                    [_mm256_subs_epi8(total[0], kept[0]), _mm256_subs_epi8(total[1], kept[1])]
+                } else {
+                    [_mm256_adds_epi8(total[0], kept[0]), _mm256_adds_epi8(total[1], kept[1])]
+                }
+            }
+        }
+
+        /// Sums of pairs in words of 16 bits, as in [`dots`](Lanes::dots).
+        #[inline(always)]
+        fn add_dots(sums: &mut [__m256i; 4], numbers: [__m256i; 2], masks: [u64; 4]) {
+            // SAFETY: as above.
+            unsafe {
+                let one = _mm256_set1_epi8(1);
+                let (first, second) = (_mm256_setr_epi64x(0, 1, 2, 3), _mm256_setr_epi64x(4, 5, 6, 7));
+                for i in 0..4 {
+                    let all = _mm256_set1_epi64x(masks[i] as i64);
+                    let low = _mm256_and_si256(_mm256_srlv_epi64(all, first), one);
+                    let high = _mm256_and_si256(_mm256_srlv_epi64(all, second), one);
+                    let low = _mm256_maddubs_epi16(low, numbers[0]);
+                    let high = _mm256_maddubs_epi16(high, numbers[1]);
+                    sums[i] = _mm256_add_epi16(sums[i], _mm256_add_epi16(low, high));
+                }
             }
         }
 

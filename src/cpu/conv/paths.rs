@@ -1,0 +1,285 @@
+//! Where a window's gradient goes in a tree, sample by sample: bits alone, a row of windows at a time.
+//!
+//! On bits every gradient within a tree is the window's own, its negative or 0. So it is a mask of the samples for which it is
+//! not 0, and a sign, which hangs on the sample only below gates like XOR.
+
+use super::super::lut::derivative;
+use super::forward::coefficients;
+use crate::settings::PoolGradient;
+
+/// Words that are worked on at a time; rows are made whole to them.
+const WORDS: usize = 8;
+/// Nodes of the largest tree, leaves first, and its gates.
+const NODES: usize = 15;
+pub const GATES: usize = 7;
+/// Places of the largest window.
+const WINDOW: usize = 16;
+
+type Words = [u64; WORDS];
+
+/// How the gradient of a node is the window's own, for the samples that it reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// The same.
+    Plus,
+    /// Its negative.
+    Minus,
+    /// One or the other by the sample.
+    Mixed,
+}
+
+/// A bit given another: what it is where that is 0, and whether it differs where that is 1.
+#[derive(Clone, Copy)]
+struct Choice {
+    low: u64,
+    differs: u64,
+}
+
+impl Choice {
+    fn of(table: u64) -> Self {
+        let [low, high] = [0, 1].map(|at| 0u64.wrapping_sub(table >> at & 1));
+        Choice { low, differs: low ^ high }
+    }
+
+    #[inline(always)]
+    fn given(self, other: u64) -> u64 {
+        self.low ^ (other & self.differs)
+    }
+}
+
+/// A gate as its own tree sees it.
+#[derive(Clone, Copy)]
+struct Gate {
+    /// Its output as 1 ⊕ b ⊕ a ⊕ a·b.
+    terms: [u64; 4],
+    /// By pin: where its output depends on it, and where it falls by it, given the other pin.
+    slopes: [[Choice; 2]; 2],
+}
+
+/// A unit's tree of `LEAVES` leaves: its nodes are the leaves, then the gates.
+pub struct Tree<const LEAVES: usize> {
+    gates: [Gate; GATES],
+    /// Whether the result of any sample can depend on a node.
+    pub is_live: [bool; NODES],
+    /// The signs of their gradients.
+    pub signs: [Sign; NODES],
+}
+
+impl<const LEAVES: usize> Tree<LEAVES> {
+    /// With the table `table(j)` for gate `j`.
+    pub fn of(table: impl Fn(usize) -> u64) -> Self {
+        let none = Gate { terms: [0; 4], slopes: [[Choice::of(0); 2]; 2] };
+        let mut tree = Tree { gates: [none; GATES], is_live: [false; NODES], signs: [Sign::Plus; NODES] };
+        tree.is_live[2 * LEAVES - 2] = true;
+        for j in (0..LEAVES - 1).rev() {
+            let table = table(j);
+            tree.gates[j].terms = coefficients(table as u8);
+            for pin in 0..2 {
+                let slope = derivative::<2>(table, pin);
+                tree.gates[j].slopes[pin] = [slope.chosen, slope.negative].map(Choice::of);
+                tree.is_live[2 * j + pin] = tree.is_live[LEAVES + j] && slope.chosen != 0;
+                tree.signs[2 * j + pin] = match (tree.signs[LEAVES + j], slope.negative) {
+                    (Sign::Mixed, _) => Sign::Mixed,
+                    (sign, 0) => sign,
+                    (Sign::Plus, falls) if falls == slope.chosen => Sign::Minus,
+                    (Sign::Minus, falls) if falls == slope.chosen => Sign::Plus,
+                    _ => Sign::Mixed,
+                };
+            }
+        }
+        tree
+    }
+}
+
+/// A row of windows of a tree.
+#[derive(Clone, Copy)]
+pub struct Windows<'a> {
+    /// Places of each.
+    pub window: usize,
+    /// Which of them a gradient goes to.
+    pub rule: PoolGradient,
+    /// `[window][words]`: the samples for which each is the one drawn, by rule `any`.
+    pub draws: &'a [u64],
+    /// By how many lanes of 32 they are turned, so that units do not draw alike.
+    pub turn: u32,
+    /// `[leaves]`: which leaves' masks are wanted.
+    pub leaves: [bool; 8],
+    /// Whether gates' masks are.
+    pub gates: bool,
+}
+
+/// Masks of a row of windows, word by word as its signals are.
+#[derive(Default)]
+pub struct Paths {
+    words: usize,
+    groups: usize,
+    /// `[window][leaves][words]`: what is read.
+    values: Vec<u64>,
+    /// `[leaves][window][2][words]`: the samples whose gradients arrive, and of mixed signs those where it is the negative.
+    at_leaves: Vec<u64>,
+    /// `[gates][groups][5][words]`: the samples whose gradients arrive; of these where pin a, pin b and both are 1; of mixed signs
+    /// where it is the negative. Places of one sample's gradient are one group, if it goes to one of them alone.
+    at_gates: Vec<u64>,
+}
+
+/// Words of a row of `columns` windows of `blocks` words each.
+pub fn words_of(columns: usize, blocks: usize) -> usize {
+    (columns * blocks).next_multiple_of(WORDS)
+}
+
+impl Paths {
+    /// Make room for rows of `words` words, of trees of `leaves` leaves.
+    pub fn fit(&mut self, words: usize, leaves: usize, window: usize, rule: PoolGradient) {
+        (self.words, self.groups) = (words, if rule == PoolGradient::Exact { window } else { 1 });
+        self.values.resize(window * leaves * words, 0);
+        self.at_leaves.resize(leaves * window * 2 * words, 0);
+        self.at_gates.resize((leaves - 1) * self.groups * 5 * words, 0);
+    }
+
+    /// Where to put what leaf `k` of `leaves` reads at place `q` of the row's windows.
+    pub fn values(&mut self, leaves: usize, q: usize, k: usize) -> &mut [u64] {
+        &mut self.values[(q * leaves + k) * self.words..][..self.words]
+    }
+
+    /// What arrives at leaf `k` of place `q` of `window`: the samples, and those of the negative.
+    pub fn at_leaf(&self, window: usize, k: usize, q: usize) -> [&[u64]; 2] {
+        let both = &self.at_leaves[(k * window + q) * 2 * self.words..][..2 * self.words];
+        both.split_at(self.words).into()
+    }
+
+    /// What arrives at gate `j`, group by group.
+    pub fn at_gate(&self, j: usize) -> impl Iterator<Item = [&[u64]; 5]> {
+        let size = 5 * self.words;
+        let groups = self.at_gates[j * self.groups * size..][..self.groups * size].chunks_exact(size);
+        groups.map(|group| std::array::from_fn(|i| &group[i * self.words..][..self.words]))
+    }
+
+    /// Follow the gradients of a row of windows to the leaves and gates, given what the leaves read.
+    #[inline(always)]
+    pub fn follow<const LEAVES: usize>(&mut self, tree: &Tree<LEAVES>, row: &Windows) {
+        let Paths { words, groups, values, at_leaves, at_gates } = self;
+        let (words, groups, window, root) = (*words, *groups, row.window, 2 * LEAVES - 2);
+        let mut nodes = [[[0; WORDS]; NODES]; WINDOW];
+        let (mut chosen, mut negative) = ([[0; WORDS]; NODES], [[0; WORDS]; NODES]);
+        for at in (0..words).step_by(WORDS) {
+            let (mut ones, mut twice) = ([0; WORDS], [0; WORDS]);
+            for (q, nodes) in nodes.iter_mut().enumerate().take(window) {
+                for k in 0..LEAVES {
+                    nodes[k].copy_from_slice(&values[(q * LEAVES + k) * words + at..][..WORDS]);
+                }
+                for j in 0..LEAVES - 1 {
+                    let [one, by_b, by_a, by_both] = tree.gates[j].terms;
+                    let (a, b) = (nodes[2 * j], nodes[2 * j + 1]);
+                    for i in 0..WORDS {
+                        nodes[LEAVES + j][i] = one ^ (by_b & b[i]) ^ (a[i] & (by_a ^ (by_both & b[i])));
+                    }
+                }
+                for i in 0..WORDS {
+                    twice[i] |= ones[i] & nodes[root][i];
+                    ones[i] |= nodes[root][i];
+                }
+            }
+            let mut earlier = [0; WORDS];
+            for (q, nodes) in nodes.iter().enumerate().take(window) {
+                let own = nodes[root];
+                chosen[root] = match row.rule {
+                    _ if window == 1 => [u64::MAX; WORDS],
+                    // The others are 0: no place is 1 twice over, and either this is the one or there is none.
+                    PoolGradient::Exact => each(|i| !twice[i] & (own[i] | !ones[i])),
+                    PoolGradient::First if q == 0 => each(|i| own[i] | !ones[i]),
+                    PoolGradient::First => each(|i| own[i] & !earlier[i]),
+                    PoolGradient::Any => {
+                        let draws = &row.draws[q * words + at..][..WORDS];
+                        each(|i| own[i] & !earlier[i] | !ones[i] & turned(draws[i], row.turn))
+                    }
+                };
+                for i in 0..WORDS {
+                    earlier[i] |= own[i];
+                }
+                let (group, is_first) = if groups > 1 { (q, true) } else { (0, q == 0) };
+                for j in (0..LEAVES - 1).rev() {
+                    if !tree.is_live[LEAVES + j] {
+                        continue;
+                    }
+                    let (a, b, c) = (nodes[2 * j], nodes[2 * j + 1], chosen[LEAVES + j]);
+                    let n = match tree.signs[LEAVES + j] {
+                        Sign::Plus => [0; WORDS],
+                        Sign::Minus => [u64::MAX; WORDS],
+                        Sign::Mixed => negative[LEAVES + j],
+                    };
+                    if row.gates {
+                        let to = &mut at_gates[(j * groups + group) * 5 * words..][..5 * words];
+                        note(to, words, 0, at, is_first, c);
+                        note(to, words, 1, at, is_first, each(|i| c[i] & a[i]));
+                        note(to, words, 2, at, is_first, each(|i| c[i] & b[i]));
+                        note(to, words, 3, at, is_first, each(|i| c[i] & a[i] & b[i]));
+                        if tree.signs[LEAVES + j] == Sign::Mixed {
+                            note(to, words, 4, at, is_first, each(|i| c[i] & n[i]));
+                        }
+                    }
+                    for (pin, other) in [b, a].into_iter().enumerate() {
+                        if !tree.is_live[2 * j + pin] {
+                            continue;
+                        }
+                        let [depends, falls] = tree.gates[j].slopes[pin];
+                        chosen[2 * j + pin] = each(|i| c[i] & depends.given(other[i]));
+                        if tree.signs[2 * j + pin] == Sign::Mixed {
+                            negative[2 * j + pin] = each(|i| n[i] ^ falls.given(other[i]));
+                        }
+                    }
+                }
+                for k in 0..LEAVES {
+                    if !row.leaves[k] {
+                        continue;
+                    }
+                    let to = &mut at_leaves[(k * window + q) * 2 * words..][..2 * words];
+                    to[at..][..WORDS].copy_from_slice(&chosen[k]);
+                    if tree.signs[k] == Sign::Mixed {
+                        to[words + at..][..WORDS].copy_from_slice(&negative[k]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn each(word: impl Fn(usize) -> u64) -> Words {
+    let mut made = [0; WORDS];
+    for (i, made) in made.iter_mut().enumerate() {
+        *made = word(i);
+    }
+    made
+}
+
+/// Write words into row `row` of `to`, or join them to what is there.
+#[inline(always)]
+fn note(to: &mut [u64], words: usize, row: usize, at: usize, is_first: bool, made: Words) {
+    let to = &mut to[row * words + at..][..WORDS];
+    if is_first {
+        to.copy_from_slice(&made);
+    } else {
+        to.iter_mut().zip(made).for_each(|(to, made)| *to |= made);
+    }
+}
+
+/// Both halves of 32 turned to the left.
+#[inline(always)]
+fn turned(draw: u64, by: u32) -> u64 {
+    let low = ((1 << by) - 1) * 0x1_0000_0001;
+    (draw << by) & !low | (draw >> (32 - by)) & low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_turn_by_themselves() {
+        for by in 0..32 {
+            let (low, high) = (0x8000_00f1u32, 0x1234_5678u32);
+            let made = turned(u64::from(high) << 32 | u64::from(low), by);
+            assert_eq!(made, u64::from(high.rotate_left(by)) << 32 | u64::from(low.rotate_left(by)));
+        }
+    }
+}
