@@ -102,12 +102,10 @@ pub trait Lanes {
     fn add_ready(total: Self::Numbers, g: Self::Numbers, chosen: u64, minus: bool) -> Self::Numbers {
         Self::add(total, g, chosen, minus)
     }
-    /// Add to each of four sums the numbers, made [`ready`](Lanes::ready), of the samples in its mask.
+    /// Add to sums the numbers, made [`ready`](Lanes::ready), of the samples in a mask.
     #[inline(always)]
-    fn add_dots(sums: &mut [Self::Sums; 4], numbers: Self::Numbers, masks: [u64; 4]) {
-        for i in 0..4 {
-            sums[i] = Self::add_up(sums[i], Self::keep(numbers, Self::mask(masks[i])));
-        }
+    fn add_dot(sums: Self::Sums, numbers: Self::Numbers, mask: u64) -> Self::Sums {
+        Self::add_up(sums, Self::keep(numbers, Self::mask(mask)))
     }
     /// For each of four rows of bits the sum of the numbers, made [`ready`](Lanes::ready), of the samples whose bit is 1.
     #[inline(always)]
@@ -383,21 +381,26 @@ pub mod avx2 {
             }
         }
 
+        #[inline(always)]
+        fn even(x: [__m256i; 2]) -> [__m256i; 2] {
+            // SAFETY: as above.
+            unsafe {
+                let least = _mm256_set1_epi8(-127);
+                [_mm256_max_epi8(x[0], least), _mm256_max_epi8(x[1], least)]
+            }
+        }
+
         /// Sums of pairs in words of 16 bits, as in [`dots`](Lanes::dots).
         #[inline(always)]
-        fn add_dots(sums: &mut [__m256i; 4], numbers: [__m256i; 2], masks: [u64; 4]) {
+        fn add_dot(sums: __m256i, x: [__m256i; 2], mask: u64) -> __m256i {
             // SAFETY: as above.
             unsafe {
                 let one = _mm256_set1_epi8(1);
-                let (first, second) = (_mm256_setr_epi64x(0, 1, 2, 3), _mm256_setr_epi64x(4, 5, 6, 7));
-                for i in 0..4 {
-                    let all = _mm256_set1_epi64x(masks[i] as i64);
-                    let low = _mm256_and_si256(_mm256_srlv_epi64(all, first), one);
-                    let high = _mm256_and_si256(_mm256_srlv_epi64(all, second), one);
-                    let low = _mm256_maddubs_epi16(low, numbers[0]);
-                    let high = _mm256_maddubs_epi16(high, numbers[1]);
-                    sums[i] = _mm256_add_epi16(sums[i], _mm256_add_epi16(low, high));
-                }
+                let all = _mm256_set1_epi64x(mask as i64);
+                let low = _mm256_and_si256(_mm256_srlv_epi64(all, _mm256_setr_epi64x(0, 1, 2, 3)), one);
+                let high = _mm256_and_si256(_mm256_srlv_epi64(all, _mm256_setr_epi64x(4, 5, 6, 7)), one);
+                let pairs = _mm256_add_epi16(_mm256_maddubs_epi16(low, x[0]), _mm256_maddubs_epi16(high, x[1]));
+                _mm256_add_epi16(sums, pairs)
             }
         }
 

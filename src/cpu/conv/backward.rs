@@ -166,7 +166,8 @@ fn run_unit<L: Lanes, const B: usize, const LEAVES: usize>(
     let Room { paths, gradients } = room;
     let conv = &task.trees.conv;
     let gates = LEAVES - 1;
-    let tree = Tree::<LEAVES>::of(|j| task.tables.get::<2>(unit * gates + j));
+    let table = |j: usize| task.tables.get::<2>(unit * gates + j);
+    let tree = Tree::<LEAVES>::of(table);
     // Which leaves send to this task's channel, and where leaves lie in their window.
     let wires = &task.layer.wiring[unit * LEAVES..][..LEAVES];
     let ([rows, columns], [_, width]) = (conv.outputs(), conv.padded());
@@ -181,30 +182,43 @@ fn run_unit<L: Lanes, const B: usize, const LEAVES: usize>(
     let draws = read(&task.maps.draws);
     let of_row = window * words_of(columns, B);
     let source = Gradients::of(task.source, unit, conv.area());
-    let mut totals = [[0; 4]; GATES];
+    let (mut all, mut totals) = (0, [[0; 3]; GATES]);
     for row in 0..rows {
         source.gather::<L>(row, gradients);
-        // Where the first window's place `q` begins.
-        let corner = |q: usize| ((row * pool + q / pool) * width + q % pool) * stride;
         for q in 0..window {
             for k in 0..LEAVES {
-                let from = &maps[k][(corner(q) + offsets[k]) * B..];
-                side_by_side::<B>(from, step, columns, paths.values(LEAVES, q, k));
+                let first = ((row * pool + q / pool) * width + q % pool) * stride + offsets[k];
+                side_by_side::<B>(&maps[k][first * B..], step, columns, paths.values(LEAVES, q, k));
             }
         }
         let draws = draws.get(row * of_row..(row + 1) * of_row).unwrap_or(&[]);
         let turn = unit as u32 % 32;
         paths.follow(&tree, &Windows { window, rule: task.rule, draws, turn, leaves, gates: sums });
-        for j in (0..gates).filter(|&j| sums && tree.is_live[LEAVES + j]) {
+        for j in 0..gates {
+            if !sums || !tree.is_live[LEAVES + j] {
+                continue;
+            }
             let is_mixed = tree.signs[LEAVES + j] == Sign::Mixed;
-            for masks in paths.at_gate(j) {
-                add_up::<L, B>(&mut totals[j], gradients, masks, is_mixed);
+            for group in 0..paths.groups() {
+                let [a, b, both, negative, whole] = paths.at_gate(j, group);
+                if j + 1 == gates {
+                    let made = dots::<L, B, 4>(gradients, [a, b, both, whole], negative, is_mixed);
+                    all += made[3];
+                    (0..3).for_each(|i| totals[j][i] += made[i]);
+                } else {
+                    let made = dots::<L, B, 3>(gradients, [a, b, both], negative, is_mixed);
+                    (0..3).for_each(|i| totals[j][i] += made[i]);
+                }
             }
         }
         let Some(sent) = &mut sent else { continue };
-        for k in (0..LEAVES).filter(|&k| leaves[k]) {
+        for k in 0..LEAVES {
+            if !leaves[k] {
+                continue;
+            }
             for q in 0..window {
-                let (to, masks) = (&mut sent[corner(q) + offsets[k]..], paths.at_leaf(window, k, q));
+                let first = ((row * pool + q / pool) * width + q % pool) * stride + offsets[k];
+                let (to, masks) = (&mut sent[first..], paths.at_leaf(window, k, q));
                 match tree.signs[k] {
                     Sign::Plus => send::<L, B>(to, step, gradients, masks, false, false),
                     Sign::Minus => send::<L, B>(to, step, gradients, masks, true, false),
@@ -214,13 +228,9 @@ fn run_unit<L: Lanes, const B: usize, const LEAVES: usize>(
         }
     }
     if sums {
-        let sums = &task.trees.sums[unit * gates * 4..][..gates * 4];
-        for (j, sums) in sums.chunks_exact(4).enumerate() {
-            let sign = if tree.signs[LEAVES + j] == Sign::Minus { -1 } else { 1 };
-            let [all, a, b, both] = totals[j].map(|total| sign * total);
-            let made = [all - a - b + both, b - both, a - both, both];
-            sums.iter().zip(made).for_each(|(sum, made)| note(sum, made, task.added));
-        }
+        let to = &task.trees.sums[unit * gates * 4..][..gates * 4];
+        let made = tree.sums(all, &totals, table);
+        to.iter().zip(made.as_flattened()).for_each(|(sum, &made)| note(sum, made, task.added));
     }
 }
 
@@ -297,32 +307,33 @@ fn side_by_side<const B: usize>(from: &[u64], step: usize, count: usize, to: &mu
     }
 }
 
-/// Add up a row's gradients over the samples of masks as [`Paths::at_gate`] gives them.
+/// A row's gradients added up over the samples of each of `M` masks, those in `negative` turned over if `is_mixed`.
 #[inline(always)]
-fn add_up<L: Lanes, const B: usize>(
-    totals: &mut [i32; 4],
+fn dots<L: Lanes, const B: usize, const M: usize>(
     gradients: &[Row<L::Element, B>],
-    [all, a, b, both, negative]: [&[u64]; 5],
+    masks: [&[u64]; M],
+    negative: &[u64],
     is_mixed: bool,
-) {
+) -> [i32; 4] {
+    let mut totals = [0; 4];
     for (part, gradients) in gradients.chunks(MOST_SUMS / B).enumerate() {
         let mut sums = [L::no_sums(); 4];
-        let at = part * (MOST_SUMS / B) * B;
-        let size = gradients.len() * B;
-        let (all, a, b) = (&all[at..][..size], &a[at..][..size], &b[at..][..size]);
-        let (both, negative) = (&both[at..][..size], &negative[at..][..size]);
+        let first = part * (MOST_SUMS / B) * B;
         for (i, g) in gradients.as_flattened().iter().enumerate() {
             let mut g = L::load(g);
             if is_mixed {
-                g = L::signed(g, negative[i]);
+                g = L::signed(g, negative[first + i]);
             }
-            L::add_dots(&mut sums, g, [all[i], a[i], b[i], both[i]]);
+            for m in 0..M {
+                sums[m] = L::add_dot(sums[m], g, masks[m][first + i]);
+            }
         }
         let made = L::totals(sums);
         for i in 0..4 {
             totals[i] += made[i];
         }
     }
+    totals
 }
 
 /// Add a row's gradients to every `step`th of `to`, for the samples of masks as [`Paths::at_leaf`] gives them.
@@ -335,14 +346,16 @@ fn send<L: Lanes, const B: usize>(
     minus: bool,
     is_mixed: bool,
 ) {
-    let masks = chosen.chunks_exact(B).zip(negative.chunks_exact(B));
-    for ((to, g), (chosen, negative)) in to.iter_mut().step_by(step).zip(gradients).zip(masks) {
+    let count = gradients.len() * B;
+    let (chosen, negative) = (&chosen[..count], &negative[..count]);
+    for (i, g) in gradients.iter().enumerate() {
+        let to = &mut to[i * step];
         for b in 0..B {
             let mut g = L::load(&g[b]);
             if is_mixed {
-                g = L::signed(g, negative[b]);
+                g = L::signed(g, negative[i * B + b]);
             }
-            L::store(L::add_ready(L::load(&to[b]), g, chosen[b], minus), &mut to[b]);
+            L::store(L::add_ready(L::load(&to[b]), g, chosen[i * B + b], minus), &mut to[b]);
         }
     }
 }

@@ -89,6 +89,26 @@ impl<const LEAVES: usize> Tree<LEAVES> {
         }
         tree
     }
+
+    /// `[gates][4]` sums by code of gradients of every gate: from those over the samples whose pin a, pin b and both are 1,
+    /// signs that are not mixed left out, and from the sum over all that arrive at the root.
+    ///
+    /// What arrives at a pin in all is what its gate has by codes, times the gate's slope by the pin.
+    pub fn sums(&self, mut all: i32, totals: &[[i32; 3]; GATES], table: impl Fn(usize) -> u64) -> [[i32; 4]; GATES] {
+        let (mut sums, mut arrived) = ([[0; 4]; GATES], [0; NODES]);
+        arrived[2 * LEAVES - 2] = all;
+        for j in (0..LEAVES - 1).rev().filter(|&j| self.is_live[LEAVES + j]) {
+            let sign = if self.signs[LEAVES + j] == Sign::Minus { -1 } else { 1 };
+            let [a, b, both] = totals[j].map(|total| sign * total);
+            all = arrived[LEAVES + j];
+            sums[j] = [all - a - b + both, b - both, a - both, both];
+            let bit = |code: usize| (table(j) >> code) as i32 & 1;
+            let [s0, s1, s2, s3] = sums[j];
+            arrived[2 * j] = (s0 + s2) * (bit(2) - bit(0)) + (s1 + s3) * (bit(3) - bit(1));
+            arrived[2 * j + 1] = (s0 + s1) * (bit(1) - bit(0)) + (s2 + s3) * (bit(3) - bit(2));
+        }
+        sums
+    }
 }
 
 /// A row of windows of a tree.
@@ -115,10 +135,12 @@ pub struct Paths {
     groups: usize,
     /// `[window][leaves][words]`: what is read.
     values: Vec<u64>,
+    /// `[window]` nodes of the words at hand.
+    nodes: Vec<[Words; NODES]>,
     /// `[leaves][window][2][words]`: the samples whose gradients arrive, and of mixed signs those where it is the negative.
     at_leaves: Vec<u64>,
-    /// `[gates][groups][5][words]`: the samples whose gradients arrive; of these where pin a, pin b and both are 1; of mixed signs
-    /// where it is the negative. Places of one sample's gradient are one group, if it goes to one of them alone.
+    /// `[gates][groups][5][words]`: the samples whose gradients arrive and whose pin a, pin b and both are 1; of mixed signs those
+    /// where it is the negative; of the root all. Places of one sample's gradient are one group, if it goes to one of them alone.
     at_gates: Vec<u64>,
 }
 
@@ -132,35 +154,47 @@ impl Paths {
     pub fn fit(&mut self, words: usize, leaves: usize, window: usize, rule: PoolGradient) {
         (self.words, self.groups) = (words, if rule == PoolGradient::Exact { window } else { 1 });
         self.values.resize(window * leaves * words, 0);
+        self.nodes.resize(window, [[0; WORDS]; NODES]);
         self.at_leaves.resize(leaves * window * 2 * words, 0);
         self.at_gates.resize((leaves - 1) * self.groups * 5 * words, 0);
     }
 
     /// Where to put what leaf `k` of `leaves` reads at place `q` of the row's windows.
+    #[inline(always)]
     pub fn values(&mut self, leaves: usize, q: usize, k: usize) -> &mut [u64] {
         &mut self.values[(q * leaves + k) * self.words..][..self.words]
     }
 
     /// What arrives at leaf `k` of place `q` of `window`: the samples, and those of the negative.
+    #[inline(always)]
     pub fn at_leaf(&self, window: usize, k: usize, q: usize) -> [&[u64]; 2] {
         let both = &self.at_leaves[(k * window + q) * 2 * self.words..][..2 * self.words];
         both.split_at(self.words).into()
     }
 
-    /// What arrives at gate `j`, group by group.
-    pub fn at_gate(&self, j: usize) -> impl Iterator<Item = [&[u64]; 5]> {
-        let size = 5 * self.words;
-        let groups = self.at_gates[j * self.groups * size..][..self.groups * size].chunks_exact(size);
-        groups.map(|group| std::array::from_fn(|i| &group[i * self.words..][..self.words]))
+    /// What arrives at gate `j`, in group `group`.
+    #[inline(always)]
+    pub fn at_gate(&self, j: usize, group: usize) -> [&[u64]; 5] {
+        let all = &self.at_gates[(j * self.groups + group) * 5 * self.words..][..5 * self.words];
+        let (a, rest) = all.split_at(self.words);
+        let (b, rest) = rest.split_at(self.words);
+        let (both, rest) = rest.split_at(self.words);
+        let (negative, all) = rest.split_at(self.words);
+        [a, b, both, negative, all]
+    }
+
+    /// Groups that there are.
+    pub fn groups(&self) -> usize {
+        self.groups
     }
 
     /// Follow the gradients of a row of windows to the leaves and gates, given what the leaves read.
     #[inline(always)]
     pub fn follow<const LEAVES: usize>(&mut self, tree: &Tree<LEAVES>, row: &Windows) {
-        let Paths { words, groups, values, at_leaves, at_gates } = self;
+        let Paths { words, groups, values, nodes, at_leaves, at_gates } = self;
         let (words, groups, window, root) = (*words, *groups, row.window, 2 * LEAVES - 2);
-        let mut nodes = [[[0; WORDS]; NODES]; WINDOW];
         let (mut chosen, mut negative) = ([[0; WORDS]; NODES], [[0; WORDS]; NODES]);
+        let mut reached = [[[0; WORDS]; 5]; GATES];
         for at in (0..words).step_by(WORDS) {
             let (mut ones, mut twice) = ([0; WORDS], [0; WORDS]);
             for (q, nodes) in nodes.iter_mut().enumerate().take(window) {
@@ -170,9 +204,7 @@ impl Paths {
                 for j in 0..LEAVES - 1 {
                     let [one, by_b, by_a, by_both] = tree.gates[j].terms;
                     let (a, b) = (nodes[2 * j], nodes[2 * j + 1]);
-                    for i in 0..WORDS {
-                        nodes[LEAVES + j][i] = one ^ (by_b & b[i]) ^ (a[i] & (by_a ^ (by_both & b[i])));
-                    }
+                    nodes[LEAVES + j] = each(|i| one ^ (by_b & b[i]) ^ (a[i] & (by_a ^ (by_both & b[i]))));
                 }
                 for i in 0..WORDS {
                     twice[i] |= ones[i] & nodes[root][i];
@@ -196,37 +228,41 @@ impl Paths {
                 for i in 0..WORDS {
                     earlier[i] |= own[i];
                 }
-                let (group, is_first) = if groups > 1 { (q, true) } else { (0, q == 0) };
+                let begins = groups > 1 || q == 0;
                 for j in (0..LEAVES - 1).rev() {
                     if !tree.is_live[LEAVES + j] {
                         continue;
                     }
                     let (a, b, c) = (nodes[2 * j], nodes[2 * j + 1], chosen[LEAVES + j]);
-                    let n = match tree.signs[LEAVES + j] {
-                        Sign::Plus => [0; WORDS],
-                        Sign::Minus => [u64::MAX; WORDS],
-                        Sign::Mixed => negative[LEAVES + j],
-                    };
+                    let (sign, n) = (tree.signs[LEAVES + j], negative[LEAVES + j]);
                     if row.gates {
-                        let to = &mut at_gates[(j * groups + group) * 5 * words..][..5 * words];
-                        note(to, words, 0, at, is_first, c);
-                        note(to, words, 1, at, is_first, each(|i| c[i] & a[i]));
-                        note(to, words, 2, at, is_first, each(|i| c[i] & b[i]));
-                        note(to, words, 3, at, is_first, each(|i| c[i] & a[i] & b[i]));
-                        if tree.signs[LEAVES + j] == Sign::Mixed {
-                            note(to, words, 4, at, is_first, each(|i| c[i] & n[i]));
+                        let to = &mut reached[j];
+                        let of_a: Words = each(|i| c[i] & a[i]);
+                        note(&mut to[0], begins, of_a);
+                        note(&mut to[1], begins, each(|i| c[i] & b[i]));
+                        note(&mut to[2], begins, each(|i| of_a[i] & b[i]));
+                        if sign == Sign::Mixed {
+                            note(&mut to[3], begins, each(|i| c[i] & n[i]));
                         }
                     }
                     for (pin, other) in [b, a].into_iter().enumerate() {
-                        if !tree.is_live[2 * j + pin] {
+                        let node = 2 * j + pin;
+                        if !tree.is_live[node] {
                             continue;
                         }
                         let [depends, falls] = tree.gates[j].slopes[pin];
-                        chosen[2 * j + pin] = each(|i| c[i] & depends.given(other[i]));
-                        if tree.signs[2 * j + pin] == Sign::Mixed {
-                            negative[2 * j + pin] = each(|i| n[i] ^ falls.given(other[i]));
+                        chosen[node] = each(|i| c[i] & depends.given(other[i]));
+                        if tree.signs[node] == Sign::Mixed {
+                            negative[node] = match sign {
+                                Sign::Plus => each(|i| falls.given(other[i])),
+                                Sign::Minus => each(|i| !falls.given(other[i])),
+                                Sign::Mixed => each(|i| n[i] ^ falls.given(other[i])),
+                            };
                         }
                     }
+                }
+                if row.gates {
+                    note(&mut reached[LEAVES - 2][4], begins, chosen[root]);
                 }
                 for k in 0..LEAVES {
                     if !row.leaves[k] {
@@ -236,6 +272,18 @@ impl Paths {
                     to[at..][..WORDS].copy_from_slice(&chosen[k]);
                     if tree.signs[k] == Sign::Mixed {
                         to[words + at..][..WORDS].copy_from_slice(&negative[k]);
+                    }
+                }
+                if row.gates && (groups > 1 || q + 1 == window) {
+                    let group = if groups > 1 { q } else { 0 };
+                    for j in 0..LEAVES - 1 {
+                        if !tree.is_live[LEAVES + j] {
+                            continue;
+                        }
+                        let to = &mut at_gates[(j * groups + group) * 5 * words..][..5 * words];
+                        for (to, reached) in to.chunks_exact_mut(words).zip(&reached[j]) {
+                            to[at..][..WORDS].copy_from_slice(reached);
+                        }
                     }
                 }
             }
@@ -252,15 +300,10 @@ fn each(word: impl Fn(usize) -> u64) -> Words {
     made
 }
 
-/// Write words into row `row` of `to`, or join them to what is there.
+/// Begin with words, or join them to what is there.
 #[inline(always)]
-fn note(to: &mut [u64], words: usize, row: usize, at: usize, is_first: bool, made: Words) {
-    let to = &mut to[row * words + at..][..WORDS];
-    if is_first {
-        to.copy_from_slice(&made);
-    } else {
-        to.iter_mut().zip(made).for_each(|(to, made)| *to |= made);
-    }
+fn note(to: &mut Words, begins: bool, made: Words) {
+    *to = if begins { made } else { each(|i| to[i] | made[i]) };
 }
 
 /// Both halves of 32 turned to the left.
