@@ -734,8 +734,8 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                 let (tables, rule) = (&state.tables[self.state.current], n.constants.pool_gradient);
                 let mut room = Room::default();
                 member.share(trees.tasks(), |task| {
-                    let task = Task { trees, layer, tables, maps, task, source: &source, rule, added };
-                    E::trees(n.simd, n.constants.bits, &task, &mut room);
+                    let task = Task { simd: n.simd, trees, layer, tables, maps, task, source: &source, rule, added };
+                    E::trees(n.constants.bits, &task, &mut room);
                 });
                 self.mark(|| format!("backward_conv {i}"));
                 drop(sent);

@@ -14,7 +14,7 @@ use super::super::locks::{read, write};
 use super::super::simd::Simd;
 use super::super::tables::Tables;
 use super::maps::{Maps, Trees};
-use super::paths::{GATES, Paths, Sign, Tree, Windows, words_of};
+use super::paths::{GATES, MOST_LEAVES, Paths, Sign, Tree, Windows, words_of};
 use crate::network::{Conv, Layer};
 use crate::settings::PoolGradient;
 
@@ -35,6 +35,8 @@ pub enum Source<'a, E, const B: usize> {
 
 /// A part of a layer's backward pass.
 pub struct Task<'a, E, const B: usize> {
+    /// What it is run on.
+    pub simd: Simd,
     /// The layer.
     pub trees: &'a Trees,
     /// Its wires.
@@ -69,12 +71,12 @@ impl<E, const B: usize> Default for Room<E, B> {
 /// Integers that rows can hold, and the code for trees of them.
 pub trait TreeKernels: Element {
     /// Run a part, with numbers of `bits` bits.
-    fn trees<const B: usize>(simd: Simd, bits: u32, task: &Task<Self, B>, room: &mut Room<Self, B>);
+    fn trees<const B: usize>(bits: u32, task: &Task<Self, B>, room: &mut Room<Self, B>);
 }
 
 impl TreeKernels for i8 {
-    fn trees<const B: usize>(simd: Simd, _: u32, task: &Task<i8, B>, room: &mut Room<i8, B>) {
-        match simd {
+    fn trees<const B: usize>(_: u32, task: &Task<i8, B>, room: &mut Room<i8, B>) {
+        match task.simd {
             // SAFETY: a `Simd` that a step runs on is one that the machine was found to have.
             #[cfg(target_arch = "x86_64")]
             Simd::Avx512 => unsafe { run_avx512::<avx512::Bytes, B>(task, room) },
@@ -87,8 +89,8 @@ impl TreeKernels for i8 {
 }
 
 impl TreeKernels for i16 {
-    fn trees<const B: usize>(simd: Simd, bits: u32, task: &Task<i16, B>, room: &mut Room<i16, B>) {
-        match (simd, bits) {
+    fn trees<const B: usize>(bits: u32, task: &Task<i16, B>, room: &mut Room<i16, B>) {
+        match (task.simd, bits) {
             // SAFETY: a `Simd` that a step runs on is one that the machine was found to have.
             #[cfg(target_arch = "x86_64")]
             (Simd::Avx512, 12) => unsafe { run_avx512::<avx512::Words<12>, B>(task, room) },
@@ -121,60 +123,47 @@ fn run_avx2<L: Lanes, const B: usize>(task: &Task<L::Element, B>, room: &mut Roo
 
 #[inline(always)]
 fn run<L: Lanes, const B: usize>(task: &Task<L::Element, B>, room: &mut Room<L::Element, B>) {
-    match task.trees.conv.depth {
-        1 => run_trees::<L, B, 2>(task, room),
-        2 => run_trees::<L, B, 4>(task, room),
-        _ => run_trees::<L, B, 8>(task, room),
-    }
-}
-
-#[inline(always)]
-fn run_trees<L: Lanes, const B: usize, const LEAVES: usize>(
-    task: &Task<L::Element, B>,
-    room: &mut Room<L::Element, B>,
-) {
     let Task { trees, layer, maps, rule, .. } = task;
-    let conv = &trees.conv;
+    let (conv, leaves) = (&trees.conv, trees.conv.leaves());
     let [_, columns] = conv.outputs();
-    room.paths.fit(words_of(columns, B), LEAVES, (conv.pool * conv.pool) as usize, *rule);
+    room.paths.fit(words_of(columns, B), leaves, (conv.pool * conv.pool) as usize, *rule);
     room.gradients.resize(columns, [Stored([L::Element::of(0); BLOCK]); B]);
     let mut sent = trees.sends.then(|| write(&maps.sent[task.task]));
     if let Some(rows) = &mut sent {
         rows.iter_mut().flatten().for_each(|row| L::store(L::zero(), row));
     }
     for &unit in &trees.units_of[task.task] {
-        let wires = &layer.wiring[unit as usize * LEAVES..][..LEAVES];
-        let channels: [usize; LEAVES] = std::array::from_fn(|k| conv.leaf(wires[k]).0);
-        let guards: [RwLockReadGuard<Vec<u64>>; LEAVES] = std::array::from_fn(|k| read(&maps.padded[channels[k]]));
+        let wires = &layer.wiring[unit as usize * leaves..][..leaves];
+        let guards: Vec<_> = wires.iter().map(|&wire| read(&maps.padded[conv.leaf(wire).0])).collect();
+        let read: Vec<&[u64]> = guards.iter().map(|guard| guard.as_slice()).collect();
         // Of all parts that a unit is in, that of its first leaf's channel sums.
-        let sums = !trees.sends || channels[0] == task.task;
+        let sums = !trees.sends || conv.leaf(wires[0]).0 == task.task;
         let sent = sent.as_mut().map(|rows| rows.as_mut_slice());
-        let maps = std::array::from_fn(|k| guards[k].as_slice());
-        run_unit::<L, B, LEAVES>(task, room, unit as usize, maps, sums, sent);
+        run_unit::<L, B>(task, room, unit as usize, &read, sums, sent);
     }
 }
 
 #[inline(always)]
-fn run_unit<L: Lanes, const B: usize, const LEAVES: usize>(
+fn run_unit<L: Lanes, const B: usize>(
     task: &Task<L::Element, B>,
     room: &mut Room<L::Element, B>,
     unit: usize,
-    maps: [&[u64]; LEAVES],
+    maps: &[&[u64]],
     sums: bool,
     mut sent: Option<&mut [Row<L::Element, B>]>,
 ) {
     let Room { paths, gradients } = room;
     let conv = &task.trees.conv;
-    let gates = LEAVES - 1;
+    let (leaves, gates) = (maps.len(), maps.len() - 1);
     let table = |j: usize| task.tables.get::<2>(unit * gates + j);
-    let tree = Tree::<LEAVES>::of(table);
+    let tree = Tree::of(leaves, table);
     // Which leaves send to this task's channel, and where leaves lie in their window.
-    let wires = &task.layer.wiring[unit * LEAVES..][..LEAVES];
+    let wires = &task.layer.wiring[unit * leaves..][..leaves];
     let ([rows, columns], [_, width]) = (conv.outputs(), conv.padded());
-    let (mut leaves, mut offsets) = ([false; 8], [0; LEAVES]);
-    for k in 0..LEAVES {
+    let (mut sends, mut offsets) = ([false; MOST_LEAVES], [0; MOST_LEAVES]);
+    for k in 0..leaves {
         let (channel, dy, dx) = conv.leaf(wires[k]);
-        leaves[k] = sent.is_some() && channel == task.task && tree.is_live[k];
+        sends[k] = sent.is_some() && channel == task.task && tree.is_live[k];
         offsets[k] = dy * width + dx;
     }
     let (pool, stride) = (conv.pool as usize, conv.stride as usize);
@@ -186,19 +175,19 @@ fn run_unit<L: Lanes, const B: usize, const LEAVES: usize>(
     for row in 0..rows {
         source.gather::<L>(row, gradients);
         for q in 0..window {
-            for k in 0..LEAVES {
+            for k in 0..leaves {
                 let first = ((row * pool + q / pool) * width + q % pool) * stride + offsets[k];
-                side_by_side::<B>(&maps[k][first * B..], step, columns, paths.values(LEAVES, q, k));
+                side_by_side::<B>(&maps[k][first * B..], step, columns, paths.values(leaves, q, k));
             }
         }
         let draws = draws.get(row * of_row..(row + 1) * of_row).unwrap_or(&[]);
         let turn = unit as u32 % 32;
-        paths.follow(&tree, &Windows { window, rule: task.rule, draws, turn, leaves, gates: sums });
+        paths.follow(task.simd, &tree, &Windows { window, rule: task.rule, draws, turn, leaves: sends, gates: sums });
         for j in 0..gates {
-            if !sums || !tree.is_live[LEAVES + j] {
+            if !sums || !tree.is_live[leaves + j] {
                 continue;
             }
-            let is_mixed = tree.signs[LEAVES + j] == Sign::Mixed;
+            let is_mixed = tree.signs[leaves + j] == Sign::Mixed;
             for group in 0..paths.groups() {
                 let [a, b, both, negative, whole] = paths.at_gate(j, group);
                 if j + 1 == gates {
@@ -212,8 +201,8 @@ fn run_unit<L: Lanes, const B: usize, const LEAVES: usize>(
             }
         }
         let Some(sent) = &mut sent else { continue };
-        for k in 0..LEAVES {
-            if !leaves[k] {
+        for k in 0..leaves {
+            if !sends[k] {
                 continue;
             }
             for q in 0..window {

@@ -4,16 +4,16 @@
 //! not 0, and a sign, which hangs on the sample only below gates like XOR.
 
 use super::super::lut::derivative;
+use super::super::simd::Simd;
 use super::forward::coefficients;
 use crate::settings::PoolGradient;
 
 /// Words that are worked on at a time; rows are made whole to them.
 const WORDS: usize = 8;
-/// Nodes of the largest tree, leaves first, and its gates.
-const NODES: usize = 15;
-pub const GATES: usize = 7;
-/// Places of the largest window.
-const WINDOW: usize = 16;
+/// Leaves of the largest tree, its gates, and its nodes, leaves first.
+pub const MOST_LEAVES: usize = 8;
+pub const GATES: usize = MOST_LEAVES - 1;
+const NODES: usize = MOST_LEAVES + GATES;
 
 type Words = [u64; WORDS];
 
@@ -56,8 +56,10 @@ struct Gate {
     slopes: [[Choice; 2]; 2],
 }
 
-/// A unit's tree of `LEAVES` leaves: its nodes are the leaves, then the gates.
-pub struct Tree<const LEAVES: usize> {
+/// A unit's tree: its nodes are the leaves, then the gates.
+pub struct Tree {
+    /// Number of leaves.
+    pub leaves: usize,
     gates: [Gate; GATES],
     /// Whether the result of any sample can depend on a node.
     pub is_live: [bool; NODES],
@@ -65,20 +67,20 @@ pub struct Tree<const LEAVES: usize> {
     pub signs: [Sign; NODES],
 }
 
-impl<const LEAVES: usize> Tree<LEAVES> {
-    /// With the table `table(j)` for gate `j`.
-    pub fn of(table: impl Fn(usize) -> u64) -> Self {
+impl Tree {
+    /// Of so many leaves, with the table `table(j)` for gate `j`.
+    pub fn of(leaves: usize, table: impl Fn(usize) -> u64) -> Self {
         let none = Gate { terms: [0; 4], slopes: [[Choice::of(0); 2]; 2] };
-        let mut tree = Tree { gates: [none; GATES], is_live: [false; NODES], signs: [Sign::Plus; NODES] };
-        tree.is_live[2 * LEAVES - 2] = true;
-        for j in (0..LEAVES - 1).rev() {
+        let mut tree = Tree { leaves, gates: [none; GATES], is_live: [false; NODES], signs: [Sign::Plus; NODES] };
+        tree.is_live[2 * leaves - 2] = true;
+        for j in (0..leaves - 1).rev() {
             let table = table(j);
             tree.gates[j].terms = coefficients(table as u8);
             for pin in 0..2 {
                 let slope = derivative::<2>(table, pin);
                 tree.gates[j].slopes[pin] = [slope.chosen, slope.negative].map(Choice::of);
-                tree.is_live[2 * j + pin] = tree.is_live[LEAVES + j] && slope.chosen != 0;
-                tree.signs[2 * j + pin] = match (tree.signs[LEAVES + j], slope.negative) {
+                tree.is_live[2 * j + pin] = tree.is_live[leaves + j] && slope.chosen != 0;
+                tree.signs[2 * j + pin] = match (tree.signs[leaves + j], slope.negative) {
                     (Sign::Mixed, _) => Sign::Mixed,
                     (sign, 0) => sign,
                     (Sign::Plus, falls) if falls == slope.chosen => Sign::Minus,
@@ -96,11 +98,11 @@ impl<const LEAVES: usize> Tree<LEAVES> {
     /// What arrives at a pin in all is what its gate has by codes, times the gate's slope by the pin.
     pub fn sums(&self, mut all: i32, totals: &[[i32; 3]; GATES], table: impl Fn(usize) -> u64) -> [[i32; 4]; GATES] {
         let (mut sums, mut arrived) = ([[0; 4]; GATES], [0; NODES]);
-        arrived[2 * LEAVES - 2] = all;
-        for j in (0..LEAVES - 1).rev().filter(|&j| self.is_live[LEAVES + j]) {
-            let sign = if self.signs[LEAVES + j] == Sign::Minus { -1 } else { 1 };
+        arrived[2 * self.leaves - 2] = all;
+        for j in (0..self.leaves - 1).rev().filter(|&j| self.is_live[self.leaves + j]) {
+            let sign = if self.signs[self.leaves + j] == Sign::Minus { -1 } else { 1 };
             let [a, b, both] = totals[j].map(|total| sign * total);
-            all = arrived[LEAVES + j];
+            all = arrived[self.leaves + j];
             sums[j] = [all - a - b + both, b - both, a - both, both];
             let bit = |code: usize| (table(j) >> code) as i32 & 1;
             let [s0, s1, s2, s3] = sums[j];
@@ -123,7 +125,7 @@ pub struct Windows<'a> {
     /// By how many lanes of 32 they are turned, so that units do not draw alike.
     pub turn: u32,
     /// `[leaves]`: which leaves' masks are wanted.
-    pub leaves: [bool; 8],
+    pub leaves: [bool; MOST_LEAVES],
     /// Whether gates' masks are.
     pub gates: bool,
 }
@@ -189,103 +191,160 @@ impl Paths {
     }
 
     /// Follow the gradients of a row of windows to the leaves and gates, given what the leaves read.
-    #[inline(always)]
-    pub fn follow<const LEAVES: usize>(&mut self, tree: &Tree<LEAVES>, row: &Windows) {
-        let Paths { words, groups, values, nodes, at_leaves, at_gates } = self;
-        let (words, groups, window, root) = (*words, *groups, row.window, 2 * LEAVES - 2);
-        let (mut chosen, mut negative) = ([[0; WORDS]; NODES], [[0; WORDS]; NODES]);
-        let mut reached = [[[0; WORDS]; 5]; GATES];
-        for at in (0..words).step_by(WORDS) {
-            let (mut ones, mut twice) = ([0; WORDS], [0; WORDS]);
-            for (q, nodes) in nodes.iter_mut().enumerate().take(window) {
-                for k in 0..LEAVES {
-                    nodes[k].copy_from_slice(&values[(q * LEAVES + k) * words + at..][..WORDS]);
+    pub fn follow(&mut self, simd: Simd, tree: &Tree, row: &Windows) {
+        match simd {
+            // SAFETY: a `Simd` that a step runs on is one that the machine was found to have.
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx512 => unsafe { follow_avx512(self, tree, row) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx2 => unsafe { follow_avx2(self, tree, row) },
+            Simd::Portable => follow(self, tree, row),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn follow_avx512(paths: &mut Paths, tree: &Tree, row: &Windows) {
+    follow(paths, tree, row);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn follow_avx2(paths: &mut Paths, tree: &Tree, row: &Windows) {
+    follow(paths, tree, row);
+}
+
+#[inline(always)]
+fn follow(paths: &mut Paths, tree: &Tree, row: &Windows) {
+    match tree.leaves {
+        2 => follow_tree::<2>(paths, tree, row),
+        4 => follow_tree::<4>(paths, tree, row),
+        _ => follow_tree::<8>(paths, tree, row),
+    }
+}
+
+#[inline(always)]
+fn follow_tree<const LEAVES: usize>(paths: &mut Paths, tree: &Tree, row: &Windows) {
+    let Paths { words, groups, values, nodes, at_leaves, at_gates } = paths;
+    let (words, groups, window, root) = (*words, *groups, row.window, 2 * LEAVES - 2);
+    let mut arrived = Arrived { chosen: [[0; WORDS]; NODES], negative: [[0; WORDS]; NODES] };
+    let mut reached = [[[0; WORDS]; 5]; GATES];
+    for at in (0..words).step_by(WORDS) {
+        let (mut ones, mut twice) = ([0; WORDS], [0; WORDS]);
+        for (q, nodes) in nodes.iter_mut().enumerate().take(window) {
+            for k in 0..LEAVES {
+                nodes[k].copy_from_slice(&values[(q * LEAVES + k) * words + at..][..WORDS]);
+            }
+            for j in 0..LEAVES - 1 {
+                let [one, by_b, by_a, by_both] = tree.gates[j].terms;
+                let (a, b) = (nodes[2 * j], nodes[2 * j + 1]);
+                nodes[LEAVES + j] = each(|i| one ^ (by_b & b[i]) ^ (a[i] & (by_a ^ (by_both & b[i]))));
+            }
+            let own = nodes[root];
+            twice = each(|i| twice[i] | ones[i] & own[i]);
+            ones = each(|i| ones[i] | own[i]);
+        }
+        let mut earlier = [0; WORDS];
+        for (q, nodes) in nodes.iter().enumerate().take(window) {
+            let own = nodes[root];
+            let chosen = match row.rule {
+                _ if window == 1 => [u64::MAX; WORDS],
+                // The others are 0: no place is 1 twice over, and either this is the one or there is none.
+                PoolGradient::Exact => each(|i| !twice[i] & (own[i] | !ones[i])),
+                PoolGradient::First if q == 0 => each(|i| own[i] | !ones[i]),
+                PoolGradient::First => each(|i| own[i] & !earlier[i]),
+                PoolGradient::Any => {
+                    let draws = &row.draws[q * words + at..][..WORDS];
+                    each(|i| own[i] & !earlier[i] | !ones[i] & turned(draws[i], row.turn))
                 }
-                for j in 0..LEAVES - 1 {
-                    let [one, by_b, by_a, by_both] = tree.gates[j].terms;
-                    let (a, b) = (nodes[2 * j], nodes[2 * j + 1]);
-                    nodes[LEAVES + j] = each(|i| one ^ (by_b & b[i]) ^ (a[i] & (by_a ^ (by_both & b[i]))));
-                }
-                for i in 0..WORDS {
-                    twice[i] |= ones[i] & nodes[root][i];
-                    ones[i] |= nodes[root][i];
+            };
+            earlier = each(|i| earlier[i] | own[i]);
+            arrived.chosen[root] = chosen;
+            let begins = groups > 1 || q == 0;
+            if row.gates {
+                note(&mut reached[LEAVES - 2][4], begins, chosen);
+            }
+            // One by one, so that each is compiled for its place in the tree.
+            if LEAVES == 8 {
+                arrived.pass::<LEAVES>(6, tree, nodes, row.gates.then_some((&mut reached[6], begins)));
+                arrived.pass::<LEAVES>(5, tree, nodes, row.gates.then_some((&mut reached[5], begins)));
+                arrived.pass::<LEAVES>(4, tree, nodes, row.gates.then_some((&mut reached[4], begins)));
+                arrived.pass::<LEAVES>(3, tree, nodes, row.gates.then_some((&mut reached[3], begins)));
+            }
+            if LEAVES >= 4 {
+                arrived.pass::<LEAVES>(2, tree, nodes, row.gates.then_some((&mut reached[2], begins)));
+                arrived.pass::<LEAVES>(1, tree, nodes, row.gates.then_some((&mut reached[1], begins)));
+            }
+            arrived.pass::<LEAVES>(0, tree, nodes, row.gates.then_some((&mut reached[0], begins)));
+            for k in 0..LEAVES {
+                if row.leaves[k] {
+                    let to = &mut at_leaves[(k * window + q) * 2 * words..][..2 * words];
+                    to[at..][..WORDS].copy_from_slice(&arrived.chosen[k]);
+                    if tree.signs[k] == Sign::Mixed {
+                        to[words + at..][..WORDS].copy_from_slice(&arrived.negative[k]);
+                    }
                 }
             }
-            let mut earlier = [0; WORDS];
-            for (q, nodes) in nodes.iter().enumerate().take(window) {
-                let own = nodes[root];
-                chosen[root] = match row.rule {
-                    _ if window == 1 => [u64::MAX; WORDS],
-                    // The others are 0: no place is 1 twice over, and either this is the one or there is none.
-                    PoolGradient::Exact => each(|i| !twice[i] & (own[i] | !ones[i])),
-                    PoolGradient::First if q == 0 => each(|i| own[i] | !ones[i]),
-                    PoolGradient::First => each(|i| own[i] & !earlier[i]),
-                    PoolGradient::Any => {
-                        let draws = &row.draws[q * words + at..][..WORDS];
-                        each(|i| own[i] & !earlier[i] | !ones[i] & turned(draws[i], row.turn))
-                    }
-                };
-                for i in 0..WORDS {
-                    earlier[i] |= own[i];
-                }
-                let begins = groups > 1 || q == 0;
-                for j in (0..LEAVES - 1).rev() {
-                    if !tree.is_live[LEAVES + j] {
-                        continue;
-                    }
-                    let (a, b, c) = (nodes[2 * j], nodes[2 * j + 1], chosen[LEAVES + j]);
-                    let (sign, n) = (tree.signs[LEAVES + j], negative[LEAVES + j]);
-                    if row.gates {
-                        let to = &mut reached[j];
-                        let of_a: Words = each(|i| c[i] & a[i]);
-                        note(&mut to[0], begins, of_a);
-                        note(&mut to[1], begins, each(|i| c[i] & b[i]));
-                        note(&mut to[2], begins, each(|i| of_a[i] & b[i]));
-                        if sign == Sign::Mixed {
-                            note(&mut to[3], begins, each(|i| c[i] & n[i]));
-                        }
-                    }
-                    for (pin, other) in [b, a].into_iter().enumerate() {
-                        let node = 2 * j + pin;
-                        if !tree.is_live[node] {
-                            continue;
-                        }
-                        let [depends, falls] = tree.gates[j].slopes[pin];
-                        chosen[node] = each(|i| c[i] & depends.given(other[i]));
-                        if tree.signs[node] == Sign::Mixed {
-                            negative[node] = match sign {
-                                Sign::Plus => each(|i| falls.given(other[i])),
-                                Sign::Minus => each(|i| !falls.given(other[i])),
-                                Sign::Mixed => each(|i| n[i] ^ falls.given(other[i])),
-                            };
-                        }
-                    }
-                }
-                if row.gates {
-                    note(&mut reached[LEAVES - 2][4], begins, chosen[root]);
-                }
-                for k in 0..LEAVES {
-                    if !row.leaves[k] {
-                        continue;
-                    }
-                    let to = &mut at_leaves[(k * window + q) * 2 * words..][..2 * words];
-                    to[at..][..WORDS].copy_from_slice(&chosen[k]);
-                    if tree.signs[k] == Sign::Mixed {
-                        to[words + at..][..WORDS].copy_from_slice(&negative[k]);
-                    }
-                }
-                if row.gates && (groups > 1 || q + 1 == window) {
-                    let group = if groups > 1 { q } else { 0 };
-                    for j in 0..LEAVES - 1 {
-                        if !tree.is_live[LEAVES + j] {
-                            continue;
-                        }
+            if row.gates && (groups > 1 || q + 1 == window) {
+                let group = if groups > 1 { q } else { 0 };
+                for j in 0..LEAVES - 1 {
+                    if tree.is_live[LEAVES + j] {
                         let to = &mut at_gates[(j * groups + group) * 5 * words..][..5 * words];
                         for (to, reached) in to.chunks_exact_mut(words).zip(&reached[j]) {
                             to[at..][..WORDS].copy_from_slice(reached);
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// By node: the samples whose gradients arrive, and of mixed signs those where it is the negative, of others anything.
+struct Arrived {
+    chosen: [Words; NODES],
+    negative: [Words; NODES],
+}
+
+impl Arrived {
+    /// From gate `j` to its pins; `reached` are its own masks, to be begun or joined.
+    #[inline(always)]
+    fn pass<const LEAVES: usize>(
+        &mut self,
+        j: usize,
+        tree: &Tree,
+        nodes: &[Words; NODES],
+        reached: Option<(&mut [Words; 5], bool)>,
+    ) {
+        if !tree.is_live[LEAVES + j] {
+            return;
+        }
+        let (a, b, c, n) = (nodes[2 * j], nodes[2 * j + 1], self.chosen[LEAVES + j], self.negative[LEAVES + j]);
+        let sign = tree.signs[LEAVES + j];
+        if let Some((to, begins)) = reached {
+            let of_a: Words = each(|i| c[i] & a[i]);
+            note(&mut to[0], begins, of_a);
+            note(&mut to[1], begins, each(|i| c[i] & b[i]));
+            note(&mut to[2], begins, each(|i| of_a[i] & b[i]));
+            if sign == Sign::Mixed {
+                note(&mut to[3], begins, each(|i| c[i] & n[i]));
+            }
+        }
+        for (pin, other) in [b, a].into_iter().enumerate() {
+            let node = 2 * j + pin;
+            if !tree.is_live[node] {
+                continue;
+            }
+            let [depends, falls] = tree.gates[j].slopes[pin];
+            self.chosen[node] = each(|i| c[i] & depends.given(other[i]));
+            if tree.signs[node] == Sign::Mixed {
+                self.negative[node] = match sign {
+                    Sign::Plus => each(|i| falls.given(other[i])),
+                    Sign::Minus => each(|i| !falls.given(other[i])),
+                    Sign::Mixed => each(|i| n[i] ^ falls.given(other[i])),
+                };
             }
         }
     }
