@@ -24,7 +24,8 @@ BEGIN, END = "<!-- begin: scripts/gpu_families.py -->", "<!-- end -->"
 # What is configured, and by which settings.
 CONFIGURATIONS = {
     "The default step": [],
-    "Soft mixtures": ["--method", "soft-mix"],
+    "Six layers": ["--layers", "6x8000"],
+    "Soft mixtures": ["--layers", "6x8000", "--method", "soft-mix"],
 }
 # How each driver tells what it made of a kernel; 0 is meant where a number is not told.
 RADV = {

@@ -1,8 +1,11 @@
 //! Convolutions: the CPU against the twins and against itself, circuits and files against the CPU.
 
 mod native;
+mod tools;
 
-use gatewright::circuit;
+use gatewright::circuit::export::{Format, Inputs, Options, Outputs, export};
+use gatewright::circuit::verify::verify;
+use gatewright::circuit::{self, Engine, Netlist};
 use gatewright::cpu::{Constants, Simd, Trainer};
 use gatewright::data::{Encoder, Head, ImageShape};
 use gatewright::network::{
@@ -13,6 +16,7 @@ use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::{Cage, PoolGradient};
 use native::{constants, forward, made_gradients, samples, shape, table_gradients};
+use tools::have;
 
 fn conv(units: u32, kernel: [u32; 2], rest: (u32, u32, u32, TreeChannels, u32)) -> Convolution {
     let (stride, pad, depth, channels, pool) = rest;
@@ -117,7 +121,11 @@ fn circuit_file_and_both_judgements_say_what_the_twins_say() {
         assert_eq!(Model::from_bytes(&bytes).unwrap(), model);
         let netlist = model.netlist().unwrap();
         netlist.check().unwrap();
+        assert_eq!((netlist.stages.len(), netlist.gates()), (convolutions.len(), model.gates()));
         let simplified = circuit::simplify(&netlist).0;
+        simplified.check().unwrap();
+        assert!(simplified.gates() < netlist.gates() && simplified.stages.len() == convolutions.len());
+        assert_eq!(circuit::simplify(&simplified).0, simplified, "a fixed point");
         let trainer = Trainer::new(constants(64, 8), model.clone(), &split, 2, Simd::Portable).unwrap();
         let [hard, real] = [false, true].map(|real| trainer.evaluate(&split, false, real).votes);
         assert_eq!(hard, real);
@@ -129,6 +137,93 @@ fn circuit_file_and_both_judgements_say_what_the_twins_say() {
             assert_eq!(votes, counts, "network {i}, sample {s}");
             assert_eq!(circuit::reference::counts(&simplified, pixels), circuit::reference::counts(&netlist, pixels));
             assert!(hard[s * 5..][..5].iter().zip(&votes).all(|(&a, &b)| f64::from(a) == b), "network {i}, sample {s}");
+        }
+    }
+}
+
+/// Networks of [`shapes`], as trained and simplified.
+fn circuits() -> Vec<Netlist> {
+    let model = |(i, (convolutions, dense)): (usize, &(Vec<Convolution>, Vec<usize>))| {
+        model(IMAGE, convolutions, dense, 5, 60 + i as u64).netlist().unwrap()
+    };
+    let trained: Vec<Netlist> = shapes().iter().enumerate().map(model).collect();
+    let simple = trained.iter().map(|netlist| circuit::simplify(netlist).0).collect();
+    [trained, simple].concat()
+}
+
+fn reference_counts(netlist: &Netlist, pixels: &[u8]) -> Vec<u32> {
+    pixels.chunks_exact(IMAGE.pixels()).flat_map(|bytes| circuit::reference::counts(netlist, bytes)).collect()
+}
+
+#[test]
+fn looped_and_written_out_circuits_count_alike() {
+    let pixels = samples(600, IMAGE.pixels(), 5, &mut Philox::new(5, 0)).pixels;
+    for (i, netlist) in circuits().iter().enumerate() {
+        let (flat, expected) = (netlist.flat(), reference_counts(netlist, &pixels));
+        flat.check().unwrap();
+        assert!(flat.stages.is_empty() && flat.luts.len() >= netlist.applications());
+        assert_eq!(reference_counts(&flat, &pixels), expected, "network {i}");
+        assert_eq!(Engine::new(&circuit::simplify_flat(netlist).0).counts(&pixels, false), expected, "network {i}");
+        for simd in circuit::Simd::available() {
+            for engine in [Engine::with_simd(netlist, simd), Engine::with_simd(&flat, simd)] {
+                for parallel in [false, true] {
+                    assert_eq!(engine.counts(&pixels, parallel), expected, "network {i}, {}", simd.name());
+                }
+                let mut counts = vec![0; expected.len()];
+                engine.counts_packed(&engine.encode(&pixels), &mut counts, false);
+                assert_eq!(counts, expected, "network {i}, encoded before");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_export_of_convolutions_counts_as_the_engine_does() {
+    let pixels = samples(130, IMAGE.pixels(), 5, &mut Philox::new(6, 0)).pixels;
+    let plain = Options {
+        name: "circuit".into(),
+        origin: "a test".into(),
+        outputs: Outputs::Counts,
+        inputs: Inputs::Features,
+        pipeline: 0,
+        table: None,
+        head: Head::Classes,
+        group: 1,
+    };
+    let pixels_in = Options { inputs: Inputs::Pixels, outputs: Outputs::Class, ..plain.clone() };
+    let mut cases = vec![
+        (Format::C, plain.clone()),
+        (Format::Rust, plain.clone()),
+        (Format::Verilog, plain.clone()),
+        (Format::Verilog, Options { pipeline: 3, ..pixels_in }),
+        (Format::Blif, plain.clone()),
+    ];
+    cases.push((Format::Aig, plain));
+    for (i, netlist) in circuits().iter().enumerate() {
+        for (format, options) in &cases {
+            let tool = match format {
+                Format::C => Some("cc"),
+                Format::Rust => Some("rustc"),
+                Format::Verilog => Some("iverilog"),
+                _ => None,
+            };
+            if tool.is_some_and(|tool| !have(tool)) {
+                continue;
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let files = export(netlist, *format, options).unwrap();
+            files.iter().for_each(|file| std::fs::write(folder.path().join(&file.name), &file.bytes).unwrap());
+            let told = verify(netlist, &folder.path().join(&files[0].name), &pixels);
+            assert_eq!(told.map_err(|e| format!("network {i}, {format:?}: {e}")), Ok(130));
+            // A tree is written once, whatever the number of its places.
+            let text = String::from_utf8_lossy(&files[0].bytes).into_owned();
+            let trees: usize = netlist.stages.iter().map(|stage| stage.units.len()).sum();
+            let (word, expected) = match format {
+                Format::C | Format::Rust => (" r[", trees),
+                Format::Verilog => ("module circuit_conv", trees),
+                _ => continue,
+            };
+            assert_eq!(text.matches(word).count(), expected, "{format:?}");
         }
     }
 }

@@ -81,6 +81,55 @@ fn threads_of_one_process_make_the_model_of_one_rank() {
     assert!(model(&at.join("broken")) == one);
 }
 
+/// The first adapter, twice: two devices that share it.
+#[test]
+fn shaders_of_several_ranks_make_the_model_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    done(&[], &format!("{RUN} 0 --out one"), at);
+    let (_, told) = done(&[], &format!("{RUN} 0,0 --out two"), at);
+    assert!(told.contains("2 ranks, threads of one process"), "{told}");
+    done(&[], &format!("{RUN} 0,0 --micro-batch 32 --profile --out profiled"), at);
+    let one = model(&at.join("one"));
+    assert!(model(&at.join("two")) == one && model(&at.join("profiled")) == one);
+    let profile = std::fs::read_to_string(at.join("profiled/profile.json")).unwrap();
+    assert!(profile.contains("wait_for_ranks") && profile.contains("weigh_sums"), "{profile}");
+
+    // One goes on with what two began.
+    done(&[], &format!("{RUN} 0,0 --checkpoint-steps 10 --out broken"), at);
+    for step in [30, 40] {
+        std::fs::remove_file(at.join(format!("broken/checkpoints/step-{step:010}.ckpt"))).unwrap();
+    }
+    std::fs::remove_file(at.join("broken/summary.json")).unwrap();
+    std::fs::remove_file(at.join("broken/model.safetensors")).unwrap();
+    done(&[], "train --resume broken --adapter 0", at);
+    assert!(model(&at.join("broken")) == one);
+
+    // Wires that learn, by ranks that a launcher started.
+    let learned = RUN.replace("--adapter", "--learn-wiring first --probe-every 3 --adapter");
+    done(&[], &format!("{learned} 0 --out learned"), at);
+    done(&[], &format!("{learned} 0,0,0 --out three"), at);
+    assert!(model(&at.join("learned")) == model(&at.join("three")) && model(&at.join("learned")) != one);
+    let Some(mpirun) = mpirun() else { return };
+    done(&[&mpirun[..], &["2"]].concat(), &format!("{learned} 0 --out mpi"), at);
+    assert!(model(&at.join("mpi")) == model(&at.join("learned")));
+}
+
+#[test]
+fn profile_tells_what_waiting_for_ranks_costs() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = RUN.replace("train", "profile --json --rounds 2").replace("--steps 40 --eval-every 20", "");
+    for (adapters, ranks) in [("cpu,cpu", 2), ("0,0", 2), ("cpu", 1)] {
+        let (told, _) = done(&[], &format!("{flags} {adapters}"), folder.path());
+        let profile: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(profile["ranks"], ranks);
+        let of = |row: &serde_json::Value| row["label"] == "wait_for_ranks";
+        let waits = profile["kernels"].as_array().unwrap().iter().find(|row| of(row));
+        assert_eq!(waits.is_some(), ranks > 1, "{told}");
+        assert!(waits.is_none_or(|row| row["ms"].as_f64().unwrap() > 0.0));
+    }
+}
+
 #[test]
 fn what_ranks_cannot_do_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -88,12 +137,15 @@ fn what_ranks_cannot_do_is_refused() {
     for (arguments, told) in [
         ("--batch 64 --adapter cpu,cpu,cpu", "cannot be shared by 3 ranks"),
         ("--adapter cpu,nothing", "nothing"),
-        ("--adapter cpu,llvmpipe", "on the CPU only"),
+        ("--adapter cpu,0", "another device or driver"),
+        ("--adapter 0,0 --retry-lost-device 1", "--retry-lost-device is for one rank"),
     ] {
         let output = program(&[], &format!("train --data mnist --layers 100 --steps 9 {arguments}"), at);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains(told), "{arguments}: {said}");
     }
+    let output = program(&[], "train --resume nowhere --adapter cpu,cpu", at);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
     // Ranks that a launcher of another family started would each train alone.
     let output = Command::new(env!("CARGO_BIN_EXE_gatewright"))
         .args(["train", "--data", "mnist", "--steps", "9", "--adapter", "cpu"])
@@ -148,6 +200,33 @@ fn processes_that_mpi_connects_make_the_model_of_one_rank() {
     done(&[], "train --resume killed --adapter cpu --threads 2", at);
     done(&[], &format!("{long} cpu --threads 2 --out whole"), at);
     assert!(model(&at.join("killed")) == model(&at.join("whole")));
+}
+
+/// What rank 1 alone cannot do it tells with its number, and all end.
+#[test]
+fn a_rank_that_fails_ends_all_with_a_sentence() {
+    let Some(mpirun) = mpirun() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let own = env!("CARGO_BIN_EXE_gatewright");
+    let usual = format!("{RUN} cpu");
+    for (of_all, of_one, told) in [
+        ("mnist", "nowhere.npz", "this was rank 1 of 2"),
+        ("cpu", "nothing", "this was rank 1 of 2"),
+        ("--shift 1", "--shift 2", "rank 1 has other settings than rank 0"),
+    ] {
+        let odd = usual.replace(of_all, of_one);
+        let script = format!("if [ $OMPI_COMM_WORLD_RANK = 1 ]; then exec {own} {odd}; else exec {own} {usual}; fi");
+        let output = Command::new(mpirun[0])
+            .args(&mpirun[1..])
+            .args(["2", "timeout", "60", "sh", "-c", &script])
+            .current_dir(folder.path())
+            .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
+            .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(told), "{of_one}: {said}");
+    }
 }
 
 /// The processes that process `parent` started, by Linux's own record.

@@ -53,7 +53,7 @@ fn outline(arities: &[usize], parametrization: Parametrization, task: Task, code
 
 /// The plans of training and of an evaluation beside it.
 fn plans(settings: &Settings, outline: &Outline, tuning: Tuning, words: u32, limits: Limits) -> [Plan; 2] {
-    let size = BatchSize { samples: settings.batch, words };
+    let size = BatchSize { words, ..BatchSize::whole(settings.batch) };
     let step = StepPlan::make(settings, outline, tuning, limits, size).unwrap();
     let network = (&step.plan, &step.network);
     let evaluation = EvaluationPlan::make(settings, outline, tuning, limits, network).unwrap();
@@ -91,6 +91,17 @@ fn plans_of_training() -> Vec<Plan> {
     let sharing = Tuning { subgroups: false, ..Tuning::HARDWARE };
     let sine = |arities: &[usize]| outline(arities, Parametrization::IwpSin, Task::Classes, 1);
     let mut made = Vec::new();
+    // Where ranks share batches, at once and in shares.
+    for gradients in [F32, Int8, Int12, Int16] {
+        for tuning in [Tuning::SOFTWARE, exchanging, sharing] {
+            for words in [4, 3] {
+                let size = BatchSize { own: [128, 256], words, ..BatchSize::whole(256) };
+                let settings = Settings { gradients, shift: 1, ..base.clone() };
+                let step = StepPlan::make(&settings, &sine(&[2, 3, 2]), tuning, LIMITS, size).unwrap();
+                made.push(step.plan);
+            }
+        }
+    }
     let mut add = |settings: &Settings, outline: &Outline, tuning: Tuning, words: u32| {
         made.extend(plans(settings, outline, tuning, words, LIMITS));
     };

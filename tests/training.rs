@@ -2,6 +2,8 @@
 
 mod device;
 
+use std::sync::Arc;
+
 use device::{SINE_ERROR, ULP, devices};
 use gatewright::data::Encoder;
 use gatewright::data::{self, Dataset, Head, ImageShape, Split, Target, Task, Values};
@@ -10,6 +12,7 @@ use gatewright::network::{Initialization, Model, Parametrization, Wiring};
 use gatewright::plan::Tuning;
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
+use gatewright::ranks::Ranks;
 use gatewright::reference::{self, Run, parametrization as twin};
 use gatewright::run::passages;
 use gatewright::settings::{Cage, InputKind, Method, Schedule, Settings};
@@ -445,6 +448,81 @@ fn micro_batches_train_to_the_same_bytes() {
                 assert!((loss - cut_loss).abs() < 1e-6 && (accuracy - cut_accuracy).abs() < 1e-6);
             }
         }
+    }
+}
+
+/// `[ranks]` models' bytes and losses after 30 steps that ranks share, each a thread with a device of its own.
+fn shared(gpus: &[Arc<Gpu>], settings: &Settings, data: &Dataset, tuning: Tuning) -> Vec<(Vec<u8>, f64)> {
+    let all = Ranks::threads(gpus.len());
+    std::thread::scope(|scope| {
+        let train = |(gpu, ranks): (&Arc<Gpu>, Ranks)| {
+            let mut trainer = Trainer::of_rank(gpu, settings, data, tuning, ranks).unwrap();
+            (0..3).for_each(|_| trainer.submit(10).unwrap());
+            let loss = trainer.progress(0).unwrap().loss;
+            (trainer.download().unwrap().to_bytes().unwrap(), loss)
+        };
+        let ranks: Vec<_> = gpus.iter().zip(all).map(|pair| scope.spawn(move || train(pair))).collect();
+        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+    })
+}
+
+/// Whole numbers add up to the same, however ranks and micro-batches part them; so do scores of wires.
+#[test]
+fn ranks_train_to_the_network_of_one() {
+    use gatewright::settings::LearnedLayers;
+    let image = ImageShape { channels: 1, height: 4, width: 5 };
+    let data = dataset(image, 5, noise(150, 20, 5, 2));
+    for gpu in &devices() {
+        let gpus = [gpu.clone(), gpu.clone(), gpu.clone()];
+        let usual = Tuning::for_adapter(&gpu.adapter);
+        let streamed = Tuning { most_resident_bytes: 0, ..usual };
+        let base = Settings { shift: 1, tau: 3.0, ..small(&[100, 90, 50], 130) };
+        let gate = Some(Cage { scope: CageScope::Gate, ..Cage::default() });
+        let learned = Settings { learn_wiring: LearnedLayers::First, probe_every: 2, ..base.clone() };
+        for (settings, tuning) in [
+            (base.clone(), usual),
+            (base.clone(), streamed),
+            (Settings { gradients: GradientFormat::Int16, cage: gate, ..base.clone() }, Tuning::HARDWARE),
+            (Settings { gradients: GradientFormat::Int12, method: Method::GumbelSt, ..base.clone() }, usual),
+            (Settings { batch: 320, ..learned.clone() }, usual),
+            (Settings { layers: vec![50], ..learned }, Tuning::HARDWARE),
+        ] {
+            settings.check().unwrap();
+            let one = shared(&gpus[..1], &settings, &data, tuning).remove(0);
+            for count in [2, 3] {
+                for micro_batch in [None, Some(32)] {
+                    let settings = Settings { micro_batch, ..settings.clone() };
+                    for (rank, (bytes, loss)) in shared(&gpus[..count], &settings, &data, tuning).iter().enumerate() {
+                        assert!(*bytes == one.0, "rank {rank} of {count}, {micro_batch:?}, {settings:?}");
+                        assert!((loss - one.1).abs() < 1e-5, "{loss} of {count} ranks, {} of one", one.1);
+                    }
+                }
+            }
+        }
+        // Real gradients are added in the order of ranks: all have the same, which is near that of one.
+        for method in [Method::HardSt, Method::SoftMix] {
+            let settings = Settings { method, gradients: GradientFormat::F32, cage: None, ..base.clone() };
+            let one = shared(&gpus[..1], &settings, &data, usual).remove(0);
+            let both = shared(&gpus[..2], &settings, &data, usual);
+            assert!(both[0] == both[1] && both == shared(&gpus[..2], &settings, &data, usual), "{method:?}");
+            assert!((both[0].1 - one.1).abs() < 0.02 * one.1, "{method:?}: {} and {}", both[0].1, one.1);
+        }
+    }
+}
+
+#[test]
+fn shaders_do_not_wait_for_a_rank_that_left() {
+    let gpu = Gpu::open(None).unwrap();
+    let data = dataset(row(20), 5, noise(150, 20, 5, 2));
+    for gradients in [GradientFormat::Int8, GradientFormat::F32] {
+        let settings = Settings { gradients, ..small(&[100, 50], 64) };
+        let mut ranks = Ranks::threads(2);
+        let other = ranks.remove(1);
+        let mut trainer =
+            Trainer::of_rank(&gpu, &settings, &data, Tuning::for_adapter(&gpu.adapter), ranks.remove(0)).unwrap();
+        other.leave(&gatewright::Error::usage("gone"));
+        let told = trainer.submit(1).unwrap_err().to_string();
+        assert!(told.contains("rank 1 ended"), "{told}");
     }
 }
 

@@ -35,7 +35,7 @@ fn main(
 ) {
     let total = batch.row_words * batch.words * 32u;
     for (var i = wid.x * 64u + lane; i < total; i += count.x * 64u) {
-        let place = i / batch.row_words;
+        let place = batch.offset + i / batch.row_words;
         let quad = i % batch.row_words;
         let sample = chosen[place];
         let key = vec2<u32>(batch.key0, batch.key1);
@@ -80,6 +80,6 @@ fn main(
             made |= pixel_at(sample, plane, x, y) << (b * 8u);
 #endif
         }
-        augmented[i] = made;
+        augmented[place * batch.row_words + quad] = made;
     }
 }

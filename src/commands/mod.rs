@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::circuit::Netlist;
 use crate::data::{self, Note};
+use crate::gpu;
 use crate::network::Model;
-use crate::run::{Device, Where, config_of};
+use crate::ranks::{self, Ranks};
+use crate::run::{Companion, Device, Where, config_of};
 use crate::settings::Settings;
 use crate::{Error, Result};
 
@@ -46,6 +48,45 @@ fn open_device(asked: &Where, settings: &Settings) -> Result<Device> {
         eprintln!("note: {note}");
     }
     Ok(device)
+}
+
+/// What `--adapter` calls every GPU of the machine.
+const ALL_GPUS: &str = "all";
+
+/// The ranks of this process, the first its own, and what each trains on. `--adapter` names a device for each, parted by commas:
+/// several are threads of this process, or shared out among those that a launcher started on this machine. So are the machine's
+/// GPUs where several ranks were started and none is named.
+fn ranks_of(place: &Where) -> Result<Vec<Companion>> {
+    let (is_launched, local_ranks) = (ranks::is_launched(), ranks::local_ranks());
+    let gpus = || -> Result<Vec<Option<String>>> {
+        let all = gpu::adapters()?.into_iter().enumerate().filter(|(_, adapter)| !adapter.is_software());
+        Ok(all.map(|(number, _)| Some(number.to_string())).collect())
+    };
+    let is_named = std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
+    let mut adapters = match &place.adapter {
+        Some(name) if name == ALL_GPUS => match gpus()? {
+            none if none.is_empty() => {
+                return Err(Error::usage("--adapter all is for GPUs, and there is none; name cpu"));
+            }
+            all => all,
+        },
+        Some(names) => names.split(',').map(|name| Some(name.trim().to_string())).collect(),
+        None if is_launched && local_ranks > 1 && !is_named => gpus()?,
+        None => Vec::new(),
+    };
+    if is_launched && adapters.len() > 1 {
+        adapters = vec![adapters.swap_remove(ranks::local_rank() % adapters.len())];
+    }
+    if adapters.is_empty() {
+        adapters.push(None);
+    }
+    let all = match adapters.len() {
+        1 => vec![Ranks::of_launcher()?],
+        devices => Ranks::threads(devices),
+    };
+    let sharing = if all.len() > 1 { all.len() } else { local_ranks };
+    let companion = |(ranks, adapter)| Companion { ranks, place: Where { adapter, threads: place.threads, sharing } };
+    Ok(all.into_iter().zip(adapters).map(companion).collect())
 }
 
 /// What runs a circuit.

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use crate::data::Dataset;
 use crate::gpu::Gpu;
-use crate::run::{Learner, Where};
+use crate::ranks::Ranks;
+use crate::run::{Companion, Device, Identity, Lead, Learner, Place, Where, follow};
 use crate::settings::{Chosen, Settings};
 use crate::train::{Evaluator, Pace, Trainer};
 use crate::{Result, files};
@@ -81,23 +82,43 @@ pub fn run(args: Args) -> Result<()> {
     if args.compile_only {
         return compile(&settings, &data, args.place.adapter.as_deref());
     }
-    let device = super::open_device(&args.place, &settings)?;
-    let mut trainer = Learner::new(&device, &settings, &data)?;
+    let mut companions = super::ranks_of(&args.place)?;
+    let Companion { ranks, place } = companions.remove(0);
+    let open = || super::open_device(&place, &settings);
+    let begin = Place::New(None);
+    if !ranks.leads() {
+        return follow(&ranks, &open, &settings, &data, &begin);
+    }
+    Lead::over(&ranks).through(&companions, &settings, &data, &begin, |lead| {
+        profile(&args, &open()?, (&settings, &data), (&ranks, lead))
+    })
+}
+
+/// Time steps on rank 0, which the others do too, and tell of them.
+fn profile(
+    args: &Args,
+    device: &Device,
+    (settings, data): (&Settings, &Dataset),
+    (ranks, lead): (&Ranks, &Lead),
+) -> Result<()> {
+    let mut trainer = Learner::of_rank(device, settings, data, ranks)?;
+    let identity = Identity::of(trainer.model(), &data.train);
+    lead.begin(&mut trainer, device, &identity)?;
     let buffers = trainer.bytes();
     let memory = memory_of(&trainer);
     let planned: u64 = memory.iter().map(|m| m.planned).sum();
     let mut profile = trainer.profile();
     profile.set_bandwidth(trainer.bandwidth()?);
-    trainer.submit(UNTIMED)?;
+    lead.steps(UNTIMED, || trainer.submit(UNTIMED))?;
     trainer.finish()?;
     let mut pace = Pace { step: f64::INFINITY, host: f64::INFINITY };
     for _ in 0..args.rounds {
         let began = Instant::now();
-        trainer.submit(UNTIMED)?;
+        lead.steps(UNTIMED, || trainer.submit(UNTIMED))?;
         pace.host = pace.host.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
         trainer.finish()?;
         pace.step = pace.step.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
-        trainer.time_step(&mut profile)?;
+        lead.steps(1, || trainer.time_step(&mut profile))?;
     }
     profile.set_pace(pace);
     if let Some(path) = &args.trace {
@@ -111,11 +132,13 @@ pub fn run(args: Args) -> Result<()> {
         report["layers"] = settings.layer_gates().into();
         report["features"] = trainer.model().encoder.features().into();
         report["batch"] = settings.batch.into();
+        report["ranks"] = ranks.size().into();
         report["memory"] = serde_json::json!({ "planned": planned, "allocated": buffers, "buffers": memory });
         println!("{report:#}");
         return Ok(());
     }
-    println!("{} ({}; {})", device.name(), device.backend(), device.driver());
+    let shared = if ranks.size() > 1 { format!(", {}", ranks.told()) } else { String::new() };
+    println!("{} ({}; {}){shared}", device.name(), device.backend(), device.driver());
     let gates = settings.layer_gates();
     println!(
         "{} gates in {} layers on {} input bits, batch {}, {:.1} MiB to train in",

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::Result;
 use crate::data::{Task, number_text};
-use crate::ranks::{self, Ranks};
 use crate::run::{
     Beginning, Cadence, Companion, Metrics, Options, Place, Reporter, Summary, Where, config_of, follow_run,
     run as train,
 };
 use crate::settings::Chosen;
-use crate::{Error, Result};
 
 /// Train a logic gate network and save it as a Boolean circuit
 #[derive(Debug, clap::Args)]
@@ -56,9 +55,9 @@ pub fn run(args: Args) -> Result<()> {
     if args.show_settings {
         return show(&chosen);
     }
-    let mut companions = ranks_of(&args.place)?;
+    let mut companions = super::ranks_of(&args.place)?;
     let Companion { ranks, place: own_place } = companions.remove(0);
-    let (settings, data) = chosen.open()?;
+    let (settings, data) = chosen.open().inspect_err(|error| ranks.leave(error))?;
     if ranks.leads() {
         super::warn_of(&data.notes);
     }
@@ -102,26 +101,6 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// The ranks of this process, the first its own, and what each trains on: several devices, or what a launcher started.
-fn ranks_of(place: &Where) -> Result<Vec<Companion>> {
-    let adapters: Vec<Option<String>> = match &place.adapter {
-        Some(names) => names.split(',').map(|name| Some(name.trim().to_string())).collect(),
-        None => vec![None],
-    };
-    let all = match adapters.len() {
-        1 => vec![Ranks::of_launcher()?],
-        _ if ranks::is_launched() => {
-            return Err(Error::usage(
-                "a launcher started several ranks, each of which trains on one device; name one by --adapter",
-            ));
-        }
-        devices => Ranks::threads(devices),
-    };
-    let sharing = if all.len() > 1 { all.len() } else { ranks::local_ranks() };
-    let companion = |(ranks, adapter)| Companion { ranks, place: Where { adapter, threads: place.threads, sharing } };
-    Ok(all.into_iter().zip(adapters).map(companion).collect())
-}
-
 /// Print settings as a `--config` file.
 fn show(chosen: &Chosen) -> Result<()> {
     let (settings, unfitted) = chosen.show()?;
@@ -153,6 +132,10 @@ fn tell_test(summary: &Summary, task: Task, unit: &str) {
     };
     line("selection gap", gap(summary.selection_gap), "");
     line("computation gap", gap(summary.computation_gap), "");
+    if let Some(moved) = summary.moved_wires {
+        let more = "   of the pins that learn read another input than they were drawn to";
+        line("wires that moved", format!("{:.1} %", moved * 100.0), more);
+    }
     line("in training mode", task.quality_text(summary.test_accuracy_training_mode), "");
 }
 

@@ -21,8 +21,8 @@ use super::traffic::Pass;
 use super::wires::{Scored, WireUpdate, Wires};
 use crate::data::{Head, Split};
 use crate::network::{Layer, Learning, Model, WireRule};
-use crate::plan::CageScope;
 use crate::plan::uniforms::{Cage, Step};
+use crate::plan::{CageScope, sums_are_short};
 use crate::random::Permutation;
 use crate::ranks::{Ranks, Sum};
 use crate::train::HISTORY;
@@ -474,12 +474,16 @@ struct Exchange<'a> {
 
 impl<'a> Exchange<'a> {
     /// Begin to add a layer's table gradients up over all ranks, and, in a step that moves wires, their scores.
-    fn begin(&mut self, ranks: &'a Ranks, layer: &LayerState, moves: bool) {
+    fn begin(&mut self, network: &'a Network, layer: &LayerState, moves: bool) {
+        self.under_way.iter_mut().for_each(Sum::push);
         let mut sums: Vec<i32> = layer.chunks.iter().flat_map(|chunk| lock(chunk).sums.clone()).collect();
         for wires in layer.wires.iter().filter(|_| moves) {
             lock(wires).scored.iter().for_each(|scored| sums.extend(&scored.scores));
         }
-        match ranks.begin_sum(sums) {
+        // A sample counts once for every place of a convolution.
+        let of = &network.constants;
+        let are_short = layer.trees.is_none() && sums_are_short(of.bits, of.batch);
+        match network.ranks.begin_sum(sums, are_short) {
             Ok(sum) => self.under_way.push(sum),
             Err(error) => self.failure = self.failure.take().or(Some(error)),
         }
@@ -751,7 +755,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                         self.mark(|| format!("update {i}"));
                     }
                     if is_shared && member.leads() {
-                        self.exchange.begin(&n.ranks, state, false);
+                        self.exchange.begin(n, state, false);
                     }
                 }
                 continue;
@@ -788,7 +792,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             drop((sent, consumer));
             member.wait();
             if is_last && is_shared && member.leads() {
-                self.exchange.begin(&n.ranks, state, moves.is_some());
+                self.exchange.begin(n, state, moves.is_some());
             }
             self.mark(|| if is_updated { format!("backward_update {i}") } else { format!("backward {i}") });
         }

@@ -68,7 +68,7 @@ pub use source::{from_root, holds_arrays, home, is_named, is_table, open, open_w
 pub use sources::Unlabelled;
 #[cfg(feature = "files")]
 pub use table::read_rows;
-pub use table::{Bit, Coding as ColumnCoding, Column, Decimal, Table, Values as ColumnValues};
+pub use table::{Bit, Column, ColumnCoding, Decimal, Table, Values as ColumnValues};
 
 use crate::{Error, Result};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::adapters::{self, AdapterSummary};
@@ -81,6 +81,12 @@ fn refused(tree: &str) -> Error {
     ))
 }
 
+/// Held where devices and pipelines are made: threads that make some at the same time crash in wgpu 30 on Windows.
+pub(super) fn building() -> MutexGuard<'static, ()> {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    BUILDING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// How long the host waits for a submission before it holds the device for lost. Submissions are made to last 50 ms.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -115,6 +121,7 @@ impl Gpu {
     }
 
     fn open_with(choice: Option<&str>, plain: bool, compiles_only: bool) -> Result<Arc<Self>> {
+        let _one_at_a_time = building();
         let adapter = &adapters::choose(choice)?;
         let required_limits = if plain { wgpu::Limits::default() } else { adapters::required(adapter)? };
         let useful =
@@ -301,23 +308,34 @@ impl Gpu {
         if bytes == 0 {
             return Ok(Vec::new());
         }
-        let staging = self.make(&wgpu::BufferDescriptor {
-            label: Some("read-back"),
-            size: bytes,
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
+        let staging = self.staging(bytes);
         let mut encoder = self.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, at, &staging, 0, bytes);
         self.queue.submit([encoder.finish()]);
         staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
         self.wait_within(None, patience)?;
+        let mut all: Vec<T> = self.mapped(&staging)?;
+        all.truncate(count);
+        Ok(all)
+    }
+
+    /// A buffer of `bytes` that the host reads. What goes wrong is told by [`Gpu::check`].
+    pub(super) fn staging(&self, bytes: u64) -> wgpu::Buffer {
+        self.make(&wgpu::BufferDescriptor {
+            label: Some("read-back"),
+            size: bytes,
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// What a buffer of [`Gpu::staging`] holds, that is mapped.
+    pub(super) fn mapped<T: bytemuck::Pod>(&self, staging: &wgpu::Buffer) -> Result<Vec<T>> {
         let view = staging
             .slice(..)
             .get_mapped_range()
             .map_err(|e| Error::Gpu(format!("cannot read results back from the GPU: {e}")))?;
-        let bytes = &view[..count * size_of::<T>()];
-        Ok(bytemuck::pod_collect_to_vec(bytes))
+        Ok(bytemuck::pod_collect_to_vec(&view[..view.len() / size_of::<T>() * size_of::<T>()]))
     }
 
     /// Wait for a submission, or for all.

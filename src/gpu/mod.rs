@@ -11,5 +11,5 @@ mod timing;
 pub use adapters::{AdapterSummary, adapters, advice, chosen, no_adapter, unused_card};
 pub use device::Gpu;
 pub use engine::{GpuEngine, plan_circuit};
-pub use session::Session;
+pub use session::{ReadBack, Session};
 pub use timing::{Clock, Span};

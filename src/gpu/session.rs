@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapters::AdapterSummary;
-use super::device::Gpu;
+use super::device::{Gpu, building};
 use super::ready::Ready;
 use super::timing::{Clock, Span, time_passes};
 use crate::plan::{Access, Buffer, Contents, Id, Life, Limits, List, Plan, Tuning};
@@ -16,6 +16,13 @@ const MOST_IN_FLIGHT: usize = 3;
 
 /// What a buffer that the plan leaves open is to hold at first.
 pub type Given<'a> = (Id, Cow<'a, [u8]>);
+
+/// Buffers that are brought back time and again, while the device goes on with what was submitted later.
+pub struct ReadBack {
+    from: Vec<Id>,
+    staging: wgpu::Buffer,
+    submitted: Option<wgpu::SubmissionIndex>,
+}
 
 /// A plan on a device. Its memory is given back when it is dropped.
 pub struct Session {
@@ -47,6 +54,7 @@ impl Session {
 
     fn with(gpu: &Arc<Gpu>, beside: Vec<wgpu::Buffer>, plan: Plan, given: &[Given]) -> Result<Self> {
         let sources = plan.check(&gpu.limits())?;
+        let _one_at_a_time = building();
         check_given(&plan, given)?;
         let mut usages = vec![wgpu::BufferUsages::empty(); beside.len() + plan.buffers().count()];
         for (pass, source) in plan.passes().iter().zip(&sources) {
@@ -186,6 +194,41 @@ impl Session {
     /// As for [`Session::finish`].
     pub fn read<T: bytemuck::Pod>(&self, id: Id, count: usize) -> Result<Vec<T>> {
         self.gpu.read(&self.buffers[id.index()], self.plan.place(id).1, count)
+    }
+
+    /// Have room on the host for what these buffers hold, one behind the other, to be brought back time and again.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if there is no memory for it.
+    pub fn read_back(&self, from: Vec<Id>) -> Result<ReadBack> {
+        let bytes = from.iter().map(|&id| self.plan.buffer(id).bytes).sum();
+        let staging = self.gpu.staging(bytes);
+        self.gpu.check()?;
+        Ok(ReadBack { from, staging, submitted: None })
+    }
+
+    /// Begin to bring back what the buffers of `to` hold after everything submitted so far.
+    pub fn begin_read(&self, to: &mut ReadBack) {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        let mut end = 0;
+        for &id in &to.from {
+            let (source, bytes) = (&self.buffers[id.index()], self.plan.buffer(id).bytes);
+            encoder.copy_buffer_to_buffer(source, self.plan.place(id).1, &to.staging, end, bytes);
+            end += bytes;
+        }
+        to.submitted = Some(self.gpu.queue.submit([encoder.finish()]));
+        to.staging.slice(..).map_async(wgpu::MapMode::Read, |_| {});
+    }
+
+    /// Wait for what [`Session::begin_read`] began, and for nothing that was submitted later.
+    ///
+    /// # Errors
+    /// As for [`Session::finish`].
+    pub fn end_read<T: bytemuck::Pod>(&self, from: &mut ReadBack) -> Result<Vec<T>> {
+        self.gpu.wait(from.submitted.take())?;
+        let read = self.gpu.mapped(&from.staging)?;
+        from.staging.unmap();
+        Ok(read)
     }
 
     /// Run the passes of `list` once, in order, and return when each one ran.

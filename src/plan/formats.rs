@@ -48,6 +48,11 @@ pub fn slice_scale(bits: u32, tau: f32, batch: u32) -> f32 {
     (1u32 << (bits - 3)) as f32 * tau * batch as f32
 }
 
+/// Whether sums of integers of `bits` bits, one of each sample of a batch, always fit 16 bits.
+pub fn sums_are_short(bits: u32, batch: u32) -> bool {
+    u64::from(batch) << (bits - 1) <= 1 << 15
+}
+
 /// Whose confidence sets a gate's backward temperature under CAGE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]

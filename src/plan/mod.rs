@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use encode::{Bytes, EncoderIds, EncoderTable, MOST_SHARDS, encode, padded_rows};
-pub use formats::{CageScope, GradientFormat, slice_scale};
+pub use formats::{CageScope, GradientFormat, slice_scale, sums_are_short};
 pub use page::{Access, Binding, FILES, Page, Source};
 pub use tuning::{MOST_GROUPS, MOST_TURNS, Tuning};
 
@@ -382,6 +382,12 @@ impl Id {
 }
 
 impl List {
+    /// It cut after its first `after[0]` passes, its first `after[1]`, and so on: one part more than places to cut at.
+    pub fn cut(&self, after: &[usize]) -> Vec<List> {
+        let ends = after.iter().map(|n| self.0.start + n).chain([self.0.end]);
+        ends.scan(self.0.start, |first, end| Some(List(std::mem::replace(first, end)..end))).collect()
+    }
+
     /// The places of its passes in its plan.
     pub(crate) fn range(&self) -> Range<usize> {
         self.0.clone()

@@ -35,6 +35,10 @@ const SIZES: [(&str, &str, Option<Family>); 5] = [
 const LOCAL: [&str; 4] =
     ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "MV2_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"];
 
+/// Variables that say which of them this one is.
+const LOCAL_RANK: [&str; 4] =
+    ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "MV2_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"];
+
 /// What the launcher of this process told, if it has one.
 pub fn told() -> Option<Told> {
     told_by(&number)
@@ -48,6 +52,11 @@ pub fn is_launched() -> bool {
 /// How many ranks there are on this machine.
 pub fn local_ranks() -> usize {
     LOCAL.iter().find_map(|name| number(name)).unwrap_or(1).max(1)
+}
+
+/// The number of this one among them, from 0.
+pub fn local_rank() -> usize {
+    LOCAL_RANK.iter().find_map(|name| number(name)).unwrap_or(0)
 }
 
 fn number(name: &str) -> Option<usize> {

@@ -119,6 +119,11 @@ impl Meeting {
         self.changed.notify_all();
     }
 
+    /// The first rank that left.
+    pub fn left(&self) -> Option<usize> {
+        self.lock().left
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

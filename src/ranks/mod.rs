@@ -12,7 +12,7 @@ mod mpi;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use launcher::{is_launched, local_ranks};
+pub use launcher::{is_launched, local_rank, local_ranks};
 use meeting::Meeting;
 
 use crate::{Error, Result};
@@ -139,16 +139,17 @@ impl Ranks {
         Ok(first(rank).min(batch)..first(rank + 1).min(batch))
     }
 
-    /// Begin to add `values` up over all ranks, element by element; every rank gives as many, in the same order of calls.
+    /// Begin to add `values` up over all ranks, element by element; every rank gives as many, in the same order of calls. They are
+    /// sent in 16 bits where `are_short`, which all ranks say alike: that no sum of any of the ranks' values passes these.
     ///
     /// # Errors
     /// [`Error::Run`] where another rank has ended.
-    pub fn begin_sum(&self, values: Vec<i32>) -> Result<Sum<'_>> {
+    pub fn begin_sum(&self, values: Vec<i32>, are_short: bool) -> Result<Sum<'_>> {
         let pending = match &self.engine {
             Engine::Alone => Pending::Done(values),
             Engine::Threads(meeting) => Pending::Threads(meeting.give(self.rank, values)?),
             #[cfg(unix)]
-            Engine::Mpi(mpi) => Pending::Mpi(mpi.begin_sum(values)),
+            Engine::Mpi(mpi) => Pending::Mpi(mpi.begin_sum(values, are_short)),
         };
         Ok(Sum { ranks: self, pending })
     }
@@ -197,18 +198,43 @@ impl Ranks {
         Ok(all.iter().position(|of_rank| *of_rank != all[0]))
     }
 
-    /// Let the others know that this rank goes on no more, so that none waits for it. Ranks of MPI are ended with it.
-    pub fn leave(&self) {
+    /// Whether they are threads of this process.
+    pub fn are_threads(&self) -> bool {
+        matches!(self.engine, Engine::Threads(_))
+    }
+
+    /// The first rank that [left](Ranks::leave), where ranks are threads.
+    pub fn first_that_left(&self) -> Option<usize> {
+        match &self.engine {
+            Engine::Threads(meeting) => meeting.left(),
+            _ => None,
+        }
+    }
+
+    /// Let the others know that this rank goes on no more, so that none waits for it. Ranks of MPI are ended with it, this one too,
+    /// after `why` is told: nothing that follows is sure to run.
+    pub fn leave(&self, why: &Error) {
         match &self.engine {
             Engine::Alone => {}
             Engine::Threads(meeting) => meeting.leave(self.rank),
             #[cfg(unix)]
-            Engine::Mpi(mpi) => mpi.abort(),
+            Engine::Mpi(mpi) => {
+                crate::console::note(format_args!("error: {why}; this was rank {} of {}", self.rank, self.size));
+                mpi.abort();
+            }
         }
     }
 }
 
 impl Sum<'_> {
+    /// Have it go on, where that takes calls.
+    pub fn push(&mut self) {
+        #[cfg(unix)]
+        if let (Pending::Mpi(request), Engine::Mpi(mpi)) = (&mut self.pending, &self.ranks.engine) {
+            mpi.push_sum(request);
+        }
+    }
+
     /// Wait for the sum.
     ///
     /// # Errors
@@ -248,8 +274,8 @@ mod tests {
                 scope.spawn(move || {
                     for round in 0..50 {
                         let own = ranks.rank() as i32;
-                        let first = ranks.begin_sum(vec![own + round, -1]).unwrap();
-                        let second = ranks.begin_sum(vec![own * 1000]).unwrap();
+                        let first = ranks.begin_sum(vec![own + round, -1], false).unwrap();
+                        let second = ranks.begin_sum(vec![own * 1000], true).unwrap();
                         assert_eq!(second.finish().unwrap(), [3000]);
                         assert_eq!(first.finish().unwrap(), [3 + 3 * round, -3]);
                         let gathered = ranks.gather(&[own as u32, 7]).unwrap();
@@ -271,10 +297,10 @@ mod tests {
         let all = Ranks::threads(2);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let told = all[0].begin_sum(vec![1]).and_then(Sum::finish).unwrap_err().to_string();
+                let told = all[0].begin_sum(vec![1], false).and_then(Sum::finish).unwrap_err().to_string();
                 assert!(told.contains("rank 1"), "{told}");
             });
-            all[1].leave();
+            all[1].leave(&Error::usage(""));
         });
         let told = all[0].gather(&[1]).unwrap_err().to_string();
         assert!(told.contains("rank 1"), "{told}");
@@ -284,7 +310,7 @@ mod tests {
     fn one_rank_is_the_same_code() {
         let alone = Ranks::alone();
         assert_eq!(alone.share(100).unwrap(), 0..100);
-        assert_eq!(alone.begin_sum(vec![4, 5]).unwrap().finish().unwrap(), [4, 5]);
+        assert_eq!(alone.begin_sum(vec![4, 5], true).unwrap().finish().unwrap(), [4, 5]);
         assert_eq!(alone.gather(&[1, 2]).unwrap(), [[1, 2]]);
         assert_eq!(alone.first_that_differs(b"x").unwrap(), None);
     }

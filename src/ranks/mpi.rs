@@ -31,6 +31,7 @@ type Handle = usize;
 type InitThread = unsafe extern "C" fn(*mut c_int, *mut c_void, c_int, *mut c_int) -> c_int;
 type OfCommunicator = unsafe extern "C" fn(Handle, *mut c_int) -> c_int;
 type Iallreduce = unsafe extern "C" fn(*const c_void, *mut c_void, c_int, Handle, Handle, Handle, *mut c_void) -> c_int;
+type Test = unsafe extern "C" fn(*mut c_void, *mut c_int, *mut c_void) -> c_int;
 type Wait = unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
 type Allgather = unsafe extern "C" fn(*const c_void, c_int, Handle, *mut c_void, c_int, Handle, Handle) -> c_int;
 type Bcast = unsafe extern "C" fn(*mut c_void, c_int, Handle, c_int, Handle) -> c_int;
@@ -47,9 +48,11 @@ pub struct Mpi {
     pub rank: usize,
     pub size: usize,
     world: Handle,
+    int16: Handle,
     int32: Handle,
     add: Handle,
     iallreduce: Symbol<Iallreduce>,
+    test: Symbol<Test>,
     wait: Symbol<Wait>,
     allgather: Symbol<Allgather>,
     bcast: Symbol<Bcast>,
@@ -64,9 +67,28 @@ pub struct Request {
     /// MPI's request: an address or a number.
     handle: Box<u64>,
     /// What it reads until it is done.
-    _from: Vec<i32>,
-    to: Vec<i32>,
+    _from: Numbers,
+    to: Numbers,
 }
+
+/// What is added up.
+#[derive(Debug)]
+enum Numbers {
+    Short(Vec<i16>),
+    Long(Vec<i32>),
+}
+
+impl Numbers {
+    fn place(&mut self) -> *mut c_void {
+        match self {
+            Numbers::Short(numbers) => numbers.as_mut_ptr().cast(),
+            Numbers::Long(numbers) => numbers.as_mut_ptr().cast(),
+        }
+    }
+}
+
+/// Room for a state of any family: none takes more than 128 bytes.
+type State = [u64; 16];
 
 impl Mpi {
     /// Open the library that `GATEWRIGHT_MPI` names, or else the first that is found, those of `family` before others, and join
@@ -102,16 +124,17 @@ impl Mpi {
             }
         };
         let lacks = |what: &str| Error::Run(format!("{name} is no MPI library that can be used: it lacks {what}"));
-        let [world, int32, add] = match family {
+        let [world, int16, int32, add] = match family {
             Family::OpenMpi => {
                 let place = |symbol: &[u8]| {
                     address(&library, symbol)
                         .ok_or_else(|| lacks(&String::from_utf8_lossy(&symbol[..symbol.len() - 1])))
                 };
-                [place(b"ompi_mpi_comm_world\0")?, place(b"ompi_mpi_int32_t\0")?, place(b"ompi_mpi_op_sum\0")?]
+                let int16 = place(b"ompi_mpi_int16_t\0")?;
+                [place(b"ompi_mpi_comm_world\0")?, int16, place(b"ompi_mpi_int32_t\0")?, place(b"ompi_mpi_op_sum\0")?]
             }
-            Family::Mpich => [0x4400_0000, 0x4c00_0439, 0x5800_0003],
-            Family::Abi => [0x101, 0x250, 0x21],
+            Family::Mpich => [0x4400_0000, 0x4c00_0238, 0x4c00_0439, 0x5800_0003],
+            Family::Abi => [0x101, 0x248, 0x250, 0x21],
         };
         /// The function called `$symbol`, of type `$of`.
         macro_rules! function {
@@ -135,9 +158,11 @@ impl Mpi {
             rank: rank as usize,
             size: size as usize,
             world,
+            int16,
             int32,
             add,
             iallreduce: function!("MPI_Iallreduce", Iallreduce),
+            test: function!("MPI_Test", Test),
             wait: function!("MPI_Wait", Wait),
             allgather: function!("MPI_Allgather", Allgather),
             bcast: function!("MPI_Bcast", Bcast),
@@ -148,22 +173,39 @@ impl Mpi {
         })
     }
 
-    /// Begin to add `values` up over all ranks.
-    pub fn begin_sum(&self, values: Vec<i32>) -> Request {
-        let mut request = Request { handle: Box::new(0), to: vec![0; values.len()], _from: values };
-        let (from, to) = (request._from.as_ptr().cast(), request.to.as_mut_ptr().cast());
-        let handle = (&raw mut *request.handle).cast();
+    /// Begin to add `values` up over all ranks, in 16 bits if no sum passes these.
+    pub fn begin_sum(&self, values: Vec<i32>, are_short: bool) -> Request {
+        let count = values.len();
+        let (of, from, to) = match are_short {
+            true => {
+                let short = values.iter().map(|&value| value as i16).collect();
+                (self.int16, Numbers::Short(short), Numbers::Short(vec![0; count]))
+            }
+            false => (self.int32, Numbers::Long(values), Numbers::Long(vec![0; count])),
+        };
+        let mut request = Request { handle: Box::new(0), _from: from, to };
+        let (from, to, handle) = (request._from.place(), request.to.place(), (&raw mut *request.handle).cast());
         // SAFETY: both arrays have as many numbers and live, unmoved on the heap, until the request is waited for.
-        unsafe { (self.iallreduce)(from, to, request.to.len() as c_int, self.int32, self.add, self.world, handle) };
+        unsafe { (self.iallreduce)(from, to, count as c_int, of, self.add, self.world, handle) };
         request
+    }
+
+    /// Have the library go on with a sum: some do so only when they are called.
+    pub fn push_sum(&self, request: &mut Request) {
+        let (mut is_done, mut state): (c_int, State) = (0, [0; 16]);
+        // SAFETY: the request was begun by the same library; one that is done may be tested, and waited for, again.
+        unsafe { (self.test)((&raw mut *request.handle).cast(), &raw mut is_done, state.as_mut_ptr().cast()) };
     }
 
     /// Wait for a sum.
     pub fn finish_sum(&self, mut request: Request) -> Vec<i32> {
-        let mut state = [0u64; 16];
-        // SAFETY: the request was begun by the same library; no family's state takes more than 128 bytes.
+        let mut state: State = [0; 16];
+        // SAFETY: the request was begun by the same library.
         unsafe { (self.wait)((&raw mut *request.handle).cast(), state.as_mut_ptr().cast()) };
-        request.to
+        match request.to {
+            Numbers::Short(sums) => sums.into_iter().map(i32::from).collect(),
+            Numbers::Long(sums) => sums,
+        }
     }
 
     /// `[ranks][words]`

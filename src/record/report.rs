@@ -16,13 +16,14 @@ use crate::{Error, Result};
 const SAMPLES: usize = 24;
 
 /// Rows of the summary: key, what it is called, and how its number reads.
-const FACTS: [(&str, &str, Form); 12] = [
+const FACTS: [(&str, &str, Form); 13] = [
     ("test_accuracy", "hard test accuracy", Form::Quality),
     ("best_accuracy", "best held-out accuracy", Form::Quality),
     ("selection_gap", "selection gap", Form::Points),
     ("computation_gap", "computation gap", Form::Points),
     ("gates", "gates", Form::Plain),
     ("parameters", "parameters", Form::Plain),
+    ("moved_wires", "wires that moved", Form::Share),
     ("data", "data", Form::Plain),
     ("train_samples", "training samples", Form::Plain),
     ("steps", "steps", Form::Plain),
@@ -36,6 +37,7 @@ const FACTS: [(&str, &str, Form); 12] = [
 enum Form {
     Quality,
     Points,
+    Share,
     Seconds,
     Whole,
     Plain,
@@ -127,6 +129,7 @@ fn facts(page: &mut String, run: &RunRecord, task: Task) {
             (Some(x), Form::Quality) => task.quality_text(x),
             (Some(x), Form::Points) if task == Task::Values => task.quality_text(x),
             (Some(x), Form::Points) => format!("{:.2} points", x * 100.0),
+            (Some(x), Form::Share) => format!("{:.1} %", x * 100.0),
             (Some(x), Form::Seconds) => format!("{x:.1} s"),
             (Some(x), Form::Whole) => format!("{x:.0}"),
             (_, Form::Plain) => found.as_str().map_or_else(|| found.to_string(), String::from),

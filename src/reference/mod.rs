@@ -31,7 +31,7 @@ pub use dense::{
 pub use soft_network::{SoftGradients, SoftNetwork};
 pub use tables::{
     CageState, Moments, Step, Tabulated, adam, advance, learning_rate, parametrization, selection_noise,
-    tables_of_bits, tabulate, tabulate_soft, update,
+    tables_of_bits, tabulate, tabulate_soft, update, weigh_sum,
 };
 pub use train_step::{Run, StepReport};
 pub use votes::{

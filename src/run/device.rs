@@ -14,8 +14,8 @@ pub const CPU: &str = "cpu";
 #[derive(Debug, Clone, Default)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct Where {
-    /// Adapter, by number or name, or cpu (see `devices`); `train` shares batches over several, parted by commas [default: the
-    /// best GPU, without one the CPU]
+    /// Adapter, by number or name, or cpu (see `devices`); `train` and `profile` share batches over several, parted by commas, or
+    /// over `all` GPUs [default: the best GPU, without one the CPU]
     #[cfg_attr(feature = "cli", arg(long))]
     pub adapter: Option<String>,
     /// Threads that the CPU trains on [default: all]

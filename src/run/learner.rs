@@ -43,11 +43,26 @@ impl<'a> Learner<'a> {
     /// # Errors
     /// [`Error::Usage`] if they do not fit each other or the device.
     pub fn new(device: &'a Device, settings: &Settings, data: &'a Dataset) -> Result<Self> {
+        Self::of_rank(device, settings, data, &Ranks::alone())
+    }
+
+    /// The same as one of `ranks`, which share every batch. All of them do the same steps at the same time.
+    ///
+    /// # Errors
+    /// As for [`Learner::new`] and [`Ranks::share`].
+    pub fn of_rank(device: &'a Device, settings: &Settings, data: &'a Dataset, ranks: &Ranks) -> Result<Self> {
         match device {
-            Device::Gpu(gpu) => Ok(Learner::Gpu(Box::new(Trainer::new(gpu, settings, data)?))),
+            Device::Gpu(gpu) => {
+                let tuning = Tuning::for_adapter(&gpu.adapter);
+                Ok(Learner::Gpu(Box::new(Trainer::of_rank(gpu, settings, data, tuning, ranks.clone())?)))
+            }
             Device::Cpu(_) => {
                 let model = draw_for(settings, data, learn_encoder(settings, data)?)?;
-                Self::with_model(device, settings, model, &data.train)
+                let mut learner = Self::with_model(device, settings, model, &data.train)?;
+                if let Learner::Cpu(own) = &mut learner {
+                    own.trainer.join(ranks.clone())?;
+                }
+                Ok(learner)
             }
         }
     }
@@ -112,20 +127,6 @@ impl<'a> Learner<'a> {
         match self {
             Learner::Gpu(trainer) => trainer.submit(count),
             Learner::Cpu(own) => own.trainer.run(count),
-        }
-    }
-
-    /// Share batches with other ranks from here on.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where a batch is too small for that, and for shaders, which train alone.
-    pub fn join(&mut self, ranks: &Ranks) -> Result<()> {
-        match self {
-            Learner::Gpu(_) if ranks.size() > 1 => {
-                Err(Error::usage("several ranks train on the CPU only; add --adapter cpu, or start one"))
-            }
-            Learner::Gpu(_) => Ok(()),
-            Learner::Cpu(own) => own.trainer.join(ranks.clone()),
         }
     }
 

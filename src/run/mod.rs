@@ -32,4 +32,5 @@ pub use options::{Companion, Options, Place};
 pub use reporter::{Beginning, Reporter};
 pub use summary::Summary;
 pub use sweep::{Cell, Curve, Plot, Race, Sweep};
+pub use together::{Lead, follow};
 pub use training::{follow_run, run};

@@ -160,14 +160,14 @@ impl Stepping<'_, '_> {
     /// Run the next `most` steps, or fewer; with a profile, one of [`STEPS_A_PROFILED_ONE`] alone and timed.
     fn advance(&mut self, most: u32) -> Result<()> {
         let Some(profile) = &mut self.profile else {
-            self.lead.steps(most)?;
-            return self.trainer.submit(most);
+            return self.lead.steps(most, || self.trainer.submit(most));
         };
         // Not the first of them: a driver may compile kernels while it runs the run's first step.
         let since = (self.trainer.steps() + STEPS_A_PROFILED_ONE / 2) % STEPS_A_PROFILED_ONE;
         let count = if since == 0 { 1 } else { most.min(STEPS_A_PROFILED_ONE - since) };
-        self.lead.steps(count)?;
-        if since == 0 { self.trainer.time_step(profile) } else { self.trainer.submit(count) }
+        let trainer = &mut *self.trainer;
+        let own = || if since == 0 { trainer.time_step(profile) } else { trainer.submit(count) };
+        self.lead.steps(count, own)
     }
 
     /// Write a checkpoint, or tell why it could not be written and go on; returns whether it was.

@@ -86,6 +86,9 @@ pub struct Summary {
     pub best_accuracy: Option<f64>,
     /// Step whose network became the model.
     pub model_step: u32,
+    /// Of the pins that learn, the fraction that read another input in the end than they were drawn to; `None` where none learn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_wires: Option<f64>,
     /// How many ranks shared its batches, if there were several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ranks: Option<usize>,
@@ -135,6 +138,7 @@ impl Default for Summary {
             best_step: None,
             best_accuracy: None,
             model_step: 0,
+            moved_wires: None,
             ranks: None,
             profiled_steps: None,
             profile_overhead: None,

@@ -1,10 +1,12 @@
 //! A run of several ranks: rank 0 leads it, writes, prints and evaluates; the others do the steps that it orders.
 
+use std::cell::Cell;
+
 use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints;
 use super::device::Device;
 use super::learner::Learner;
-use super::options::Place;
+use super::options::{Companion, Place};
 use crate::data::Dataset;
 use crate::ranks::Ranks;
 use crate::settings::Settings;
@@ -53,12 +55,16 @@ impl Order {
 #[derive(Debug)]
 pub struct Lead<'a> {
     ranks: &'a Ranks,
+    /// Whether the others are there to take orders; threads are not before they are started.
+    is_followed: Cell<bool>,
+    /// Whether rank 0 failed in a step, of which the others may wait for its part.
+    failed: Cell<bool>,
 }
 
 impl<'a> Lead<'a> {
     /// Lead `ranks`.
     pub fn over(ranks: &'a Ranks) -> Self {
-        Lead { ranks }
+        Lead { ranks, is_followed: Cell::new(!ranks.are_threads()), failed: Cell::new(false) }
     }
 
     /// Have all begin, and see that they are alike.
@@ -67,16 +73,52 @@ impl<'a> Lead<'a> {
     /// [`Error::Run`] where a rank has other samples, settings, another device or another network.
     pub fn begin(&self, learner: &mut Learner, device: &Device, identity: &Identity) -> Result<()> {
         Order::Begin.give(self.ranks)?;
-        learner.join(self.ranks)?;
         check_alike(self.ranks, learner, device, identity)
     }
 
-    /// Have the others do `count` steps, which rank 0 does at once.
+    /// Have the others do `count` steps, which `own` does on rank 0.
     ///
     /// # Errors
-    /// As [`Ranks::begin_sum`].
-    pub fn steps(&self, count: u32) -> Result<()> {
-        Order::Steps(count).give(self.ranks)
+    /// `own`'s; as [`Ranks::begin_sum`].
+    pub fn steps(&self, count: u32, own: impl FnOnce() -> Result<()>) -> Result<()> {
+        Order::Steps(count).give(self.ranks)?;
+        own().inspect_err(|_| self.failed.set(true))
+    }
+
+    /// Do what `own` does on rank 0, while `companions` follow on threads of this process, and let all go.
+    ///
+    /// # Errors
+    /// `own`'s, or what went wrong in a companion before.
+    pub fn through<T>(
+        self,
+        companions: &[Companion],
+        settings: &Settings,
+        data: &Dataset,
+        place: &Place,
+        own: impl FnOnce(&Lead) -> Result<T>,
+    ) -> Result<T> {
+        std::thread::scope(|scope| {
+            let follow = |companion: &Companion| {
+                let open = || Ok(Device::open(&companion.place, settings)?.0);
+                follow(&companion.ranks, &open, settings, data, place)
+            };
+            self.is_followed.set(true);
+            let others: Vec<_> = companions.iter().map(|companion| scope.spawn(move || follow(companion))).collect();
+            let led = own(&self);
+            if let (Err(error), true) = (&led, self.failed.get()) {
+                self.ranks.leave(error);
+            }
+            let ranks = self.ranks;
+            drop(self);
+            let mut others: Vec<_> = others.into_iter().map(|other| other.join().unwrap_or(Ok(()))).collect();
+            led.map_err(|error| {
+                // Of what went wrong elsewhere, rank 0 knows only that it did.
+                let first = ranks.first_that_left().unwrap_or(0);
+                let elsewhere =
+                    first.checked_sub(1).and_then(|at| others.get_mut(at)).map(|it| std::mem::replace(it, Ok(())));
+                elsewhere.and_then(std::result::Result::err).unwrap_or(error)
+            })
+        })
     }
 
     /// See that all ranks have the same network.
@@ -94,8 +136,10 @@ impl<'a> Lead<'a> {
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        // If this fails, there is nobody left to let go.
-        let _ = Order::End.give(self.ranks);
+        // If this fails, there is nobody left to let go. Where a step failed, orders would not be taken.
+        if self.is_followed.get() && !self.failed.get() {
+            let _ = Order::End.give(self.ranks);
+        }
     }
 }
 
@@ -111,8 +155,8 @@ pub fn follow(
     place: &Place,
 ) -> Result<()> {
     let followed = follow_to_the_end(ranks, open, settings, data, place);
-    if followed.is_err() {
-        ranks.leave();
+    if let Err(error) = &followed {
+        ranks.leave(error);
     }
     followed.map_err(|error| error.with_advice(&format!("this was rank {}", ranks.rank())))
 }
@@ -125,8 +169,7 @@ fn follow_to_the_end(
     place: &Place,
 ) -> Result<()> {
     let device = open()?;
-    let mut learner = Learner::new(&device, settings, data)?;
-    learner.join(ranks)?;
+    let mut learner = Learner::of_rank(&device, settings, data, ranks)?;
     loop {
         match Order::take(ranks)? {
             Order::Begin => {

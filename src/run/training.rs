@@ -10,14 +10,15 @@ use super::folder::RunFolder;
 use super::learner::{Judge, Learner};
 use super::metrics::best;
 use super::modes::Modes;
-use super::options::{Companion, Options, Place};
+use super::options::{Options, Place};
 use super::reporter::{Beginning, Reporter};
 use super::stepping::{Stepping, Time};
 use super::summary::Summary;
 use super::together::{Lead, follow};
 use crate::data::{Dataset, Encoder, Split};
-use crate::settings::{Select, Settings, essential_differences};
-use crate::train::Pace;
+use crate::network::Model;
+use crate::settings::{LearnedLayers, Select, Settings, essential_differences};
+use crate::train::{Pace, Profile};
 use crate::{Error, Result, files};
 
 /// Train as `settings` say on a device that `open` gives and leave a run folder; returns the summary that it wrote.
@@ -36,6 +37,11 @@ pub fn run(
     // Whatever ends this run lets the other ranks go.
     let lead = Lead::over(&options.ranks);
     settings.check_classes(data.classes.len())?;
+    if options.ranks.size() > 1 && options.retry_lost_device > 0 {
+        return Err(Error::usage(
+            "--retry-lost-device is for one rank; several go on by --resume from the last checkpoint, on any number of ranks",
+        ));
+    }
     let (folder, from) = match &options.place {
         Place::New(_) => (None, None),
         Place::Resume(path) => {
@@ -58,19 +64,8 @@ pub fn run(
         }
         report.warn(&format!("{told} training samples; what is told along the way is of these"));
     }
-    std::thread::scope(|scope| {
-        let follow = |companion: &Companion| {
-            let open = || Ok(Device::open(&companion.place, settings)?.0);
-            follow(&companion.ranks, &open, settings, &data, &options.place)
-        };
-        let others: Vec<_> =
-            options.companions.iter().map(|companion| scope.spawn(move || follow(companion))).collect();
-        let led = on_devices(open, settings, (&data, &validation), (folder, from), (options, &lead), report);
-        drop(lead);
-        let others: Vec<_> = others.into_iter().map(|other| other.join()).collect();
-        // Of what went wrong elsewhere, rank 0 knows only that it did.
-        let elsewhere = others.into_iter().find_map(|followed| followed.ok()?.err());
-        led.map_err(|error| elsewhere.unwrap_or(error))
+    lead.through(&options.companions, settings, &data, &options.place, |lead| {
+        on_devices(open, settings, (&data, &validation), (folder, from), (options, lead), report)
     })
 }
 
@@ -175,7 +170,8 @@ fn on_device(
     (options, lead): (&Options, &Lead),
     report: &mut dyn Reporter,
 ) -> Result<Summary> {
-    let mut trainer = Learner::new(device, settings, data)?;
+    let mut trainer = Learner::of_rank(device, settings, data, &options.ranks)?;
+    let drawn: Vec<Vec<u32>> = trainer.model().layers.iter().map(|layer| layer.wiring.clone()).collect();
     // Without a validation split, the training samples themselves are watched; the test set is for the end.
     let is_held_out = !validation.is_empty();
     let watched = if is_held_out { validation } else { &data.train };
@@ -205,29 +201,8 @@ fn on_device(
         report.warn(&warning);
     }
     folder.go_on(settings, recorded, is_held_out, options.tensorboard)?;
-    let model = trainer.model();
-    let mut all = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
-    if !settings.convolutions.is_empty() {
-        all = all.by_maps(data.image);
-    }
-    report.begin(&Beginning {
-        adapter: device.name(),
-        backend: device.backend(),
-        ranks: (options.ranks.size() > 1).then(|| options.ranks.told()),
-        data: &data.name,
-        task: data.head.task(),
-        samples: [data.train.len(), validation.len(), data.test.len()],
-        layers: &settings.layer_gates(),
-        features: model.encoder.features(),
-        left_out: all.beyond(&model.encoder, data),
-        rare: settings.rare,
-        parameters: model.parameters(),
-        steps: settings.steps,
-        done: trainer.steps(),
-        seconds: from.as_ref().map_or(0.0, |c| c.header.seconds),
-        gpu_bytes: trainer.bytes(),
-        folder: folder.path().to_path_buf(),
-    });
+    let begun = Begun { seconds: from.as_ref().map_or(0.0, |c| c.header.seconds), folder: folder.path() };
+    announce(&trainer, device, settings, (data, validation), options, &begun, report)?;
     let profile = match options.profile {
         true => {
             let mut profile = trainer.profile();
@@ -256,14 +231,95 @@ fn on_device(
     if settings.select == Select::Best {
         restore_best(&mut trainer, folder)?;
     }
-    // Without test samples the network is judged by what it was watched by; `test_samples` 0 tells so.
+    let ended = Ended { settings, options, steps: done, seconds, stepping: time.stepping, train_sha256: sha256 };
+    let (model, mut summary) = conclude(&mut trainer, device, (data, watched), &ended)?;
+    summary.moved_wires = moved_wires(&drawn, &model, &settings.learn_wiring);
+    let best = best(folder.recorded()).filter(|_| is_held_out);
+    (summary.best_step, summary.best_accuracy) = (best.map(|m| m.step), best.map(|m| m.accuracy));
+    summary.validation_samples = Some(validation.len());
+    if let Some(mut profile) = profile {
+        let steps = (done - before.0).max(1);
+        let step = (time.stepping - before.1) / f64::from(steps);
+        profile.set_pace(Pace { step, host: trainer.host_seconds_a_step() });
+        write_profile(&profile, folder, device)?;
+        summary.profiled_steps = Some(profile.steps());
+        summary.profile_overhead = Some(profile.overhead(steps));
+    }
+    folder.finish(&model, &summary)?;
+    Ok(summary)
+}
+
+/// Where a run begins, or goes on.
+struct Begun<'a> {
+    /// What it has taken so far.
+    seconds: f64,
+    folder: &'a Path,
+}
+
+/// Tell what is trained, on what, and from where.
+fn announce(
+    trainer: &Learner,
+    device: &Device,
+    settings: &Settings,
+    (data, validation): (&Dataset, &Split),
+    options: &Options,
+    begun: &Begun,
+    report: &mut dyn Reporter,
+) -> Result<()> {
+    let model = trainer.model();
+    let mut all = Encoder::learn(data, settings.input.encoder_kind()?, settings.thresholds)?;
+    if !settings.convolutions.is_empty() {
+        all = all.by_maps(data.image);
+    }
+    report.begin(&Beginning {
+        adapter: device.name(),
+        backend: device.backend(),
+        ranks: (options.ranks.size() > 1).then(|| options.ranks.told()),
+        data: &data.name,
+        task: data.head.task(),
+        samples: [data.train.len(), validation.len(), data.test.len()],
+        layers: &settings.layer_gates(),
+        features: model.encoder.features(),
+        left_out: all.beyond(&model.encoder, data),
+        rare: settings.rare,
+        parameters: model.parameters(),
+        steps: settings.steps,
+        done: trainer.steps(),
+        seconds: begun.seconds,
+        gpu_bytes: trainer.bytes(),
+        folder: begun.folder.to_path_buf(),
+    });
+    Ok(())
+}
+
+/// What a run was asked for and what it took.
+struct Ended<'a> {
+    settings: &'a Settings,
+    options: &'a Options,
+    /// Steps that were done.
+    steps: u32,
+    /// In all.
+    seconds: f64,
+    /// Of these, in steps.
+    stepping: f64,
+    train_sha256: String,
+}
+
+/// Judge the trained network by the test samples, or by those that it was watched by if there are none (`test_samples` 0 tells so),
+/// on the device and as a circuit.
+fn conclude(
+    trainer: &mut Learner,
+    device: &Device,
+    (data, watched): (&Dataset, &Split),
+    ended: &Ended,
+) -> Result<(Model, Summary)> {
+    let Ended { settings, options, steps, seconds, stepping, .. } = *ended;
     let judged = if data.test.is_empty() { watched } else { &data.test };
-    let test = Judge::new(&trainer, judged)?;
-    let test = Modes::of(&mut trainer, &test)?;
+    let judge = Judge::new(trainer, judged)?;
+    let test = Modes::of(trainer, &judge)?;
     let model = trainer.download()?.clone();
     test.check_on_cpu(&model, judged)?;
-    let best = best(folder.recorded()).filter(|_| is_held_out);
-    let mut summary = Summary {
+    let summary = Summary {
         adapter: device.name().into(),
         backend: device.backend().into(),
         driver: device.driver(),
@@ -277,11 +333,11 @@ fn on_device(
         parametrization: settings.parametrization,
         cage: settings.cage.is_some(),
         seed: settings.seed,
-        steps: done,
+        steps,
         batch: settings.batch,
         seconds,
-        step_ms: time.stepping * 1e3 / f64::from(done),
-        samples_per_second: f64::from(done) * f64::from(settings.batch) / time.stepping,
+        step_ms: stepping * 1e3 / f64::from(steps),
+        samples_per_second: f64::from(steps) * f64::from(settings.batch) / stepping,
         gpu_bytes: trainer.bytes(),
         test_loss: test.hard.loss,
         test_accuracy: test.hard.accuracy,
@@ -293,27 +349,29 @@ fn on_device(
         task: (!data.head.is_classes()).then(|| data.head.task()),
         test_exact_match: test.hard.quality.exact,
         test_targets: Some(test.hard.quality.targets.clone()).filter(|targets| !targets.is_empty()),
-        best_step: best.map(|m| m.step),
-        best_accuracy: best.map(|m| m.accuracy),
-        validation_samples: Some(validation.len()),
-        train_sha256: Some(sha256),
+        train_sha256: Some(ended.train_sha256.clone()),
         model_step: trainer.steps(),
         ranks: (options.ranks.size() > 1).then_some(options.ranks.size()),
         ..Summary::default()
     };
-    if let Some(mut profile) = profile {
-        let steps = (done - before.0).max(1);
-        let step = (time.stepping - before.1) / f64::from(steps);
-        profile.set_pace(Pace { step, host: trainer.host_seconds_a_step() });
-        let report = profile.json();
-        files::write_whole(&folder.path().join("profile.json"), format!("{report:#}\n").as_bytes())?;
-        let trace = profile.trace(device.name()).to_string();
-        files::write_whole(&folder.path().join("trace.json"), trace.as_bytes())?;
-        summary.profiled_steps = Some(profile.steps());
-        summary.profile_overhead = Some(profile.overhead(steps));
-    }
-    folder.finish(&model, &summary)?;
-    Ok(summary)
+    Ok((model, summary))
+}
+
+/// Of the pins that learn, the fraction that `model` has at another input than they were `drawn` to.
+fn moved_wires(drawn: &[Vec<u32>], model: &Model, learned: &LearnedLayers) -> Option<f64> {
+    let learned = drawn.iter().zip(&model.layers).enumerate().filter(|&(i, _)| learned.has(i));
+    let pins: Vec<bool> =
+        learned.flat_map(|(_, (drawn, layer))| drawn.iter().zip(&layer.wiring).map(|(a, b)| a != b)).collect();
+    let moved = pins.iter().filter(|&&moved| moved).count();
+    (!pins.is_empty()).then(|| moved as f64 / pins.len() as f64)
+}
+
+/// Leave what the profiled steps came to in the run folder, as a table and as a trace.
+fn write_profile(profile: &Profile, folder: &RunFolder, device: &Device) -> Result<()> {
+    let report = profile.json();
+    files::write_whole(&folder.path().join("profile.json"), format!("{report:#}\n").as_bytes())?;
+    let trace = profile.trace(device.name()).to_string();
+    files::write_whole(&folder.path().join("trace.json"), trace.as_bytes())
 }
 
 /// Go back to the network that was best on the held-out samples.

@@ -1,5 +1,7 @@
 //! The batch of a step: which samples, moved if that is asked for, as bits or real activations.
 
+use std::ops::Range;
+
 use super::augmentation::Augmentation;
 use super::context::Context;
 use super::samples::Samples;
@@ -7,31 +9,39 @@ use crate::plan::uniforms;
 use crate::plan::{Buffer, Bytes, EncoderIds, Id, Page, Pass, Plan, encode};
 use crate::settings::InputKind;
 
-/// How a batch is taken: at once, or as micro-batches one after the other.
+/// How a batch is taken: at once, or as micro-batches one after the other; all of it, or what is this rank's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchSize {
     /// Samples of the batch.
     pub samples: u32,
-    /// 32-sample words of a micro-batch; the last one's may lie partly past the batch.
+    /// The places of it that are taken: from the first, a multiple of 32, up to the end.
+    pub own: [u32; 2],
+    /// 32-sample words of a micro-batch; the last one's may lie partly past what is taken.
     pub words: u32,
 }
 
 impl BatchSize {
     /// All samples at once.
     pub fn whole(samples: u32) -> Self {
-        BatchSize { samples, words: samples.div_ceil(32) }
+        BatchSize { samples, own: [0, samples], words: samples.div_ceil(32) }
     }
 
-    /// As few micro-batches of at most `most` samples (32 at least) as do, as even as can be.
-    pub fn in_micro_batches(samples: u32, most: u32) -> Self {
-        let words = samples.div_ceil(32);
+    /// Of the places `own` of a batch, as few micro-batches of at most `most` samples (32 at least) as do, as even as can be.
+    pub fn in_micro_batches(samples: u32, own: Range<u32>, most: u32) -> Self {
+        let words = (own.end - own.start).div_ceil(32);
         let count = words.div_ceil((most / 32).max(1));
-        BatchSize { samples, words: words.div_ceil(count.max(1)) }
+        BatchSize { samples, own: [own.start, own.end], words: words.div_ceil(count.max(1)) }
+    }
+
+    /// Whether other ranks take the rest of the batch.
+    pub fn is_shared(self) -> bool {
+        self.own != [0, self.samples]
     }
 
     /// Where each micro-batch begins, in samples.
     fn offsets(self) -> impl Iterator<Item = u32> {
-        (0..self.samples.max(1)).step_by(self.words.max(1) as usize * 32)
+        let [first, end] = self.own;
+        (first..end.max(first + 1)).step_by(self.words.max(1) as usize * 32)
     }
 }
 
@@ -42,6 +52,8 @@ pub struct Share {
     pub batch: Id,
     /// Whether what it leaves is added to what the step's earlier shares left.
     pub added: bool,
+    /// Whether integer gradients are left as they are summed, for ranks to add up.
+    pub whole: bool,
 }
 
 /// The buffers of a batch.
@@ -52,6 +64,8 @@ pub struct Batch {
     pub words: u32,
     /// The whole batch's `uniforms::Batch`.
     pub uniform: Id,
+    /// The same of what is taken of it.
+    own: Id,
     /// The parts of it that go through the network one after the other.
     pub shares: Vec<Share>,
     /// `[words of the batch · 32]` u32 sample numbers.
@@ -102,14 +116,20 @@ impl Batch {
             offset: 0,
         };
         let uniform = plan.add(Buffer::scratch("batch", 0).holding(&[extent]));
+        let whole = size.is_shared() && cx.settings.gradients.is_sliced();
+        let [first, end] = size.own;
+        let mut part = |name, first: u32, end: u32, words| {
+            let own = uniforms::Batch { size: end - first, words, offset: first, ..extent };
+            plan.add(Buffer::scratch(name, 0).holding(&[own]))
+        };
+        let own = if size.is_shared() { part("share", first, end, (end - first).div_ceil(32)) } else { uniform };
         let offsets: Vec<u32> = size.offsets().collect();
-        let micro_batch = |(n, &offset): (usize, &u32)| {
-            let (samples, words) = ((size.samples - offset).min(size.words * 32), size.words);
-            let share = uniforms::Batch { size: samples, words, offset, ..extent };
-            Share { batch: plan.add(Buffer::scratch("micro-batch", 0).holding(&[share])), added: n > 0 }
+        let micro_batch = |(n, &first): (usize, &u32)| {
+            let batch = part("micro-batch", first, end.min(first + size.words * 32), size.words);
+            Share { batch, added: n > 0, whole }
         };
         let shares = match offsets.len() {
-            1 => vec![Share { batch: uniform, added: false }],
+            1 => vec![Share { batch: own, added: false, whole }],
             _ => offsets.iter().enumerate().map(micro_batch).collect(),
         };
         let padded = extent.words * 32;
@@ -119,7 +139,7 @@ impl Batch {
             places: plan.add(Buffer::scratch("places", 0).holding(&(0..padded).collect::<Vec<u32>>())),
             turns: how.is_warped().then(|| plan.add(Buffer::scratch("turns", 0).holding(&how.turns_table()))),
         });
-        Batch { extent, words: size.words, uniform, shares, chosen, samples, encoder, augmented }
+        Batch { extent, words: size.words, uniform, own, shares, chosen, samples, encoder, augmented }
     }
 
     /// What is right, by sample number.
@@ -142,12 +162,12 @@ impl Batch {
             .least_bytes(u64::from(self.extent.words) * 32 * 4)
     }
 
-    /// The images of the batch that `step` has chosen, moved, where that is asked for.
+    /// The images taken of the batch that `step` has chosen, moved, where that is asked for.
     pub fn moved(&self, cx: &Context, step: Id) -> Option<Pass> {
         let augmented = self.augmented.as_ref()?;
         let (samples, row) = (u64::from(self.extent.words) * 32, u64::from(self.extent.row_words) * 4);
         let pass = self
-            .bytes(self.uniform)
+            .bytes(self.own)
             .read_by(augment(augmented.turns.is_some()))
             .bind("step", step)
             .bind("augmented", augmented.pixels)

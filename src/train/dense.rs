@@ -57,6 +57,8 @@ pub struct Backward {
     pub keep: bool,
     /// Whether table gradients are added to those of the step's earlier shares.
     pub added: bool,
+    /// Whether they are left as whole numbers.
+    pub whole: bool,
 }
 
 impl Backward {
@@ -75,7 +77,8 @@ impl Backward {
             .flag("LANES_SHARE", self.lanes > 1)
             .flag("SUBGROUPS", self.subgroups)
             .flag("KEEP", self.keep)
-            .flag("ADDED", self.added);
+            .flag("ADDED", self.added)
+            .flag("WHOLE", self.whole);
         let page = if way == Way::Soft { page } else { page.number("SPAN", self.span) };
         let page = match way {
             Way::Sliced => page.number("SLICES", gradients.bits()),
@@ -144,6 +147,11 @@ impl Dense {
     /// Its wires, if they learn.
     pub fn learned_wiring(&self) -> Option<Id> {
         self.learned.map(|_| self.wiring)
+    }
+
+    /// What its wires are scored in, `[gates][arity][candidates + 1]` i32, if they learn.
+    pub fn scores(&self) -> Option<Id> {
+        self.learned.map(|learned| learned.scores)
     }
 
     /// Scores of its wires, if they learn, by gradients in `rows`, which are the outputs' where `by_output`.
@@ -249,7 +257,7 @@ impl Dense {
         keep: Option<Id>,
     ) -> Result<(Pass, Sender)> {
         let (layer, x, way) = (&cx.outline.layers[of.i], of.activations, cx.way());
-        let built = self.built_for(cx, layer, x.words, keep.is_some(), share.added);
+        let built = self.built_for(cx, layer, x.words, keep.is_some(), share);
         let turns = built.turns(x.words, from.readers, from.arity);
         if cx.limits.is_software && turns > MOST_TURNS {
             return Err(Error::usage(format!(
@@ -284,7 +292,7 @@ impl Dense {
         Ok((pass.least_bytes(least), self.sender(cx, of, from, keep)))
     }
 
-    fn built_for(&self, cx: &Context, layer: &LayerOutline, words: u32, keep: bool, added: bool) -> Backward {
+    fn built_for(&self, cx: &Context, layer: &LayerOutline, words: u32, keep: bool, share: Share) -> Backward {
         let (tuning, way) = (&cx.tuning, cx.way());
         let span = if cx.settings.gradients.is_sliced() { tuning.span_words(words) * 32 } else { tuning.span };
         let lanes = (words * 32).div_ceil(span).next_power_of_two().min(tuning.most_lanes);
@@ -298,7 +306,8 @@ impl Dense {
             subgroups: tuning.subgroups && lanes > 1,
             span,
             keep,
-            added,
+            added: share.added,
+            whole: share.whole,
         }
     }
 

@@ -141,7 +141,7 @@ impl EvaluationPlan {
         let all_votes = plan.add(Buffer::scratch("all votes", chunks * plan.buffer(votes).bytes));
 
         let truth = Truth { training: network.tables.training, labels: samples.labels, spread: network.spread };
-        let share = Share { batch: batch.uniform, added: false };
+        let share = Share { batch: batch.uniform, added: false, whole: false };
         // Votes, however they were made, are judged alike.
         let chunk = |features: Vec<Pass>, x: &Activations| {
             let mut passes = vec![batch.pick()];

@@ -4,22 +4,30 @@ use super::batch::BatchSize;
 use super::outline::Outline;
 use super::step::StepPlan;
 use crate::plan::{Limits, Tuning};
+use crate::ranks::Ranks;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
-/// The plan of steps of `settings`, if every buffer of it can be made and bound: with micro-batches as large as the settings allow
-/// and fit.
+/// The plan of steps of `settings`, if every buffer of it can be made and bound: of this one of `ranks`' share of the batch, with
+/// micro-batches as large as the settings allow and fit.
 ///
 /// # Errors
-/// [`Error::Usage`] with the largest micro-batch that fits, or else the widest layers that do.
-pub fn fitting_plan(settings: &Settings, outline: &Outline, tuning: Tuning, limits: Limits) -> Result<StepPlan> {
+/// [`Error::Usage`] with the largest micro-batch that fits, or else the widest layers that do; as [`Ranks::share`].
+pub fn fitting_plan(
+    settings: &Settings,
+    outline: &Outline,
+    tuning: Tuning,
+    limits: Limits,
+    ranks: &Ranks,
+) -> Result<StepPlan> {
+    let own = ranks.share(settings.batch)?;
     let plan = |outline: &Outline, most: u32| {
-        let size = BatchSize::in_micro_batches(settings.batch, most.next_multiple_of(32));
+        let size = BatchSize::in_micro_batches(settings.batch, own.clone(), most.next_multiple_of(32));
         StepPlan::make(settings, outline, tuning, limits, size)
     };
     // What cannot be planned at all does not fit either.
     let fits = |outline: &Outline, most: u32| plan(outline, most).is_ok_and(|p| p.plan.too_large(&limits).is_none());
-    let most = settings.micro_batch.unwrap_or(settings.batch).min(settings.batch);
+    let most = settings.micro_batch.unwrap_or(settings.batch).min(own.end - own.start);
     let wanted = plan(outline, most)?;
     let Some(problem) = wanted.plan.too_large(&limits) else { return Ok(wanted) };
     let words = greatest(u64::from(most.div_ceil(32)), |words| fits(outline, words as u32 * 32)) as u32;
@@ -104,7 +112,7 @@ mod tests {
     }
 
     fn fitted(settings: &Settings, layers: &[usize]) -> Result<StepPlan> {
-        fitting_plan(settings, &outline(layers, 60_000), Tuning::HARDWARE, LIMITS)
+        fitting_plan(settings, &outline(layers, 60_000), Tuning::HARDWARE, LIMITS, &Ranks::alone())
     }
 
     fn told(settings: &Settings, layers: &[usize]) -> String {
@@ -139,14 +147,41 @@ mod tests {
     #[test]
     fn a_batch_that_does_not_fit_is_cut_evenly() {
         let size = |layers: &[usize], batch| fitted(&settings(batch), layers).unwrap().size;
-        assert_eq!(size(&[1_024_000; 5], 128), BatchSize { samples: 128, words: 4 });
-        assert_eq!(size(&[1_024_000; 5], 512), BatchSize { samples: 512, words: 4 });
+        let whole = |samples, words| BatchSize { samples, own: [0, samples], words };
+        assert_eq!(size(&[1_024_000; 5], 128), whole(128, 4));
+        assert_eq!(size(&[1_024_000; 5], 512), whole(512, 4));
         // 5 words in two parts, of 3 and 2.
-        assert_eq!(size(&[1_024_000; 5], 130), BatchSize { samples: 130, words: 3 });
-        assert_eq!(BatchSize::in_micro_batches(33, 32), BatchSize { samples: 33, words: 1 });
-        assert_eq!(BatchSize::in_micro_batches(1, 32), BatchSize { samples: 1, words: 1 });
+        assert_eq!(size(&[1_024_000; 5], 130), whole(130, 3));
+        assert_eq!(BatchSize::in_micro_batches(33, 0..33, 32), whole(33, 1));
+        assert_eq!(BatchSize::in_micro_batches(1, 0..1, 32), whole(1, 1));
         let forced = Settings { micro_batch: Some(64), ..settings(512) };
-        assert_eq!(fitted(&forced, &[100]).unwrap().size, BatchSize { samples: 512, words: 2 });
+        assert_eq!(fitted(&forced, &[100]).unwrap().size, whole(512, 2));
+    }
+
+    #[test]
+    fn a_step_of_several_ranks_is_cut_where_sums_are_exchanged() {
+        let of = |settings: &Settings, rank: usize| {
+            let outline = outline(&[100, 64, 50], 60_000);
+            fitting_plan(settings, &outline, Tuning::HARDWARE, LIMITS, &Ranks::threads(3)[rank]).unwrap()
+        };
+        // 130 samples are 5 words: 2, 2 and 1, of which the last has 2 samples.
+        let sizes: Vec<_> = (0..3).map(|rank| of(&settings(130), rank).size).collect();
+        assert_eq!(sizes.iter().map(|size| size.own).collect::<Vec<_>>(), [[0, 64], [64, 128], [128, 130]]);
+        assert_eq!(sizes.iter().map(|size| size.words).collect::<Vec<_>>(), [2, 2, 1]);
+        let micro = Settings { micro_batch: Some(32), ..settings(130) };
+        for step in [of(&settings(130), 1), of(&micro, 1)] {
+            let labels = |part: &crate::plan::List| -> Vec<String> {
+                step.plan.passes_of(part).iter().map(|pass| pass.label()).collect()
+            };
+            let parts: Vec<Vec<String>> = step.cuts.iter().map(labels).collect();
+            assert_eq!(parts.concat(), labels(&step.step));
+            let ends: Vec<&str> = parts[..3].iter().map(|part| part.last().unwrap().as_str()).collect();
+            assert_eq!(ends, ["backward_sliced 2", "backward_sliced 1", "backward_sliced 0"]);
+            assert_eq!(parts[3], ["weigh_sums", "update"]);
+        }
+        let real = Settings { gradients: crate::plan::GradientFormat::F32, ..settings(130) };
+        assert_eq!(of(&real, 0).plan.passes_of(&of(&real, 0).cuts[3]).len(), 1);
+        assert!(fitted(&settings(130), &[100]).unwrap().cuts.is_empty());
     }
 
     /// Bytes of each buffer of this name.
@@ -156,8 +191,9 @@ mod tests {
 
     #[test]
     fn samples_that_do_not_fit_are_streamed_or_sharded() {
-        let plan =
-            |samples, tuning| fitting_plan(&settings(128), &outline(&[100], samples), tuning, LIMITS).unwrap().plan;
+        let plan = |samples, tuning| {
+            fitting_plan(&settings(128), &outline(&[100], samples), tuning, LIMITS, &Ranks::alone()).unwrap().plan
+        };
         // A step's 128 images are 100,352 bytes, and 64 MiB hold 668 of them; 256 are enough.
         let streamed = plan(700_000, Tuning::HARDWARE);
         assert_eq!(bytes(&streamed, "streamed pixels"), [256 * 100_352]);
@@ -192,7 +228,7 @@ mod tests {
     fn an_evaluation_that_does_not_fit_is_refused() {
         use super::super::evaluation::EvaluationPlan;
         let (settings, tuning) = (settings(128), Tuning::HARDWARE);
-        let training = fitting_plan(&settings, &outline(&[100], 1000), tuning, LIMITS).unwrap();
+        let training = fitting_plan(&settings, &outline(&[100], 1000), tuning, LIMITS, &Ranks::alone()).unwrap();
         let evaluated = |outline: &Outline, network: &StepPlan| {
             EvaluationPlan::make(&settings, outline, tuning, LIMITS, (&network.plan, &network.network))
         };
@@ -213,7 +249,7 @@ mod tests {
         let image = ImageShape { channels: 1, height: 1, width: 10 };
         let small = Outline { image, features: 10, most_features: 4, outputs: 3, layers, ..small };
         let settings = Settings { cage: None, ..settings };
-        let plan = fitting_plan(&settings, &small, Tuning::HARDWARE, LIMITS).unwrap().plan;
+        let plan = fitting_plan(&settings, &small, Tuning::HARDWARE, LIMITS, &Ranks::alone()).unwrap().plan;
         let pass = plan.passes().iter().find(|pass| pass.label() == label).unwrap_or_else(|| panic!("no {label}"));
         pass.least_bytes.unwrap()
     }

@@ -52,6 +52,13 @@ impl Wires {
         }
     }
 
+    /// What its wires are scored in, i32, if they learn.
+    pub fn scores(&self) -> Option<Id> {
+        match self {
+            Wires::Dense(dense) => dense.scores(),
+        }
+    }
+
     /// Scores of its wires by gradients in `rows`, those of outputs where `by_output`, if they learn.
     pub fn score(&self, cx: &Context, of: Of, share: Share, rows: (Id, bool), step: Id) -> Option<Pass> {
         match self {

@@ -6,6 +6,7 @@ mod batch;
 mod context;
 mod dense;
 mod evaluation;
+mod exchange;
 mod fit;
 mod form;
 mod learning;
@@ -39,7 +40,7 @@ pub mod pages {
     pub use super::batch::augment;
     pub use super::dense::{Backward, edges, forward_hard, forward_soft, move_wires, score_wires, sender};
     pub use super::sender::SenderPart;
-    pub use super::tables::{advance, selected_tables, tabulate, update};
+    pub use super::tables::{advance, selected_tables, tabulate, update, weigh_sums};
     pub use super::votes::{evaluate_page as evaluate, group_sum, group_sum_soft, loss};
     pub use super::votes::{sender as output_sender, slice_gradients};
 }

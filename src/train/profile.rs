@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::bandwidth::Bandwidth;
+use super::exchange::EXCHANGE;
 use super::trainer::Trainer;
 use crate::Result;
 use crate::gpu::{Clock, Span};
@@ -87,7 +88,11 @@ impl Profile {
     /// Of the steps of `trainer`, none timed yet.
     pub fn new(trainer: &Trainer, clock: Clock) -> Self {
         let of = |pass: &crate::plan::Pass| (pass.page.name(), pass.label(), pass.least_bytes);
-        Profile { clock: Some(clock), ..Self::of(clock.note(), trainer.passes().iter().map(of)) }
+        let mut passes: Vec<_> = trainer.passes().iter().map(of).collect();
+        if let Some((after, bytes)) = trainer.exchanged() {
+            passes.insert(after, (EXCHANGE, EXCHANGE.into(), Some(bytes)));
+        }
+        Profile { clock: Some(clock), ..Self::of(clock.note(), passes.into_iter()) }
     }
 
     /// Of steps of these passes, each with its kernel's name, its own, and the bytes that it moves at least, none timed yet;

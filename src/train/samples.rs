@@ -1,6 +1,7 @@
 //! A split on the device: its bytes and what is right, all of it, or through a ring where it does not fit.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::outline::Outline;
 use crate::data::Split;
@@ -139,14 +140,17 @@ pub struct Stream {
     /// Bytes of an image.
     bytes: usize,
     batch: u32,
+    /// Places of a batch that are taken.
+    own: Range<u32>,
     seed: u64,
     samples: Samples,
 }
 
 impl Stream {
-    /// Fill the ring `samples` with batches of `batch` samples of `split`, of `bytes` bytes, in the order that `seed` says.
-    pub fn new(split: &Split, bytes: usize, batch: u32, seed: u64, samples: &Samples) -> Self {
-        Stream { split: split.clone(), bytes, batch, seed, samples: samples.clone() }
+    /// Fill the ring `samples` with the places `own` of batches of `batch` samples of `split`, of `bytes` bytes, in the order that
+    /// `seed` says.
+    pub fn new(split: &Split, bytes: usize, (batch, own): (u32, Range<u32>), seed: u64, samples: &Samples) -> Self {
+        Stream { split: split.clone(), bytes, batch, own, seed, samples: samples.clone() }
     }
 
     /// Steps that the ring holds.
@@ -158,17 +162,18 @@ impl Stream {
     pub fn fill(&self, session: &Session, step: u32) {
         let count = self.split.len() as u32;
         let first = u64::from(step) * u64::from(self.batch);
-        let mut rows = Vec::with_capacity(self.batch as usize * self.bytes);
-        let mut labels = Vec::with_capacity(self.batch as usize);
-        for place in first..first + u64::from(self.batch) {
+        let mut rows = Vec::with_capacity(self.own.len() * self.bytes);
+        let mut labels = Vec::with_capacity(self.own.len());
+        for place in self.own.clone().map(|place| first + u64::from(place)) {
             let (epoch, position) = ((place / u64::from(count)) as u32, (place % u64::from(count)) as u32);
             let sample = permuted(self.seed, epoch, count, position) as usize;
             rows.extend_from_slice(&self.split.pixels[sample * self.bytes..(sample + 1) * self.bytes]);
             labels.extend(labels_of(&self.split, sample));
         }
-        let (slot, rows) = (u64::from(step % self.ring()), padded_rows(&rows, self.bytes));
-        session.write(self.samples.pixels[0], slot * rows.len() as u64, &rows);
-        session.write(self.samples.labels, slot * labels.len() as u64 * 4, &labels);
+        let place = u64::from(step % self.ring()) * u64::from(self.batch) + u64::from(self.own.start);
+        let (rows, own) = (padded_rows(&rows, self.bytes), self.own.len() as u64);
+        session.write(self.samples.pixels[0], place * (rows.len() as u64 / own), &rows);
+        session.write(self.samples.labels, place * (labels.len() as u64 / own) * 4, &labels);
     }
 }
 

@@ -101,6 +101,9 @@ pub struct StepPlan {
     pub plan: Plan,
     /// One step.
     pub step: List,
+    /// Where ranks share the batch: the same, cut where each layer's gradients by tables are summed and can be exchanged, the last
+    /// layer's first. What follows the last cut begins with the sums over all ranks.
+    pub cuts: Vec<List>,
     /// Logits to the tables that the next step begins with: what a step leaves at its end, and only what comes before it has to run.
     pub begin: List,
     /// Logits as they are to hard tables, and, where the method has noise, with the next step's.
@@ -145,8 +148,9 @@ impl StepPlan {
         let augmentation = Augmentation::of(settings);
         let batch = Batch::plan(&mut plan, &cx, samples.clone(), network.encoder, size, augmentation.as_ref());
         let buffers = StepBuffers::plan(&mut plan, &cx, &network, batch);
-        let passes = buffers.step(&cx, &network)?;
+        let (passes, summed) = buffers.step(&cx, &network)?;
         let step = plan.list(passes);
+        let cuts = if size.is_shared() { step.cut(&summed) } else { Vec::new() };
         let noisy = settings.method.is_noisy();
         let mut tabulate = |noise| plan.list(network.tables.tabulate(&cx, noise));
         let tabulate = [tabulate(false), if noisy { tabulate(true) } else { List::default() }];
@@ -156,7 +160,7 @@ impl StepPlan {
         };
         let StepBuffers { activations, gradients, .. } = buffers;
         let history = gradients.history;
-        Ok(StepPlan { plan, step, begin, tabulate, network, size, samples, activations, history })
+        Ok(StepPlan { plan, step, cuts, begin, tabulate, network, size, samples, activations, history })
     }
 
     /// What its open buffers hold of `model`, whose wires learn as `learning` says, before the first step on `train`.
@@ -231,8 +235,9 @@ impl StepBuffers {
         }
     }
 
-    /// A step, in the order in which it runs. It begins with the tables that the one before has left.
-    fn step(&self, cx: &Context, network: &Network) -> Result<Vec<Pass>> {
+    /// A step, in the order in which it runs, and after how many passes each layer's table gradients are whole, the last layer's first.
+    /// It begins with the tables that the one before has left.
+    fn step(&self, cx: &Context, network: &Network) -> Result<(Vec<Pass>, Vec<usize>)> {
         let (batch, x, tables) = (&self.batch, &self.activations, &network.tables);
         let (words, last) = (batch.words, network.wires.len() - 1);
         let truth = Truth { training: tables.training, labels: batch.labels(), spread: network.spread };
@@ -241,6 +246,7 @@ impl StepBuffers {
         let mut step = vec![tables.advance(cx, batch)];
         step.extend(batch.moved(cx, tables.step));
 
+        let mut summed = Vec::new();
         for &share in &batch.shares {
             // Forward.
             step.extend(if x.are_real {
@@ -253,6 +259,7 @@ impl StepBuffers {
             step.extend(self.gradients.loss(cx, share, &truth, [batch.chosen, self.votes, tables.step], words));
 
             // Backward.
+            summed.clear();
             let mut sender = self.gradients.sender(cx, words);
             for (i, wires) in network.wires.iter().enumerate().rev() {
                 let keep = self.planes[i % 2].filter(|_| Wires::kept_rows(cx, i) > 0);
@@ -263,10 +270,14 @@ impl StepBuffers {
                 (pass, sender) = wires.backward(cx, of, share, &sender, keep)?;
                 step.push(pass);
                 step.extend(wires.score(cx, of, share, rows, tables.step));
+                summed.push(step.len());
             }
         }
 
-        // Here ranks that share a batch would exchange their table gradients and their history.
+        // Here ranks that share a batch have exchanged their table gradients, and scores of wires.
+        if batch.shares.iter().any(|share| share.whole) {
+            step.extend(tables.weigh_sums(cx));
+        }
 
         // End: new logits, and the tables that the next step begins with.
         step.extend(tables.update(cx, self.real.as_ref()));
@@ -275,6 +286,6 @@ impl StepBuffers {
         for (i, wires) in network.wires.iter().enumerate() {
             step.extend(wires.rewire(cx, (i, self.extents[i]), tables.step));
         }
-        Ok(step)
+        Ok((step, summed))
     }
 }

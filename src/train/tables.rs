@@ -279,6 +279,21 @@ impl AllTables {
         self.stacks.iter().zip(&real.stacks).map(select).collect()
     }
 
+    /// Table gradients that ranks have added up as whole numbers, to what these are worth.
+    pub fn weigh_sums(&self, cx: &Context) -> Vec<Pass> {
+        let weigh = |stack: &Stack| {
+            let numbers = stack.span.places * stack.like.codes();
+            let pass = Pass::of(weigh_sums())
+                .bind("training", self.training)
+                .bind("table_gradients", stack.tables.gradients)
+                .groups(&cx.tuning, numbers, WORKGROUP, 1)
+                .least_bytes(u64::from(numbers) * 8);
+            let is_only = stack.span.layers.len() == cx.outline.layers.len();
+            if is_only { pass } else { pass.of_layer(stack.span.layers.start) }
+        };
+        self.stacks.iter().map(weigh).collect()
+    }
+
     /// End a step: table gradients to new logits, and these to the tables that the next step begins with, `real` ones or hard ones.
     pub fn update(&self, cx: &Context, real: Option<&RealTables>) -> Vec<Pass> {
         let (scope, noise) = (cx.settings.cage_scope(), cx.settings.method.is_noisy());
@@ -318,6 +333,11 @@ pub fn tabulate(parametrization: Parametrization, arity: usize, noise: bool, is_
 /// The page that makes real tables of hard ones.
 pub fn selected_tables(arity: usize) -> Page {
     Page::of("tables/selected_tables").number("ARITY", arity as u32)
+}
+
+/// The page that makes gradients of whole numbers.
+pub fn weigh_sums() -> Page {
+    Page::of("tables/weigh_sums")
 }
 
 /// The page that moves logits, and makes their tables.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::augmentation::Augmentation;
+use super::exchange::Exchange;
 use super::fit::fitting_plan;
 use super::learning::learning;
 use super::outline::Outline;
@@ -16,6 +17,7 @@ use crate::data::{Dataset, Encoder, Head, ImageShape, Split};
 use crate::gpu::{Clock, Gpu, Session, Span};
 use crate::network::{Draw, Layer, Model};
 use crate::plan::{Id, Pass, Plan, Tuning, uniforms};
+use crate::ranks::Ranks;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
@@ -28,6 +30,8 @@ pub struct Trainer {
     pub(super) step: StepPlan,
     /// Where the training samples do not stay on the device.
     stream: Option<Stream>,
+    /// Where other ranks take the rest of every batch.
+    exchange: Option<Exchange>,
     submitted: u32,
     /// Whether the device holds the tables that the next step begins with.
     is_begun: bool,
@@ -189,11 +193,19 @@ impl Trainer {
     /// # Errors
     /// As for [`Trainer::new`].
     pub fn tuned(gpu: &Arc<Gpu>, settings: &Settings, data: &Dataset, tuning: Tuning) -> Result<Self> {
+        Self::of_rank(gpu, settings, data, tuning, Ranks::alone())
+    }
+
+    /// The same as one of `ranks`, which share every batch. All of them do the same steps at the same time.
+    ///
+    /// # Errors
+    /// As for [`Trainer::new`] and [`Ranks::share`].
+    pub fn of_rank(gpu: &Arc<Gpu>, settings: &Settings, data: &Dataset, tuning: Tuning, ranks: Ranks) -> Result<Self> {
         let encoder = learn_encoder(settings, data)?;
         // Whether it fits is known by its shapes, before it is drawn.
-        fitting_plan(settings, &Outline::of_settings(settings, data, &encoder), tuning, gpu.limits())?;
+        fitting_plan(settings, &Outline::of_settings(settings, data, &encoder), tuning, gpu.limits(), &ranks)?;
         let model = draw_for(settings, data, encoder)?;
-        Self::with_model(gpu, settings, model, &data.train, tuning)
+        Self::sharing(gpu, settings, model, &data.train, tuning, ranks)
     }
 
     /// Train `model` on from its logits, with fresh moments.
@@ -207,15 +219,28 @@ impl Trainer {
         train: &Split,
         tuning: Tuning,
     ) -> Result<Self> {
+        Self::sharing(gpu, settings, model, train, tuning, Ranks::alone())
+    }
+
+    fn sharing(
+        gpu: &Arc<Gpu>,
+        settings: &Settings,
+        model: Model,
+        train: &Split,
+        tuning: Tuning,
+        ranks: Ranks,
+    ) -> Result<Self> {
         Augmentation::of_samples(settings, model.table.is_some())?;
         let tuning = gpu.settle(tuning)?;
-        let mut step = fitting_plan(settings, &Outline::of_model(&model, train), tuning, gpu.limits())?;
+        let mut step = fitting_plan(settings, &Outline::of_model(&model, train), tuning, gpu.limits(), &ranks)?;
         let learning = learning(settings, &model);
         let plan = std::mem::take(&mut step.plan);
         let session = Session::open(gpu, plan, &step.contents(&model, learning.as_ref(), train))?;
         let is_streamed = step.samples.residence.ring > 0;
-        let stream =
-            is_streamed.then(|| Stream::new(train, model.image.pixels(), settings.batch, settings.seed, &step.samples));
+        let [first, end] = step.size.own;
+        let taken = (settings.batch, first..end);
+        let stream = is_streamed.then(|| Stream::new(train, model.image.pixels(), taken, settings.seed, &step.samples));
+        let exchange = Exchange::new(&session, &step, settings, ranks)?;
         let (settings, recorded) = (settings.clone(), (0, Duration::ZERO));
         let portions = session.plan().passes_of(&step.step).len();
         Ok(Trainer {
@@ -225,6 +250,7 @@ impl Trainer {
             session,
             step,
             stream,
+            exchange,
             submitted: 0,
             is_begun: false,
             portions,
@@ -262,6 +288,16 @@ impl Trainer {
         self.plan().passes_of(&self.step.step)
     }
 
+    /// Where several ranks share a batch: after how many of these they exchange what they have summed, and the bytes that are brought
+    /// back and written for that.
+    pub fn exchanged(&self) -> Option<(usize, u64)> {
+        let before = self.step.cuts.iter().rev().skip(1);
+        let after = before.map(|part| self.plan().passes_of(part).len()).sum();
+        self.exchange.as_ref()?;
+        let gradients = self.step.network.tables.layers.iter().map(|tables| self.plan().buffer(tables.gradients).bytes);
+        Some((after, 2 * gradients.sum::<u64>()))
+    }
+
     /// The bytes that a whole step moves at least, if that is known of every pass.
     pub fn least_bytes(&self) -> Option<u64> {
         self.passes().iter().map(|pass| pass.least_bytes).sum()
@@ -272,16 +308,20 @@ impl Trainer {
         self.submitted
     }
 
-    /// Run one step alone and time its passes.
+    /// Run one step alone and time its passes, and, [after](Trainer::exchanged) so many of them, the exchange of ranks.
     ///
     /// # Errors
-    /// As for [`Trainer::finish`].
+    /// As for [`Trainer::submit`].
     pub fn timed_step(&mut self, clock: Clock) -> Result<Vec<Span>> {
         self.begin()?;
         self.finish()?;
         self.stream_ahead(1);
-        let spans = self.session.time(&self.step.step, clock)?;
+        let spans = match &mut self.exchange {
+            Some(exchange) => exchange.timed_step(&self.session, &self.step, clock, self.submitted)?,
+            None => self.session.time(&self.step.step, clock)?,
+        };
         self.submitted += 1;
+        self.share_history(1)?;
         Ok(spans)
     }
 
@@ -292,22 +332,29 @@ impl Trainer {
 
     /// Submit `count` steps as one command buffer, or as many as a ring of streamed samples needs; waits only if too many
     /// submissions are under way. The first step is submitted pass by pass and waited for, and so is, in as many portions as its
-    /// time asks for, every one that is long: Windows ends a submission after two seconds.
+    /// time asks for, every one that is long: Windows ends a submission after two seconds. Where ranks share batches, each step waits
+    /// for all of them.
     ///
     /// # Errors
-    /// As for [`Trainer::finish`].
+    /// As for [`Trainer::finish`] and [`Ranks::begin_sum`].
     pub fn submit(&mut self, count: u32) -> Result<()> {
         let most = self.stream.as_ref().map_or(count, Stream::ring);
         let until = self.submitted + count;
         self.begin()?;
         while self.submitted < until {
             let began = Instant::now();
-            if self.portions > 1 {
+            if self.portions > 1 || self.exchange.is_some() {
                 self.stream_ahead(1);
-                self.session.submit_in(&self.step.step, self.portions)?;
+                match &mut self.exchange {
+                    Some(exchange) => exchange.step(&self.session, &self.step, self.portions, self.submitted)?,
+                    None => self.session.submit_in(&self.step.step, self.portions)?,
+                }
                 self.submitted += 1;
-                self.finish()?;
-                self.portions = portions(began.elapsed(), self.passes().len());
+                if self.portions > 1 {
+                    self.finish()?;
+                    self.portions = portions(began.elapsed(), self.passes().len());
+                }
+                self.session.hold_back()?;
                 continue;
             }
             let count = most.min(until - self.submitted);
@@ -317,7 +364,14 @@ impl Trainer {
             self.submitted += count;
             self.session.hold_back()?;
         }
-        Ok(())
+        self.share_history(count)
+    }
+
+    /// Add up what the last `count` steps were like over all ranks that share batches.
+    fn share_history(&self, count: u32) -> Result<()> {
+        self.exchange
+            .as_ref()
+            .map_or(Ok(()), |exchange| exchange.share_history(&self.session, self.step.history, self.submitted, count))
     }
 
     /// Make the tables that the next step begins with, where they are not what the one before has left.

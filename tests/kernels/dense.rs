@@ -156,7 +156,7 @@ fn backward_soft_is_the_adjoint_of_the_multilinear_extension() {
             if variant.keep {
                 buffers.extend([("tables", &tables_buffer), ("sent", &sent)]);
             }
-            let page = variant.page(&mut bench);
+            let page = variant.page(&mut bench, false);
             bench.run(page, &buffers, [groups, 1]);
 
             let made_tables = gates(&bench.read::<f32>(&table_gradients, count * codes), codes);
@@ -224,13 +224,15 @@ struct Variant {
     /// The consumers are the last layer, whose gradients are their outputs'.
     consumer_class: bool,
     keep: bool,
+    /// Whole numbers are left, of two shares, and made gradients of as after an exchange of ranks.
+    whole: bool,
 }
 
 impl Variant {
-    fn page(&self, bench: &mut Bench) -> Page {
-        let Variant { way, arity, gradients, workgroup, lanes, span, keep, .. } = *self;
+    fn page(&self, bench: &mut Bench, added: bool) -> Page {
+        let Variant { way, arity, gradients, workgroup, lanes, span, keep, whole, .. } = *self;
         let subgroups = self.subgroups && bench.shares_subgroups(lanes);
-        let page = pages::Backward { way, arity, gradients, workgroup, lanes, subgroups, span, keep, added: false };
+        let page = pages::Backward { way, arity, gradients, workgroup, lanes, subgroups, span, keep, added, whole };
         page.page(&match self.consumers {
             true => pages::sender(way, self.consumer_arity, self.consumer_class),
             false => pages::output_sender(way),
@@ -311,8 +313,14 @@ fn backward(bench: &mut Bench, shape: Shape, value: &mut dyn FnMut() -> f32, rng
     if sliced {
         buffers.push(("training", &constants));
     }
-    let page = variant.page(bench);
-    bench.run(page, &buffers, [groups, 1]);
+    for added in [false, true].into_iter().take(1 + usize::from(variant.whole)) {
+        let page = variant.page(bench, added);
+        bench.run(page, &buffers, [groups, 1]);
+    }
+    if variant.whole {
+        let buffers = [("training", &constants), ("table_gradients", &table_gradients)];
+        bench.run(pages::weigh_sums(), &buffers, [groups, 1]);
+    }
 
     let mut expected_table_gradients = vec![vec![0.0; codes]; count];
     let (mut expected, mut sizes) = (Vec::new(), Vec::new());
@@ -342,7 +350,8 @@ fn backward(bench: &mut Bench, shape: Shape, value: &mut dyn FnMut() -> f32, rng
         sizes.push(sample_sizes);
     }
     if sliced {
-        expected_table_gradients.iter_mut().flatten().for_each(|s| *s /= 4.0);
+        let times = if variant.whole { 2.0 } else { 1.0 };
+        expected_table_gradients.iter_mut().flatten().for_each(|s| *s *= times / 4.0);
     }
     let made: Vec<f32> = bench.read(&table_gradients, count * codes);
     let gradients = variant.keep.then(|| load_gradients(&bench.read(&gradients, kept), words, variant.gradients));
@@ -385,6 +394,7 @@ fn backward_shapes() -> Vec<Shape> {
                 consumers,
                 consumer_class,
                 keep: consumers && n % 4 != 3,
+                whole: false,
             };
             for m in 0..3 {
                 shapes.push(Shape {
@@ -439,6 +449,7 @@ fn backward_sliced_adds_whole_numbers_exactly_and_saturates() {
             let words = shape.size.div_ceil(32);
             let variant = &mut shape.variant;
             variant.way = Way::Sliced;
+            variant.whole = n % 4 > 1;
             variant.gradients = formats[n / 3 % 3];
             variant.span = if words % 2 == 0 && n % 2 == 0 { 64 } else { 32 };
             if variant.arity + variant.consumer_arity > 7 {

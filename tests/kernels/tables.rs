@@ -113,6 +113,26 @@ fn sine_score_range(z: f64, noise: f64) -> [f64; 2] {
 }
 
 #[test]
+fn whole_numbers_become_gradients() {
+    let mut rng = Philox::new(33, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for (count, scale, groups) in [(4usize, 1280.0f32, 1), (1000, 40_960.0, 3), (4097, 3.7, 200)] {
+            let mut sums: Vec<i32> = (0..count).map(|_| rng.below(1 << 20) as i32 - (1 << 19)).collect();
+            sums[..4].copy_from_slice(&[0, i32::MIN, i32::MAX, (1 << 24) + 1]);
+            let uniform = Held::one(&uniforms::Training { slice_scale: scale, ..training(&constants(), 0) });
+            let numbers = Held::of(&sums);
+            bench.run(pages::weigh_sums(), &[("training", &uniform), ("table_gradients", &numbers)], [groups, 1]);
+            for (made, &sum) in bench.read::<f32>(&numbers, count).into_iter().zip(&sums) {
+                let expected = reference::weigh_sum(sum.into(), scale.into());
+                // To f32, a division of 2.5 ULP, a product.
+                assert_near(&|| format!("{sum} / {scale}"), made.into(), expected, expected.abs() * 3.5 * ULP);
+            }
+        }
+    }
+}
+
+#[test]
 fn tabulate_selects_the_twins_gates_and_their_confidence() {
     let mut rng = Philox::new(2, 0);
     for (device, gpu) in devices().iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cell, Coding, Column, Rows};
+use super::{Cell, Column, ColumnCoding, Rows};
 use crate::data::Note;
 use crate::data::options::EncoderKind;
 use crate::{Error, Result};
@@ -62,10 +62,10 @@ pub fn learn(
                     values.len()
                 ));
             }
-            Coding::OneHot { values }
+            ColumnCoding::OneHot { values }
         }
         EncoderKind::Binary => match <[String; 2]>::try_from(words(train)) {
-            Ok(values) => Coding::Binary { values },
+            Ok(values) => ColumnCoding::Binary { values },
             Err(values) => return refused(format!("holds {} different values; binary takes two", values.len())),
         },
         EncoderKind::Uniform | EncoderKind::Distributive | EncoderKind::Gaussian => {
@@ -83,7 +83,7 @@ pub fn learn(
             // No threshold tells -0 from 0, and equal ones are one.
             thresholds.iter_mut().for_each(|t| *t += 0.0);
             thresholds.dedup();
-            Coding::Thermometer { thresholds }
+            ColumnCoding::Thermometer { thresholds }
         }
     };
     Ok((Column { name: name.into(), at, missing, coding }, note))
@@ -219,7 +219,7 @@ mod tests {
     fn thresholds(values: &[f64], kind: EncoderKind, count: usize) -> Vec<f64> {
         let train: Vec<usize> = (0..values.len()).collect();
         match learn(&numbers(values), &train, 0, "x", Some(kind), count).unwrap().0.coding {
-            Coding::Thermometer { thresholds } => thresholds,
+            ColumnCoding::Thermometer { thresholds } => thresholds,
             other => panic!("{other:?}"),
         }
     }
@@ -261,7 +261,7 @@ mod tests {
     fn only_training_rows_are_learned_from_and_what_is_not_finite_is_not() {
         let rows = numbers(&[1.0, f64::INFINITY, 2.0, f64::NAN, 1000.0]);
         let (column, note) = learn(&rows, &[0, 1, 2], 0, "x", None, 9).unwrap();
-        assert_eq!((column.coding, column.missing), (Coding::Thermometer { thresholds: vec![1.5] }, false));
+        assert_eq!((column.coding, column.missing), (ColumnCoding::Thermometer { thresholds: vec![1.5] }, false));
         assert!(note.is_none());
         let (column, _) = learn(&rows, &[0, 2, 3], 0, "x", None, 9).unwrap();
         assert!(column.missing);
@@ -284,8 +284,8 @@ mod tests {
         let of = |train: &[usize], kind| learn(&rows, train, 0, "x", kind, 3);
         assert!(of(&[0, 1, 2], Some(EncoderKind::Gaussian)).unwrap_err().to_string().contains("words"));
         assert!(of(&[0, 1, 2], Some(EncoderKind::Binary)).unwrap_err().to_string().contains("3 different values"));
-        assert_eq!(of(&[0, 1], None).unwrap().0.coding, Coding::Binary { values: ["a".into(), "b".into()] });
-        let three = Coding::OneHot { values: ["a", "b", "c"].map(String::from).to_vec() };
+        assert_eq!(of(&[0, 1], None).unwrap().0.coding, ColumnCoding::Binary { values: ["a".into(), "b".into()] });
+        let three = ColumnCoding::OneHot { values: ["a", "b", "c"].map(String::from).to_vec() };
         assert_eq!(of(&[2, 0, 1], None).unwrap().0.coding, three);
         let many: Vec<f64> = (0..256).map(f64::from).collect();
         let all: Vec<usize> = (0..256).collect();

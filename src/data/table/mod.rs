@@ -60,13 +60,13 @@ pub struct Column {
     /// Whether a training row lacked the value, so that an input bit tells whether it is there.
     pub missing: bool,
     /// From values to bytes.
-    pub coding: Coding,
+    pub coding: ColumnCoding,
 }
 
 /// How the values of a column become bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Coding {
+pub enum ColumnCoding {
     /// Numbers. One byte: 1 + the number of thresholds that the value is greater than; 0 where it is missing.
     Thermometer {
         /// At most 254, increasing, finite.
@@ -124,13 +124,13 @@ impl Table {
     pub fn check(&self) -> std::result::Result<(), String> {
         for column in &self.columns {
             let fine = match &column.coding {
-                Coding::Thermometer { thresholds } => {
+                ColumnCoding::Thermometer { thresholds } => {
                     thresholds.len() <= 254
                         && thresholds.is_sorted_by(|a, b| a < b)
                         && thresholds.iter().all(|t| t.is_finite())
                 }
-                Coding::Binary { values } => values[0] != values[1],
-                Coding::OneHot { values } => values.len() <= 255,
+                ColumnCoding::Binary { values } => values[0] != values[1],
+                ColumnCoding::OneHot { values } => values.len() <= 255,
             };
             if !fine || column.at >= self.width {
                 return Err(format!("its column \"{}\" cannot be encoded as it says", column.name));
@@ -184,17 +184,17 @@ impl Column {
     /// Bytes that a value becomes.
     pub fn bytes(&self) -> usize {
         match &self.coding {
-            Coding::Thermometer { .. } | Coding::Binary { .. } => 1,
-            Coding::OneHot { values } => values.len(),
+            ColumnCoding::Thermometer { .. } | ColumnCoding::Binary { .. } => 1,
+            ColumnCoding::OneHot { values } => values.len(),
         }
     }
 
     /// Whether its bits can differ.
     fn varies(&self) -> bool {
         match &self.coding {
-            Coding::Thermometer { thresholds } => self.missing || !thresholds.is_empty(),
-            Coding::Binary { .. } => true,
-            Coding::OneHot { values } => values.len() > 1 || self.missing && !values.is_empty(),
+            ColumnCoding::Thermometer { thresholds } => self.missing || !thresholds.is_empty(),
+            ColumnCoding::Binary { .. } => true,
+            ColumnCoding::OneHot { values } => values.len() > 1 || self.missing && !values.is_empty(),
         }
     }
 
@@ -202,17 +202,17 @@ impl Column {
     fn bits(&self, first: u32, bits: &mut Vec<Bit>) {
         let name = &self.name;
         let mut push = |byte, threshold, about| bits.push(Bit { byte, threshold, about });
-        if self.missing && !matches!(self.coding, Coding::OneHot { .. }) {
+        if self.missing && !matches!(self.coding, ColumnCoding::OneHot { .. }) {
             push(first, 0, format!("{name} is there"));
         }
         match &self.coding {
-            Coding::Thermometer { thresholds } => {
+            ColumnCoding::Thermometer { thresholds } => {
                 for (i, t) in thresholds.iter().enumerate() {
                     push(first, i as u8 + 1, format!("{name} > {t}"));
                 }
             }
-            Coding::Binary { values } => push(first, 1, format!("{name} is {}", values[1])),
-            Coding::OneHot { values } => {
+            ColumnCoding::Binary { values } => push(first, 1, format!("{name} is {}", values[1])),
+            ColumnCoding::OneHot { values } => {
                 for (i, value) in values.iter().enumerate() {
                     push(first + i as u32, 0, format!("{name} is {value}"));
                 }
@@ -222,7 +222,7 @@ impl Column {
 
     fn encode(&self, cell: &Cell, to: &mut Vec<u8>) -> std::result::Result<(), String> {
         match &self.coding {
-            Coding::Thermometer { thresholds } => {
+            ColumnCoding::Thermometer { thresholds } => {
                 let value = match cell {
                     Cell::Missing => f64::NAN,
                     Cell::Number(value) => *value,
@@ -238,11 +238,11 @@ impl Column {
                 let below = thresholds.partition_point(|&t| value > t) as u8;
                 to.push(if value.is_nan() { 0 } else { 1 + below });
             }
-            Coding::Binary { values } => {
+            ColumnCoding::Binary { values } => {
                 let value = cell.text();
                 to.push(values.iter().position(|v| Some(&**v) == value.as_deref()).map_or(0, |i| i as u8 + 1));
             }
-            Coding::OneHot { values } => {
+            ColumnCoding::OneHot { values } => {
                 let value = cell.text();
                 to.extend(values.iter().map(|v| u8::from(Some(&**v) == value.as_deref())));
             }
@@ -255,7 +255,7 @@ impl Column {
 mod tests {
     use super::*;
 
-    fn column(name: &str, missing: bool, coding: Coding) -> Column {
+    fn column(name: &str, missing: bool, coding: ColumnCoding) -> Column {
         Column { name: name.into(), at: 0, missing, coding }
     }
 
@@ -267,9 +267,9 @@ mod tests {
             label_at: 3,
             more_labels: Vec::new(),
             columns: vec![
-                column("age", true, Coding::Thermometer { thresholds: vec![-1.5, 0.0, 37.5] }),
-                column("sex", false, Coding::Binary { values: ["f".into(), "m".into()] }),
-                column("colour", true, Coding::OneHot { values: words(&["blue", "red"]) }),
+                column("age", true, ColumnCoding::Thermometer { thresholds: vec![-1.5, 0.0, 37.5] }),
+                column("sex", false, ColumnCoding::Binary { values: ["f".into(), "m".into()] }),
+                column("colour", true, ColumnCoding::OneHot { values: words(&["blue", "red"]) }),
             ],
         }
     }
@@ -306,15 +306,15 @@ mod tests {
     #[test]
     fn impossible_columns_are_refused() {
         table().check().unwrap();
-        let told = |coding: Coding| {
+        let told = |coding: ColumnCoding| {
             let mut table = table();
             table.columns[0].coding = coding;
             table.check().is_err()
         };
-        assert!(told(Coding::Thermometer { thresholds: vec![1.0, 1.0] }));
-        assert!(told(Coding::Thermometer { thresholds: vec![f64::NAN] }));
-        assert!(told(Coding::Thermometer { thresholds: (0..255).map(f64::from).collect() }));
-        assert!(told(Coding::Binary { values: ["a".into(), "a".into()] }));
-        assert!(told(Coding::OneHot { values: vec![String::new(); 256] }));
+        assert!(told(ColumnCoding::Thermometer { thresholds: vec![1.0, 1.0] }));
+        assert!(told(ColumnCoding::Thermometer { thresholds: vec![f64::NAN] }));
+        assert!(told(ColumnCoding::Thermometer { thresholds: (0..255).map(f64::from).collect() }));
+        assert!(told(ColumnCoding::Binary { values: ["a".into(), "a".into()] }));
+        assert!(told(ColumnCoding::OneHot { values: vec![String::new(); 256] }));
     }
 }

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Train presets with several seeds, and make the table of docs/ACCURACY.md from the run folders.
+
+    scripts/accuracy.py runs/accuracy --train quick,mnist-8k --seeds 0,1,2     # folders runs/accuracy/PRESET-SEED; what is there stays
+    scripts/accuracy.py runs/accuracy --write docs/ACCURACY.md [--luts]
+
+Runs go without a GPU, `--threads` each. `--luts` synthesizes seed 0 of each preset by yosys (`synth -flatten -lut 6`, generic): the
+gates alone, with the counters, with argmax, and with the encoder's comparators, whose differences are what each part takes. Where
+the table says seconds, they are of the machine that trained, as loaded as it was.
+"""
+import argparse
+import json
+import pathlib
+import re
+import statistics
+import subprocess
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+BEGIN, END = "<!-- begin: scripts/accuracy.py -->", "<!-- end -->"
+# What an export takes in and hands out, and the part that it adds to the one before.
+PARTS = [("votes", "features", "gates"), ("counts", "features", "counters"), ("class", "features", "argmax"), ("class", "pixels", "encoder")]
+
+
+def train(program, folder, presets, seeds, threads):
+    for preset in presets:
+        for seed in seeds:
+            out = folder / f"{preset}-{seed}"
+            if not (out / "summary.json").exists():
+                command = [program, "train", "--preset", preset, "--seed", str(seed), "--adapter", "cpu"]
+                subprocess.run([*command, "--threads", str(threads), "--out", out], check=True)
+
+
+def told(program, *command):
+    """What a command prints with --json."""
+    return json.loads(subprocess.run([program, *command, "--json"], check=True, capture_output=True, text=True).stdout)
+
+
+def luts(program, run):
+    """Six-input LUTs after synthesis, by part."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for outputs, inputs, _ in PARTS:
+            export = [program, "export", run, "--format", "verilog", "--outputs", outputs, "--inputs", inputs, "--name", "net"]
+            subprocess.run([*export, "-o", folder], check=True, capture_output=True)
+            script = f"read_verilog {folder}/net.v; synth -flatten -lut 6 -top net; stat"
+            text = subprocess.run(["yosys", "-p", script], check=True, capture_output=True, text=True).stdout
+            found.append(sum(int(count) for count in re.findall(r"^ +\$lut +(\d+)$", text.rpartition("Number of cells")[2], re.M)))
+    return [after - before for before, after in zip([0, *found], found)]
+
+
+def spread(values, places=2):
+    if len(values) == 1:
+        return f"{values[0]:.{places}f}"
+    return f"{statistics.mean(values):.{places}f} ± {statistics.stdev(values):.{places}f}"
+
+
+def rows(program, folder, with_luts):
+    runs = {}
+    for summary in sorted(folder.glob("*/summary.json")):
+        preset, _, seed = summary.parent.name.rpartition("-")
+        if preset and seed.isdigit():
+            runs.setdefault(preset, []).append((int(seed), summary.parent, json.loads(summary.read_text())))
+    yield ["preset", "gates", "simplified", "steps", "seconds", "seeds", "held out, %", "test, %", "gap"] + (["LUT6: gates, counters, argmax, encoder"] if with_luts else [])
+    for preset, of in sorted(runs.items(), key=lambda item: (item[1][0][2]["data"], item[1][0][2]["gates"])):
+        of.sort()
+        first = of[0][2]
+        simplified = [told(program, "simplify", run)["simplification"]["after"]["gates"] for _, run, _ in of[:1]]
+        row = [f"`{preset}`", f"{first['gates']:,}", f"{simplified[0]:,}", f"{first['steps']:,}"]
+        row += [spread([s["seconds"] for *_, s in of], 0), str(len(of))]
+        held_out = [100 * s["best_accuracy"] for *_, s in of if s.get("best_accuracy") is not None]
+        row += [spread(held_out) if held_out else "–", "**" + spread([100 * s["test_accuracy"] for *_, s in of]) + "**"]
+        row += [f"{max(abs(s['total_gap']) for *_, s in of):g}"]
+        if with_luts:
+            row += [", ".join(f"{count:,}" for count in luts(program, of[0][1]))]
+        yield row
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--program", default=HERE.parent / "target/release/gatewright")
+    parser.add_argument("--train", default="", metavar="PRESETS", help="first train these, separated by commas")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--luts", action="store_true", help="synthesize too (yosys; minutes)")
+    parser.add_argument("--write", type=pathlib.Path, help="put the table between the marks of this file")
+    args = parser.parse_args()
+    train(args.program, args.folder, [p for p in args.train.split(",") if p], args.seeds.split(","), args.threads)
+    lines = [f"| {' | '.join(row)} |" for row in rows(args.program, args.folder, args.luts)]
+    lines.insert(1, "|" + "---|" * lines[0].count(" | ") + "---|")
+    table = "\n".join(lines)
+    print(table)
+    if args.write:
+        text = args.write.read_text()
+        before, _, rest = text.partition(BEGIN)
+        args.write.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}")
+
+
+if __name__ == "__main__":
+    main()
