@@ -102,7 +102,7 @@ pub trait Lanes {
     fn add_ready(total: Self::Numbers, g: Self::Numbers, chosen: u64, minus: bool) -> Self::Numbers {
         Self::add(total, g, chosen, minus)
     }
-    /// Add to sums the numbers, made [`ready`](Lanes::ready), of the samples in a mask.
+    /// Add to sums the numbers, made [`ready`](Lanes::ready) and [`even`](Lanes::even), of the samples in a mask; at most 64 times.
     #[inline(always)]
     fn add_dot(sums: Self::Sums, numbers: Self::Numbers, mask: u64) -> Self::Sums {
         Self::add_up(sums, Self::keep(numbers, Self::mask(mask)))

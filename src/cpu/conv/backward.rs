@@ -1,6 +1,6 @@
 //! Trees backward: what each window's gradient comes to at every gate and leaf of the places that it passes to.
 //!
-//! [`Paths`] says for which samples a row's gradients arrive where, and with which sign; here numbers are gathered, summed by
+//! [`Paths`] says for which samples a band's gradients arrive where, and with which sign; here numbers are gathered, summed by
 //! table entries, and added, saturating, to what leaves send. All numbers are [`ready`](Lanes::ready), those sent on too.
 
 use std::sync::RwLockReadGuard;
@@ -18,8 +18,8 @@ use super::paths::{GATES, MOST_LEAVES, Paths, Sign, Tree, Windows, words_of};
 use crate::network::{Conv, Layer};
 use crate::settings::PoolGradient;
 
-/// Additions that [`Lanes::Sums`] take before their totals are due.
-const MOST_SUMS: usize = 32;
+/// Of [`Lanes::add_dot`] before totals are due.
+const MOST_SUMS: usize = 64;
 /// How many windows ahead memory is asked for.
 const AHEAD: usize = 4;
 
@@ -58,7 +58,7 @@ pub struct Task<'a, E, const B: usize> {
 /// What a thread works in, kept from one part to the next.
 pub struct Room<E, const B: usize> {
     paths: Paths,
-    /// `[columns]`: the gradients of a row of windows.
+    /// `[columns]`: the gradients of a band of windows.
     gradients: Vec<Row<E, B>>,
 }
 
@@ -125,9 +125,9 @@ fn run_avx2<L: Lanes, const B: usize>(task: &Task<L::Element, B>, room: &mut Roo
 fn run<L: Lanes, const B: usize>(task: &Task<L::Element, B>, room: &mut Room<L::Element, B>) {
     let Task { trees, layer, maps, rule, .. } = task;
     let (conv, leaves) = (&trees.conv, trees.conv.leaves());
-    let [_, columns] = conv.outputs();
-    room.paths.fit(words_of(columns, B), leaves, (conv.pool * conv.pool) as usize, *rule);
-    room.gradients.resize(columns, [Stored([L::Element::of(0); BLOCK]); B]);
+    let outputs = conv.band() * conv.outputs()[1];
+    room.paths.fit(words_of(outputs, B), leaves, (conv.pool * conv.pool) as usize, *rule);
+    room.gradients.resize(outputs, [Stored([L::Element::of(0); BLOCK]); B]);
     let mut sent = trees.sends.then(|| write(&maps.sent[task.task]));
     if let Some(rows) = &mut sent {
         rows.iter_mut().flatten().for_each(|row| L::store(L::zero(), row));
@@ -169,18 +169,26 @@ fn run_unit<L: Lanes, const B: usize>(
     let (pool, stride) = (conv.pool as usize, conv.stride as usize);
     let (window, step) = (pool * pool, pool * stride);
     let draws = read(&task.maps.draws);
-    let of_row = window * words_of(columns, B);
+    let (band, of_band) = (conv.band(), window * words_of(conv.band() * columns, B));
     let source = Gradients::of(task.source, unit, conv.area());
     let (mut all, mut totals) = (0, [[0; 3]; GATES]);
-    for row in 0..rows {
-        source.gather::<L>(row, gradients);
+    for (number, first) in (0..rows).step_by(band).enumerate() {
+        let rows = band.min(rows - first);
+        let gradients = &mut gradients[..rows * columns];
+        source.gather::<L>(first, columns, gradients);
+        // Where leaf `k` of the first window of a row reads, at place `q` of it.
+        let place = |k: usize, q: usize, row: usize| {
+            (((first + row) * pool + q / pool) * width + q % pool) * stride + offsets[k]
+        };
         for q in 0..window {
             for k in 0..leaves {
-                let first = ((row * pool + q / pool) * width + q % pool) * stride + offsets[k];
-                side_by_side::<B>(&maps[k][first * B..], step, columns, paths.values(leaves, q, k));
+                let to = paths.values(leaves, q, k);
+                for (row, to) in to[..rows * columns * B].chunks_exact_mut(columns * B).enumerate() {
+                    side_by_side::<B>(&maps[k][place(k, q, row) * B..], step, to);
+                }
             }
         }
-        let draws = draws.get(row * of_row..(row + 1) * of_row).unwrap_or(&[]);
+        let draws = draws.get(number * of_band..(number + 1) * of_band).unwrap_or(&[]);
         let turn = unit as u32 % 32;
         paths.follow(task.simd, &tree, &Windows { window, rule: task.rule, draws, turn, leaves: sends, gates: sums });
         for j in 0..gates {
@@ -190,14 +198,15 @@ fn run_unit<L: Lanes, const B: usize>(
             let is_mixed = tree.signs[leaves + j] == Sign::Mixed;
             for group in 0..paths.groups() {
                 let [a, b, both, negative, whole] = paths.at_gate(j, group);
-                if j + 1 == gates {
-                    let made = dots::<L, B, 4>(gradients, [a, b, both, whole], negative, is_mixed);
-                    all += made[3];
-                    (0..3).for_each(|i| totals[j][i] += made[i]);
+                let made = if j + 1 == gates {
+                    dots::<L, B, 4>(gradients, [a, b, both, whole], negative, is_mixed)
                 } else {
-                    let made = dots::<L, B, 3>(gradients, [a, b, both], negative, is_mixed);
-                    (0..3).for_each(|i| totals[j][i] += made[i]);
+                    dots::<L, B, 3>(gradients, [a, b, both], negative, is_mixed)
+                };
+                for i in 0..3 {
+                    totals[j][i] += made[i];
                 }
+                all += made[3];
             }
         }
         let Some(sent) = &mut sent else { continue };
@@ -206,12 +215,15 @@ fn run_unit<L: Lanes, const B: usize>(
                 continue;
             }
             for q in 0..window {
-                let first = ((row * pool + q / pool) * width + q % pool) * stride + offsets[k];
-                let (to, masks) = (&mut sent[first..], paths.at_leaf(window, k, q));
-                match tree.signs[k] {
-                    Sign::Plus => send::<L, B>(to, step, gradients, masks, false, false),
-                    Sign::Minus => send::<L, B>(to, step, gradients, masks, true, false),
-                    Sign::Mixed => send::<L, B>(to, step, gradients, masks, false, true),
+                let [chosen, negative] = paths.at_leaf(window, k, q);
+                for (row, gradients) in gradients.chunks_exact(columns).enumerate() {
+                    let to = &mut sent[place(k, q, row)..];
+                    let masks = [&chosen[row * columns * B..], &negative[row * columns * B..]];
+                    match tree.signs[k] {
+                        Sign::Plus => send::<L, B>(to, step, gradients, masks, false, false),
+                        Sign::Minus => send::<L, B>(to, step, gradients, masks, true, false),
+                        Sign::Mixed => send::<L, B>(to, step, gradients, masks, false, true),
+                    }
                 }
             }
         }
@@ -246,12 +258,11 @@ impl<'a, E: Element, const B: usize> Gradients<'a, E, B> {
         }
     }
 
-    /// Those of row `row`, ready and even.
+    /// Those from row `row` of so many columns on, ready and even.
     #[inline(always)]
-    fn gather<L: Lanes<Element = E>>(&self, row: usize, to: &mut [Row<E, B>]) {
-        let columns = to.len();
-        for (column, to) in to.iter_mut().enumerate() {
-            let place = row * columns + column;
+    fn gather<L: Lanes<Element = E>>(&self, row: usize, columns: usize, to: &mut [Row<E, B>]) {
+        for (i, to) in to.iter_mut().enumerate() {
+            let place = row * columns + i;
             let mut g = [L::zero(); B];
             match self {
                 Gradients::Dense(consumer, rows, first, area) => {
@@ -271,7 +282,7 @@ impl<'a, E: Element, const B: usize> Gradients<'a, E, B> {
                 }
                 Gradients::Conv(next, sent) => {
                     let pad = next.pad as usize;
-                    let row = &sent[(row + pad) * next.padded()[1] + column + pad];
+                    let row = &sent[(row + i / columns + pad) * next.padded()[1] + i % columns + pad];
                     for b in 0..B {
                         g[b] = L::load(&row[b]);
                     }
@@ -284,19 +295,19 @@ impl<'a, E: Element, const B: usize> Gradients<'a, E, B> {
     }
 }
 
-/// Copy every `step`th signal of `from`, so many.
+/// Copy every `step`th signal of `from`.
 #[inline(always)]
-fn side_by_side<const B: usize>(from: &[u64], step: usize, count: usize, to: &mut [u64]) {
+fn side_by_side<const B: usize>(from: &[u64], step: usize, to: &mut [u64]) {
     if step == 1 {
-        to[..count * B].copy_from_slice(&from[..count * B]);
+        to.copy_from_slice(&from[..to.len()]);
         return;
     }
-    for (to, from) in to[..count * B].chunks_exact_mut(B).zip(from.chunks(step * B)) {
-        to.copy_from_slice(&from[..B]);
+    for (i, to) in to.chunks_exact_mut(B).enumerate() {
+        to.copy_from_slice(&from[i * step * B..][..B]);
     }
 }
 
-/// A row's gradients added up over the samples of each of `M` masks, those in `negative` turned over if `is_mixed`.
+/// Gradients added up over the samples of each of `M` masks, those in `negative` turned over if `is_mixed`.
 #[inline(always)]
 fn dots<L: Lanes, const B: usize, const M: usize>(
     gradients: &[Row<L::Element, B>],

@@ -108,7 +108,7 @@ pub struct Maps<E, const B: usize> {
     pub padded: Vec<RwLock<Vec<u64>>>,
     /// `[channels][rows · columns]`: gradients by these; none where nobody needs them.
     pub sent: Vec<RwLock<Vec<Row<E, B>>>>,
-    /// `[rows][window][words]`: of every row of pooled windows, the samples for which each place is the one drawn.
+    /// `[bands][window][words]`: of every band of pooled windows, the samples for which each place is the one drawn.
     pub draws: RwLock<Vec<u64>>,
 }
 
@@ -174,10 +174,10 @@ impl<E: Element, const B: usize> Maps<E, B> {
         }
         let window = (trees.conv.pool * trees.conv.pool) as usize;
         let mut draws = write(&self.draws);
-        let [rows, columns] = trees.conv.outputs();
-        let words = words_of(columns, B);
+        let ([rows, columns], band) = (trees.conv.outputs(), trees.conv.band());
+        let words = words_of(band * columns, B);
         draws.clear();
-        draws.resize(rows * window * words, 0);
+        draws.resize(rows.div_ceil(band) * window * words, 0);
         for place in 0..trees.conv.area() {
             let mut masks = [[0u64; B]; 16];
             for half in 0..2 * B {
@@ -190,7 +190,8 @@ impl<E: Element, const B: usize> Maps<E, B> {
                 }
             }
             for (q, masks) in masks.iter().enumerate().take(window) {
-                let at = (place / columns * window + q) * words + place % columns * B;
+                let outputs = band * columns;
+                let at = (place / outputs * window + q) * words + place % outputs * B;
                 draws[at..at + B].copy_from_slice(masks);
             }
         }

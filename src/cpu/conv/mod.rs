@@ -2,7 +2,7 @@
 //!
 //! What a unit reads is copied once a micro-batch to maps with their zeros around them, so that no place is an edge. Backward a
 //! task takes an input channel and the units that read it, recomputes their trees and adds what their leaves send to rows of
-//! that channel alone: nothing is written by two threads, and sums that saturate have one order, by unit, row, leaf, place of the window and column.
+//! that channel alone: nothing is written by two threads, and sums that saturate have one order, by unit, band of rows, leaf, place of the window and output.
 
 mod backward;
 mod forward;

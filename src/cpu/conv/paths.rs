@@ -1,4 +1,4 @@
-//! Where a window's gradient goes in a tree, sample by sample: bits alone, a row of windows at a time.
+//! Where a window's gradient goes in a tree, sample by sample: bits alone, a band of windows at a time.
 //!
 //! On bits every gradient within a tree is the window's own, its negative or 0. So it is a mask of the samples for which it is
 //! not 0, and a sign, which hangs on the sample only below gates like XOR.
@@ -8,7 +8,7 @@ use super::super::simd::Simd;
 use super::forward::coefficients;
 use crate::settings::PoolGradient;
 
-/// Words that are worked on at a time; rows are made whole to them.
+/// Words that are worked on at a time; bands are made whole to them.
 const WORDS: usize = 8;
 /// Leaves of the largest tree, its gates, and its nodes, leaves first.
 pub const MOST_LEAVES: usize = 8;
@@ -113,7 +113,7 @@ impl Tree {
     }
 }
 
-/// A row of windows of a tree.
+/// A band of windows of a tree.
 #[derive(Clone, Copy)]
 pub struct Windows<'a> {
     /// Places of each.
@@ -130,7 +130,7 @@ pub struct Windows<'a> {
     pub gates: bool,
 }
 
-/// Masks of a row of windows, word by word as its signals are.
+/// Masks of a band of windows, word by word as its signals are.
 #[derive(Default)]
 pub struct Paths {
     words: usize,
@@ -146,13 +146,13 @@ pub struct Paths {
     at_gates: Vec<u64>,
 }
 
-/// Words of a row of `columns` windows of `blocks` words each.
-pub fn words_of(columns: usize, blocks: usize) -> usize {
-    (columns * blocks).next_multiple_of(WORDS)
+/// Words of a band of so many windows of `blocks` words each.
+pub fn words_of(windows: usize, blocks: usize) -> usize {
+    (windows * blocks).next_multiple_of(WORDS)
 }
 
 impl Paths {
-    /// Make room for rows of `words` words, of trees of `leaves` leaves.
+    /// Make room for bands of `words` words, of trees of `leaves` leaves.
     pub fn fit(&mut self, words: usize, leaves: usize, window: usize, rule: PoolGradient) {
         (self.words, self.groups) = (words, if rule == PoolGradient::Exact { window } else { 1 });
         self.values.resize(window * leaves * words, 0);
@@ -161,7 +161,7 @@ impl Paths {
         self.at_gates.resize((leaves - 1) * self.groups * 5 * words, 0);
     }
 
-    /// Where to put what leaf `k` of `leaves` reads at place `q` of the row's windows.
+    /// Where to put what leaf `k` of `leaves` reads at place `q` of the band's windows.
     #[inline(always)]
     pub fn values(&mut self, leaves: usize, q: usize, k: usize) -> &mut [u64] {
         &mut self.values[(q * leaves + k) * self.words..][..self.words]
@@ -190,45 +190,45 @@ impl Paths {
         self.groups
     }
 
-    /// Follow the gradients of a row of windows to the leaves and gates, given what the leaves read.
-    pub fn follow(&mut self, simd: Simd, tree: &Tree, row: &Windows) {
+    /// Follow the gradients of a band of windows to the leaves and gates, given what the leaves read.
+    pub fn follow(&mut self, simd: Simd, tree: &Tree, band: &Windows) {
         match simd {
             // SAFETY: a `Simd` that a step runs on is one that the machine was found to have.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx512 => unsafe { follow_avx512(self, tree, row) },
+            Simd::Avx512 => unsafe { follow_avx512(self, tree, band) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => unsafe { follow_avx2(self, tree, row) },
-            Simd::Portable => follow(self, tree, row),
+            Simd::Avx2 => unsafe { follow_avx2(self, tree, band) },
+            Simd::Portable => follow(self, tree, band),
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn follow_avx512(paths: &mut Paths, tree: &Tree, row: &Windows) {
-    follow(paths, tree, row);
+fn follow_avx512(paths: &mut Paths, tree: &Tree, band: &Windows) {
+    follow(paths, tree, band);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn follow_avx2(paths: &mut Paths, tree: &Tree, row: &Windows) {
-    follow(paths, tree, row);
+fn follow_avx2(paths: &mut Paths, tree: &Tree, band: &Windows) {
+    follow(paths, tree, band);
 }
 
 #[inline(always)]
-fn follow(paths: &mut Paths, tree: &Tree, row: &Windows) {
+fn follow(paths: &mut Paths, tree: &Tree, band: &Windows) {
     match tree.leaves {
-        2 => follow_tree::<2>(paths, tree, row),
-        4 => follow_tree::<4>(paths, tree, row),
-        _ => follow_tree::<8>(paths, tree, row),
+        2 => follow_tree::<2>(paths, tree, band),
+        4 => follow_tree::<4>(paths, tree, band),
+        _ => follow_tree::<8>(paths, tree, band),
     }
 }
 
 #[inline(always)]
-fn follow_tree<const LEAVES: usize>(paths: &mut Paths, tree: &Tree, row: &Windows) {
+fn follow_tree<const LEAVES: usize>(paths: &mut Paths, tree: &Tree, band: &Windows) {
     let Paths { words, groups, values, nodes, at_leaves, at_gates } = paths;
-    let (words, groups, window, root) = (*words, *groups, row.window, 2 * LEAVES - 2);
+    let (words, groups, window, root) = (*words, *groups, band.window, 2 * LEAVES - 2);
     let mut arrived = Arrived { chosen: [[0; WORDS]; NODES], negative: [[0; WORDS]; NODES] };
     let mut reached = [[[0; WORDS]; 5]; GATES];
     for at in (0..words).step_by(WORDS) {
@@ -249,37 +249,37 @@ fn follow_tree<const LEAVES: usize>(paths: &mut Paths, tree: &Tree, row: &Window
         let mut earlier = [0; WORDS];
         for (q, nodes) in nodes.iter().enumerate().take(window) {
             let own = nodes[root];
-            let chosen = match row.rule {
+            let chosen = match band.rule {
                 _ if window == 1 => [u64::MAX; WORDS],
                 // The others are 0: no place is 1 twice over, and either this is the one or there is none.
                 PoolGradient::Exact => each(|i| !twice[i] & (own[i] | !ones[i])),
                 PoolGradient::First if q == 0 => each(|i| own[i] | !ones[i]),
                 PoolGradient::First => each(|i| own[i] & !earlier[i]),
                 PoolGradient::Any => {
-                    let draws = &row.draws[q * words + at..][..WORDS];
-                    each(|i| own[i] & !earlier[i] | !ones[i] & turned(draws[i], row.turn))
+                    let draws = &band.draws[q * words + at..][..WORDS];
+                    each(|i| own[i] & !earlier[i] | !ones[i] & turned(draws[i], band.turn))
                 }
             };
             earlier = each(|i| earlier[i] | own[i]);
             arrived.chosen[root] = chosen;
             let begins = groups > 1 || q == 0;
-            if row.gates {
+            if band.gates {
                 note(&mut reached[LEAVES - 2][4], begins, chosen);
             }
             // One by one, so that each is compiled for its place in the tree.
             if LEAVES == 8 {
-                arrived.pass::<LEAVES>(6, tree, nodes, row.gates.then_some((&mut reached[6], begins)));
-                arrived.pass::<LEAVES>(5, tree, nodes, row.gates.then_some((&mut reached[5], begins)));
-                arrived.pass::<LEAVES>(4, tree, nodes, row.gates.then_some((&mut reached[4], begins)));
-                arrived.pass::<LEAVES>(3, tree, nodes, row.gates.then_some((&mut reached[3], begins)));
+                arrived.pass::<LEAVES>(6, tree, nodes, band.gates.then_some((&mut reached[6], begins)));
+                arrived.pass::<LEAVES>(5, tree, nodes, band.gates.then_some((&mut reached[5], begins)));
+                arrived.pass::<LEAVES>(4, tree, nodes, band.gates.then_some((&mut reached[4], begins)));
+                arrived.pass::<LEAVES>(3, tree, nodes, band.gates.then_some((&mut reached[3], begins)));
             }
             if LEAVES >= 4 {
-                arrived.pass::<LEAVES>(2, tree, nodes, row.gates.then_some((&mut reached[2], begins)));
-                arrived.pass::<LEAVES>(1, tree, nodes, row.gates.then_some((&mut reached[1], begins)));
+                arrived.pass::<LEAVES>(2, tree, nodes, band.gates.then_some((&mut reached[2], begins)));
+                arrived.pass::<LEAVES>(1, tree, nodes, band.gates.then_some((&mut reached[1], begins)));
             }
-            arrived.pass::<LEAVES>(0, tree, nodes, row.gates.then_some((&mut reached[0], begins)));
+            arrived.pass::<LEAVES>(0, tree, nodes, band.gates.then_some((&mut reached[0], begins)));
             for k in 0..LEAVES {
-                if row.leaves[k] {
+                if band.leaves[k] {
                     let to = &mut at_leaves[(k * window + q) * 2 * words..][..2 * words];
                     to[at..][..WORDS].copy_from_slice(&arrived.chosen[k]);
                     if tree.signs[k] == Sign::Mixed {
@@ -287,7 +287,7 @@ fn follow_tree<const LEAVES: usize>(paths: &mut Paths, tree: &Tree, row: &Window
                     }
                 }
             }
-            if row.gates && (groups > 1 || q + 1 == window) {
+            if band.gates && (groups > 1 || q + 1 == window) {
                 let group = if groups > 1 { q } else { 0 };
                 for j in 0..LEAVES - 1 {
                     if tree.is_live[LEAVES + j] {

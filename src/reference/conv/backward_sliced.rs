@@ -10,7 +10,7 @@ use crate::reference::tables_of_bits;
 /// one sample; `passes` as of [`backward_conv`](super::backward_conv()).
 ///
 /// A gradient within a tree is the output's times −1, 0 or 1, where the output's is raised to −(2^(`bits` − 1) − 1) if it is less.
-/// Sums by inputs saturate at −2^(`bits` − 1) and 2^(`bits` − 1) − 1 at every leaf, and are made by unit, row of outputs, leaf,
+/// Sums by inputs saturate at −2^(`bits` − 1) and 2^(`bits` − 1) − 1 at every leaf, and are made by unit, band of rows, leaf,
 /// place of the window and output; those by table entries are exact.
 pub fn sliced_conv_gradients(
     layer: &Layer,
@@ -25,12 +25,12 @@ pub fn sliced_conv_gradients(
     let real: Vec<f64> = inputs.iter().map(|&bit| f64::from(u8::from(bit))).collect();
     let tables = tables_of_bits(&layer.tables, 2);
     let (mut by_inputs, mut by_tables) = (vec![0; layer.inputs], vec![[0; 4]; layer.gates()]);
-    let ([_, columns], units) = (conv.outputs(), layer.gates() / (leaves - 1));
-    for (unit, first) in (0..units).flat_map(|unit| (0..conv.area()).step_by(columns).map(move |first| (unit, first))) {
-        // [columns][window][leaves]: what leaves send of their outputs' gradients.
-        let mut sent = vec![vec![vec![0; leaves]; window]; columns];
-        for (column, sent) in sent.iter_mut().enumerate() {
-            let place = first + column;
+    let (band, units) = (conv.band() * conv.outputs()[1], layer.gates() / (leaves - 1));
+    for (unit, first) in (0..units).flat_map(|unit| (0..conv.area()).step_by(band).map(move |first| (unit, first))) {
+        // [outputs][window][leaves]: what leaves send of their outputs' gradients.
+        let mut sent = vec![vec![vec![0; leaves]; window]; band.min(conv.area() - first)];
+        for (i, sent) in sent.iter_mut().enumerate() {
+            let place = first + i;
             let gradient = gradients[unit * conv.area() + place].max(-most);
             let trees: Vec<Vec<f64>> =
                 (0..window).map(|q| nodes(layer, conv, unit, place_of(conv, place, q), &tables, &real)).collect();
@@ -51,8 +51,8 @@ pub fn sliced_conv_gradients(
         }
         for (k, &wire) in layer.wiring[unit * leaves..][..leaves].iter().enumerate() {
             for q in 0..window {
-                for (column, sent) in sent.iter().enumerate() {
-                    let (y, x) = place_of(conv, first + column, q);
+                for (i, sent) in sent.iter().enumerate() {
+                    let (y, x) = place_of(conv, first + i, q);
                     if let Some(bit) = conv.source(wire, y, x) {
                         by_inputs[bit] = (by_inputs[bit] + sent[q][k]).clamp(least, most);
                     }
