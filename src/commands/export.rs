@@ -42,7 +42,8 @@ pub fn run(args: Args) -> Result<()> {
     let keeps_places = args.format.keeps_places();
     if !args.as_trained {
         let (simple, report) = if keeps_places { simplify(&netlist) } else { simplify_flat(&netlist) };
-        eprintln!("simplified {} gates to {}", report.before.gates, report.after.gates);
+        let before = if keeps_places { report.before.gates } else { report.before.applications };
+        eprintln!("simplified {before} gates to {}", report.after.gates);
         netlist = simple;
     }
     if !keeps_places && model.layers.iter().any(|layer| !layer.form.is_dense()) {

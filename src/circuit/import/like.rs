@@ -1,7 +1,7 @@
 //! A circuit's outputs as votes: those of a network whose inputs, classes and meaning it shares, or single bits.
 
 use super::{Builder, Circuit, Literal, Parsed};
-use crate::circuit::{Netlist, Signal, Vote, simplify_flat};
+use crate::circuit::{Netlist, Signal, Vote, simplify, simplify_flat};
 use crate::data::{Encoder, ImageShape};
 
 /// Bits of a number that a LUT compares, beside what the bits below say.
@@ -180,11 +180,14 @@ fn vote_lengths(like: &Netlist, group: usize, count: usize) -> Parsed<(Vec<usize
     if count == classes * group {
         return Ok((vec![group; classes], vec![0; classes]));
     }
-    let (simple, _) = simplify_flat(like);
-    let lengths: Vec<usize> = simple.votes.iter().map(Vec::len).collect();
-    match lengths.iter().sum::<usize>() {
-        votes if votes == count => Ok((lengths, simple.offsets)),
-        votes => Err(format!("it has {count} votes, and the model {votes}")),
+    // Of convolutions, as they are simplified whole and written out after that.
+    let simple = simplify(like).0;
+    let simple = [simplify_flat(&simple).0, simple];
+    let lengths = |simple: &Netlist| simple.votes.iter().map(Vec::len).collect::<Vec<usize>>();
+    let votes = |simple: &Netlist| lengths(simple).iter().sum::<usize>();
+    match simple.iter().find(|&simple| votes(simple) == count) {
+        Some(simple) => Ok((lengths(simple), simple.offsets.clone())),
+        None => Err(format!("it has {count} votes, and the model {}", votes(&simple[1]))),
     }
 }
 
@@ -204,7 +207,7 @@ fn votes(literals: impl IntoIterator<Item = Literal>) -> (Vec<Vote>, u32) {
 mod tests {
     use super::*;
     use crate::circuit::export::{Format, Inputs, Options, Outputs, export};
-    use crate::circuit::{Engine, Lut, simplify};
+    use crate::circuit::{Engine, Lut};
     use crate::data::Head;
     use crate::random::Philox;
 

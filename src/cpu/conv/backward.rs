@@ -1,7 +1,7 @@
 //! Trees backward: what each window's gradient comes to at every gate and leaf of the places that it passes to.
 //!
 //! [`Paths`] says for which samples a band's gradients arrive where, and with which sign; here numbers are gathered, summed by
-//! table entries, and added, saturating, to what leaves send. All numbers are [`ready`](Lanes::ready), those sent on too.
+//! table entries, and added, saturating, to what leaves send.
 
 use std::sync::RwLockReadGuard;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -258,7 +258,7 @@ impl<'a, E: Element, const B: usize> Gradients<'a, E, B> {
         }
     }
 
-    /// Those from row `row` of so many columns on, ready and even.
+    /// Those from row `row` of so many columns on, made even.
     #[inline(always)]
     fn gather<L: Lanes<Element = E>>(&self, row: usize, columns: usize, to: &mut [Row<E, B>]) {
         for (i, to) in to.iter_mut().enumerate() {
@@ -270,14 +270,11 @@ impl<'a, E: Element, const B: usize> Gradients<'a, E, B> {
                         ask_for::<L, B, 2>(consumer, rows, first + place + AHEAD, true);
                     }
                     g = gather::<L, B, 2>(consumer, rows, first + place);
-                    for b in 0..B {
-                        g[b] = L::ready(g[b]);
-                    }
                 }
                 Gradients::Classes(rows, first) => {
                     let row = rows.of(first + place);
                     for b in 0..B {
-                        g[b] = L::ready(L::load(&row[b]));
+                        g[b] = L::load(&row[b]);
                     }
                 }
                 Gradients::Conv(next, sent) => {
@@ -355,7 +352,7 @@ fn send<L: Lanes, const B: usize>(
             if is_mixed {
                 g = L::signed(g, negative[i * B + b]);
             }
-            L::store(L::add_ready(L::load(&to[b]), g, chosen[i * B + b], minus), &mut to[b]);
+            L::store(L::add(L::load(&to[b]), g, chosen[i * B + b], minus), &mut to[b]);
         }
     }
 }
