@@ -87,7 +87,7 @@ pub fn calls(netlist: &Netlist) -> String {
         let (to, map) = (ARRAYS[(number + 1) % 2], maps[number + 1]);
         let clear = if number > 0 { format!("    {to}[..{}].fill(0);\n", map.words) } else { String::new() };
         let from = if from == "features" { from.to_string() } else { format!("&{from}") };
-        let _ = write!(r, "{clear}    conv{number}({from}, &mut {to}[{}..]);\n", map.origin);
+        let _ = writeln!(r, "{clear}    conv{number}({from}, &mut {to}[{}..]);", map.origin);
     }
     let _ = writeln!(r, "    let x = &{}[..];", ARRAYS[netlist.stages.len() % 2]);
     r
