@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::{MNIST, mnist_images, random_model};
-use gatewright::network::Model;
+use gatewright::network::{Convolution, Draw, Initialization, Layer, Model, Parametrization, TreeChannels, Wiring};
 
 fn gatewright(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gatewright")).args(arguments).output().unwrap()
@@ -150,6 +150,38 @@ fn pictures_are_drawn() {
     for name in ["gate-types.png", "input-use.png", "gates-on.png"] {
         assert!(image::open(out.join(name)).is_ok(), "{name}");
     }
+}
+
+#[test]
+fn convolutions_are_loops_or_a_warning_and_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = model(folder.path(), |model| {
+        let (channels, start) = (TreeChannels::One, Initialization::Gaussian.into());
+        let draw = Draw { wiring: Wiring::Unique, parametrization: Parametrization::IwpSin, start, seed: 3 };
+        let what = Convolution { units: 6, kernel: [5, 5], stride: 1, pad: 0, depth: 2, channels, pool: 2 };
+        let first = Layer::draw_conv(0, &what, what.over([1, 28, 28]).unwrap(), draw);
+        model.layers = vec![Layer::draw(1, first.outputs(), 100, 2, draw)];
+        model.layers.insert(0, first);
+    });
+    let model = model.to_str().unwrap();
+    let out = folder.path().to_str().unwrap();
+    for (format, is_loop) in [("blif", false), ("aig", false), ("c", true), ("rust", true), ("verilog", true)] {
+        let output = gatewright(&["export", model, "--format", format, "--output", out]);
+        let told = text(&output.stderr);
+        assert!(output.status.success() && told.contains("where the network has 118") != is_loop, "{format}: {told}");
+        if !is_loop {
+            let path = text(&output.stdout);
+            let verified = gatewright(&["verify", model, path.trim_end(), "--images", "100"]);
+            assert!(verified.status.success(), "{}", text(&verified.stderr));
+        }
+    }
+    let digit = folder.path().join("digit.pgm");
+    std::fs::write(&digit, [b"P5 28 28 255\n".to_vec(), mnist_images(1)].concat()).unwrap();
+    let output = gatewright(&["inspect", model, "--png", out, "--image", digit.to_str().unwrap()]);
+    // Six trees of three gates at 24 x 24 places, and 100 gates.
+    let told = text(&output.stdout);
+    assert!(told.contains("118 gates") && told.contains("10468 gates are evaluated for a sample"), "{told}");
+    assert!(image::open(folder.path().join("gates-on.png")).is_ok());
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Convolutions: the CPU against the twins and against itself, circuits and files against the CPU.
 
 mod native;
+mod tools;
 
-use gatewright::circuit;
+use gatewright::circuit::export::{Format, Inputs, Options, Outputs, export};
+use gatewright::circuit::verify::verify;
+use gatewright::circuit::{self, Engine, Grid, Leaf, Literal, Lut, Netlist, Stage, Unit, Vote};
 use gatewright::cpu::{Constants, Simd, Trainer};
 use gatewright::data::{Encoder, Head, ImageShape};
 use gatewright::network::{
@@ -13,6 +16,7 @@ use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::{Cage, PoolGradient};
 use native::{constants, forward, made_gradients, samples, shape, table_gradients};
+use tools::have;
 
 fn conv(units: u32, kernel: [u32; 2], rest: (u32, u32, u32, TreeChannels, u32)) -> Convolution {
     let (stride, pad, depth, channels, pool) = rest;
@@ -117,7 +121,11 @@ fn circuit_file_and_both_judgements_say_what_the_twins_say() {
         assert_eq!(Model::from_bytes(&bytes).unwrap(), model);
         let netlist = model.netlist().unwrap();
         netlist.check().unwrap();
+        assert_eq!((netlist.stages.len(), netlist.gates()), (convolutions.len(), model.gates()));
         let simplified = circuit::simplify(&netlist).0;
+        simplified.check().unwrap();
+        assert!(simplified.gates() < netlist.gates() && simplified.stages.len() == convolutions.len());
+        assert_eq!(circuit::simplify(&simplified).0, simplified, "a fixed point");
         let trainer = Trainer::new(constants(64, 8), model.clone(), &split, 2, Simd::Portable).unwrap();
         let [hard, real] = [false, true].map(|real| trainer.evaluate(&split, false, real).votes);
         assert_eq!(hard, real);
@@ -130,6 +138,154 @@ fn circuit_file_and_both_judgements_say_what_the_twins_say() {
             assert_eq!(circuit::reference::counts(&simplified, pixels), circuit::reference::counts(&netlist, pixels));
             assert!(hard[s * 5..][..5].iter().zip(&votes).all(|(&a, &b)| f64::from(a) == b), "network {i}, sample {s}");
         }
+    }
+}
+
+/// Networks of [`shapes`], as trained and simplified.
+fn circuits() -> Vec<Netlist> {
+    let model = |(i, (convolutions, dense)): (usize, &(Vec<Convolution>, Vec<usize>))| {
+        model(IMAGE, convolutions, dense, 5, 60 + i as u64).netlist().unwrap()
+    };
+    let trained: Vec<Netlist> = shapes().iter().enumerate().map(model).collect();
+    let simple = trained.iter().map(|netlist| circuit::simplify(netlist).0).collect();
+    [trained, simple].concat()
+}
+
+fn reference_counts(netlist: &Netlist, pixels: &[u8]) -> Vec<u32> {
+    pixels.chunks_exact(IMAGE.pixels()).flat_map(|bytes| circuit::reference::counts(netlist, bytes)).collect()
+}
+
+#[test]
+fn looped_and_written_out_circuits_count_alike() {
+    let pixels = samples(600, IMAGE.pixels(), 5, &mut Philox::new(5, 0)).pixels;
+    for (i, netlist) in circuits().iter().enumerate() {
+        let (flat, expected) = (netlist.flat(), reference_counts(netlist, &pixels));
+        flat.check().unwrap();
+        assert!(flat.stages.is_empty() && flat.luts.len() >= netlist.applications());
+        assert_eq!(reference_counts(&flat, &pixels), expected, "network {i}");
+        assert_eq!(Engine::new(&circuit::simplify_flat(netlist).0).counts(&pixels, false), expected, "network {i}");
+        for simd in circuit::Simd::available() {
+            for engine in [Engine::with_simd(netlist, simd), Engine::with_simd(&flat, simd)] {
+                for parallel in [false, true] {
+                    assert_eq!(engine.counts(&pixels, parallel), expected, "network {i}, {}", simd.name());
+                }
+                let mut counts = vec![0; expected.len()];
+                engine.counts_packed(&engine.encode(&pixels), &mut counts, false);
+                assert_eq!(counts, expected, "network {i}, encoded before");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_export_of_convolutions_counts_as_the_engine_does() {
+    let pixels = samples(130, IMAGE.pixels(), 5, &mut Philox::new(6, 0)).pixels;
+    let plain = Options {
+        name: "circuit".into(),
+        origin: "a test".into(),
+        outputs: Outputs::Counts,
+        inputs: Inputs::Features,
+        pipeline: 0,
+        table: None,
+        head: Head::Classes,
+        group: 1,
+    };
+    let pixels_in = Options { inputs: Inputs::Pixels, outputs: Outputs::Class, ..plain.clone() };
+    let cases = [
+        (Format::C, plain.clone()),
+        (Format::Rust, plain.clone()),
+        (Format::Verilog, plain.clone()),
+        (Format::Verilog, Options { pipeline: 3, ..pixels_in }),
+        (Format::Blif, plain.clone()),
+        (Format::Aig, plain),
+    ];
+    for (i, netlist) in circuits().iter().enumerate() {
+        for (format, options) in &cases {
+            let tool = match format {
+                Format::C => Some("cc"),
+                Format::Rust => Some("rustc"),
+                Format::Verilog => Some("iverilog"),
+                _ => None,
+            };
+            // Tools take their time: every shape goes through them as trained or simplified, through compilers of C both ways.
+            let is_other = tool.is_some_and(|tool| tool != "cc") && (i % 5 + i / 5) % 2 == 1;
+            if is_other || tool.is_some_and(|tool| !have(tool)) {
+                continue;
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let files = export(netlist, *format, options).unwrap();
+            files.iter().for_each(|file| std::fs::write(folder.path().join(&file.name), &file.bytes).unwrap());
+            let told = verify(netlist, &folder.path().join(&files[0].name), &pixels);
+            assert_eq!(told.map_err(|e| format!("network {i}, {format:?}: {e}")), Ok(130));
+            // A tree is written once, whatever the number of its places.
+            let text = String::from_utf8_lossy(&files[0].bytes).into_owned();
+            let trees: usize = netlist.stages.iter().map(|stage| stage.units.len()).sum();
+            let (word, expected) = match format {
+                Format::C | Format::Rust => (" r[", trees),
+                Format::Verilog => ("module circuit_conv", trees),
+                _ => continue,
+            };
+            assert_eq!(text.matches(word).count(), expected, "{format:?}");
+        }
+    }
+}
+
+fn leaf(channel: u32, dy: u32, dx: u32) -> Leaf {
+    Leaf { channel, dy, dx }
+}
+
+/// One gate over two leaves.
+fn unit(table: u64, leaves: [Leaf; 2]) -> Unit {
+    let root = Literal::Wire { signal: 2, inverted: false };
+    Unit { leaves: leaves.to_vec(), gates: vec![Lut::new(table, &[0, 1], 0)], root }
+}
+
+#[test]
+fn constants_twins_and_the_unread_go_but_ones_that_end_at_the_edge_stay() {
+    let only = [leaf(0, 0, 0); 2];
+    let grid = Grid { height: 3, width: 3, kernel: [1, 1], stride: 1, pad: 0, pool: 1 };
+    // Always 0, always 1, twice the pixel, its complement.
+    let first = [0b0110, 0b1001, 0b1100, 0b1010, 0b0001].map(|table| unit(table, only)).to_vec();
+    let wide = Grid { kernel: [3, 3], pad: 1, ..grid };
+    let second = vec![
+        // Ones at the place itself: the pixel. Ones above and left of it, which are none at the edges. Zeros. Unread.
+        unit(0b1000, [leaf(1, 1, 1), leaf(2, 1, 1)]),
+        unit(0b1000, [leaf(1, 0, 0), leaf(3, 1, 1)]),
+        unit(0b1110, [leaf(0, 1, 1), leaf(0, 0, 1)]),
+        unit(0b1000, [leaf(4, 1, 1), leaf(2, 1, 1)]),
+    ];
+    let vote = |unit: u32, bit: u32, inverted| Vote { signal: 9 * unit + bit, inverted };
+    let netlist = Netlist {
+        image: ImageShape { channels: 1, height: 3, width: 3 },
+        encoder: Encoder { pixel: (0..9).collect(), threshold: vec![0; 9] },
+        stages: vec![
+            Stage { grid, channels: 1, units: first, layer: 0 },
+            Stage { grid: wide, channels: 5, units: second, layer: 1 },
+        ],
+        luts: Vec::new(),
+        classes: vec!["only".into()],
+        votes: vec![vec![vote(0, 4, false), vote(1, 0, false), vote(1, 8, false), vote(2, 3, true)]],
+        offsets: vec![0],
+    };
+    netlist.check().unwrap();
+    let (simple, report) = circuit::simplify(&netlist);
+    simple.check().unwrap();
+    let wire = Literal::Wire { signal: 0, inverted: false };
+    assert_eq!(simple.stages[0].units.iter().map(|u| u.root).collect::<Vec<_>>(), [Literal::Constant(true), wire]);
+    let [pixel, corner] = &simple.stages[1].units[..] else { panic!("two units are left") };
+    assert_eq!((&pixel.leaves[..], pixel.gates.len(), pixel.root), (&[leaf(1, 1, 1)][..], 0, wire));
+    assert_eq!((&corner.leaves[..], corner.gates.len()), (&[leaf(0, 0, 0), leaf(1, 1, 1)][..], 1));
+    assert_eq!((simple.offsets[0], simple.votes[0].len()), (1, 3));
+    // Five gates at nine places and four at nine; one at nine is left.
+    assert_eq!((report.before.gates, report.before.applications), (9, 81));
+    assert_eq!((report.after.gates, report.after.applications, report.constant_votes), (1, 9, 1));
+    for image in 0..512u32 {
+        let bytes: Vec<u8> = (0..9).map(|p| (image >> p & 1) as u8).collect();
+        let pixel = |p: usize| u32::from(bytes[p]);
+        // Above and left of place 0 lies nothing.
+        let expected = vec![pixel(4) + pixel(8) + 1];
+        assert_eq!(circuit::reference::counts(&netlist, &bytes), expected);
+        assert_eq!(circuit::reference::counts(&simple, &bytes), expected);
     }
 }
 

@@ -138,6 +138,7 @@ fn constant_netlist() -> Netlist {
     Netlist {
         image: ImageShape { channels: 1, height: 1, width: 2 },
         encoder: Encoder { pixel: vec![0, 1], threshold: vec![99, 99] },
+        stages: Vec::new(),
         luts: vec![
             Lut::new(1, &[], 0),
             Lut::new(0, &[], 0),

@@ -7,11 +7,10 @@
 
 use std::collections::HashMap;
 
-use super::netlist::table_mask;
-use super::{Lut, MAX_ARITY, Signal};
+use super::{Lut, MAX_ARITY, Signal, table_mask};
 
 /// The value of a signal in terms of the netlist being built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Literal {
     /// The same for every input.
     Constant(bool),

@@ -32,8 +32,10 @@ pub fn function_number(table: u64) -> usize {
 /// Counts over a whole netlist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Census {
-    /// Gates in all.
+    /// Gates in all, those of a convolution counted once.
     pub gates: usize,
+    /// Gates evaluated for a sample, those of a convolution at every place.
+    pub applications: usize,
     /// Gates on the longest path from a feature to a vote.
     pub depth: u32,
     /// Features that the encoder has.
@@ -61,6 +63,8 @@ pub struct Census {
 pub struct LayerCensus {
     /// Gates of the layer.
     pub gates: usize,
+    /// Places at which each is evaluated.
+    pub places: usize,
     /// Gates that nothing reads.
     pub unread: usize,
     /// Most readers of one gate.
@@ -72,18 +76,20 @@ pub struct LayerCensus {
 impl Census {
     /// Count `netlist`.
     pub fn of(netlist: &Netlist) -> Self {
-        let readers = netlist.fan_out();
-        let (of_features, of_luts) = readers.split_at(netlist.features());
+        let of_features = netlist.use_of_features();
         let mut pixels: Vec<u32> =
-            netlist.encoder.pixel.iter().zip(of_features).filter(|&(_, &n)| n > 0).map(|(&p, _)| p).collect();
+            netlist.encoder.pixel.iter().zip(&of_features).filter(|&(_, &n)| n > 0).map(|(&p, _)| p).collect();
         pixels.sort_unstable();
         pixels.dedup();
-        let depth = netlist.luts.iter().map(|l| l.layer as usize + 1).max().unwrap_or(0);
-        let empty = LayerCensus { gates: 0, unread: 0, most_readers: 0, by_function: [0; 16] };
+        let gates = gates(netlist);
+        let of_luts = netlist.luts.iter().map(|l| l.layer as usize + 1);
+        let depth = netlist.stages.iter().map(|s| s.layer as usize + 1).chain(of_luts).max().unwrap_or(0);
+        let empty = LayerCensus { gates: 0, places: 1, unread: 0, most_readers: 0, by_function: [0; 16] };
         let mut layers = vec![empty; depth];
+        netlist.stages.iter().for_each(|stage| layers[stage.layer as usize].places = stage.places());
         let (mut by_arity, mut by_function) = ([0; 7], [0; 16]);
-        let mut fan_out = vec![0; of_luts.iter().max().map_or(0, |&n| n as usize + 1)];
-        for (lut, &readers) in netlist.luts.iter().zip(of_luts) {
+        let mut fan_out = vec![0; gates.iter().map(|(_, n)| *n as usize + 1).max().unwrap_or(0)];
+        for (lut, readers) in gates {
             let layer = &mut layers[lut.layer as usize];
             fan_out[readers as usize] += 1;
             layer.gates += 1;
@@ -96,7 +102,8 @@ impl Census {
             }
         }
         Census {
-            gates: netlist.luts.len(),
+            gates: netlist.gates(),
+            applications: netlist.applications(),
             depth: netlist.depth(),
             features: netlist.features(),
             live_features: of_features.iter().filter(|&&n| n > 0).count(),
@@ -111,10 +118,31 @@ impl Census {
     }
 }
 
-/// `[pixel]`: pins and votes that read a feature of the pixel.
+/// Every gate and how many pins and votes read it, those of a convolution counted once.
+fn gates(netlist: &Netlist) -> Vec<(&Lut, u32)> {
+    let (inputs, readers) = (netlist.inputs(), netlist.fan_out());
+    let mut gates = Vec::with_capacity(netlist.gates());
+    for (i, stage) in netlist.stages.iter().enumerate() {
+        let of_units: Vec<u32> = match netlist.stages.get(i + 1) {
+            Some(next) => next.readers(),
+            None => readers[..inputs].chunks_exact(stage.grid.area()).map(|bits| bits.iter().sum()).collect(),
+        };
+        for (unit, of_unit) in stage.units.iter().zip(of_units) {
+            let mut of_gates = unit.readers();
+            if let Some(root) = unit.root_gate() {
+                of_gates[root] += of_unit;
+            }
+            gates.extend(unit.gates.iter().zip(of_gates));
+        }
+    }
+    gates.extend(netlist.luts.iter().zip(readers[inputs..].iter().copied()));
+    gates
+}
+
+/// `[pixel]`: pins and votes that read a feature of the pixel, those of a convolution counted at every place.
 pub fn pixel_use(netlist: &Netlist) -> Vec<u32> {
     let mut uses = vec![0; netlist.image.pixels()];
-    for (&pixel, readers) in netlist.encoder.pixel.iter().zip(netlist.fan_out()) {
+    for (&pixel, readers) in netlist.encoder.pixel.iter().zip(netlist.use_of_features()) {
         uses[pixel as usize] += readers;
     }
     uses

@@ -4,7 +4,7 @@ use plotters::prelude::{Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, TextStyle};
 
-use super::{Census, Netlist, reference};
+use super::{Census, Netlist, Stage, reference};
 use crate::data::ImageShape;
 use crate::plot::{self, BLUE, Canvas, Drawn, INK, ORANGE, PALE, Rgb};
 use crate::{Error, Result};
@@ -100,18 +100,21 @@ pub fn input_use(netlist: &Netlist) -> Result<Vec<u8>> {
     })
 }
 
-/// The image, the votes it gets and every gate that it turns on, layer by layer, under `answer`, what the network says of
+/// The image, the votes it gets, the map that every unit of a convolution makes of it and every gate that it turns on, layer by
+/// layer, under `answer`, what the network says of
 /// it; the bars of the outputs `told` stand out. `bytes` is one sample.
 pub fn gates_on(netlist: &Netlist, bytes: &[u8], answer: &str, told: &[usize]) -> Result<Vec<u8>> {
     const WIDTH: i32 = 1100;
     let values = reference::signals(netlist, bytes);
     let counts = reference::counts(netlist, bytes);
-    let layers = netlist.luts.iter().map(|l| l.layer + 1).max().unwrap_or(0);
+    let maps = reference::maps(netlist, bytes);
+    let maps: Vec<Maps> = netlist.stages.iter().zip(&maps[1..]).map(|(s, map)| Maps::of(s, map, WIDTH)).collect();
+    let layers = netlist.stages.len() as u32..netlist.luts.iter().map(|l| l.layer + 1).max().unwrap_or(0);
     let of_layer = |layer: u32| -> Vec<bool> {
-        let luts = netlist.luts.iter().zip(&values[netlist.features()..]);
+        let luts = netlist.luts.iter().zip(&values[netlist.inputs()..]);
         luts.filter(|(lut, _)| lut.layer == layer).map(|(_, &on)| on).collect()
     };
-    let layers: Vec<Vec<bool>> = (0..layers).map(of_layer).collect();
+    let layers: Vec<Vec<bool>> = layers.map(of_layer).collect();
     let most_gates = layers.iter().map(Vec::len).max().unwrap_or(0);
     let cell: i32 = if most_gates > 40_000 {
         2
@@ -125,7 +128,8 @@ pub fn gates_on(netlist: &Netlist, bytes: &[u8], answer: &str, told: &[usize]) -
     let bars = 22 * counts.len() as i32;
     let picture = 224;
     let head = 70 + picture.max(bars) + MARGIN;
-    let height = layers.iter().map(|l| 34 + rows(l.len()) * cell + 10).sum::<i32>() + head + MARGIN;
+    let of_maps = maps.iter().map(Maps::height).sum::<i32>();
+    let height = layers.iter().map(|l| 34 + rows(l.len()) * cell + 10).sum::<i32>() + of_maps + head + MARGIN;
     plot::png(WIDTH as u32, height as u32, |canvas| {
         let title = format!("Gates that are on; {answer}");
         write(canvas, (MARGIN, 18), plot::text(26), (HPos::Left, VPos::Top), &title)?;
@@ -143,7 +147,11 @@ pub fn gates_on(netlist: &Netlist, bytes: &[u8], answer: &str, told: &[usize]) -
             write(canvas, (end + 6, middle), plot::text(16), place, &count.to_string())?;
         }
         let mut top = head;
-        for (number, gates) in layers.iter().enumerate() {
+        for (number, maps) in maps.iter().enumerate() {
+            maps.draw(canvas, number, top)?;
+            top += maps.height();
+        }
+        for (number, gates) in (maps.len()..).zip(&layers) {
             let on = gates.iter().filter(|&&on| on).count();
             let share = on as f64 / gates.len().max(1) as f64 * 100.0;
             let title = format!("layer {number}: {on} of {} gates on, {share:.0} %", gates.len());
@@ -157,6 +165,59 @@ pub fn gates_on(netlist: &Netlist, bytes: &[u8], answer: &str, told: &[usize]) -
         }
         Ok(())
     })
+}
+
+/// The maps of a convolution's units, side by side.
+struct Maps<'a> {
+    /// `[unit][row][column]`
+    map: &'a [bool],
+    units: usize,
+    rows: i32,
+    columns: i32,
+    /// Pixels of a bit.
+    cell: i32,
+    /// Maps in a line.
+    line: i32,
+}
+
+impl<'a> Maps<'a> {
+    const GAP: i32 = 4;
+
+    fn of(stage: &Stage, map: &'a [bool], width: i32) -> Self {
+        let [rows, columns] = stage.grid.outputs().map(|n| n as i32);
+        let cell = match map.len() {
+            40_001.. => 1,
+            8_001.. => 2,
+            _ => 4,
+        };
+        let line = ((width - 2 * MARGIN) / (columns * cell + Self::GAP)).max(1);
+        Maps { map, units: stage.units.len(), rows, columns, cell, line }
+    }
+
+    fn height(&self) -> i32 {
+        34 + self.units.div_ceil(self.line as usize) as i32 * (self.rows * self.cell + Self::GAP) + 10
+    }
+
+    fn draw(&self, canvas: &Canvas, number: usize, top: i32) -> Drawn {
+        let on = self.map.iter().filter(|&&on| on).count();
+        let share = on as f64 / self.map.len().max(1) as f64 * 100.0;
+        let title = format!(
+            "layer {number}: what {} trees give at {} x {} places each, {share:.0} % on",
+            self.units, self.rows, self.columns
+        );
+        write(canvas, (MARGIN, top + 6), plot::text(17), (HPos::Left, VPos::Top), &title)?;
+        let size = (self.columns * self.cell, self.rows * self.cell);
+        for (u, map) in self.map.chunks_exact((self.rows * self.columns) as usize).enumerate() {
+            let (column, row) = (u as i32 % self.line, u as i32 / self.line);
+            let at = (MARGIN + column * (size.0 + Self::GAP), top + 32 + row * (size.1 + Self::GAP));
+            fill(canvas, at, size, PALE)?;
+            for (bit, _) in map.iter().enumerate().filter(|(_, on)| **on) {
+                let (y, x) = (bit as i32 / self.columns, bit as i32 % self.columns);
+                square(canvas, (at.0 + x * self.cell, at.1 + y * self.cell), self.cell, ORANGE)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `bytes` scaled by whole steps to at most `size` pixels a side, top left at `at`.

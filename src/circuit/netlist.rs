@@ -1,54 +1,9 @@
-//! The circuit as plain data: input features, look-up tables in topological order, and the votes of each class.
+//! The circuit as plain data: input features, convolutions, look-up tables in topological order, and the votes of each class.
 
+use std::borrow::Cow;
+
+use super::{Lut, MAX_ARITY, Signal, Stage};
 use crate::data::{Encoder, ImageShape};
-
-/// Pins a LUT may have at most: its table is a `u64`.
-pub const MAX_ARITY: usize = 6;
-
-/// Number of a wire: `0..features` are the encoder's features, `features + i` is the output of LUT `i`.
-pub type Signal = u32;
-
-/// A look-up table of 0 to 6 inputs; with no input it is a constant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Lut {
-    /// Bit `c` is the output for code `c`; the first pin is the highest bit of the code. Bits beyond 2^arity are 0.
-    pub table: u64,
-    /// The pins' signals; entries from `arity` on are 0.
-    pub pins: [Signal; MAX_ARITY],
-    /// Number of pins.
-    pub arity: u8,
-    /// Layer of the model that the gate came from, the first is 0.
-    pub layer: u32,
-}
-
-impl Lut {
-    /// A LUT that reads `inputs` (at most 6, first pin first); table bits beyond its codes are dropped.
-    pub fn new(table: u64, inputs: &[Signal], layer: u32) -> Self {
-        let mut pins = [0; MAX_ARITY];
-        pins[..inputs.len()].copy_from_slice(inputs);
-        Lut { table: table & table_mask(inputs.len()), pins, arity: inputs.len() as u8, layer }
-    }
-
-    /// The signals it reads, first pin first.
-    pub fn inputs(&self) -> &[Signal] {
-        &self.pins[..self.arity as usize]
-    }
-
-    /// Its output for input code `code`.
-    pub fn output(&self, code: u32) -> bool {
-        (self.table >> code) & 1 == 1
-    }
-
-    /// All bits of its table that mean something: the 2^arity lowest.
-    pub fn mask(&self) -> u64 {
-        table_mask(self.arity as usize)
-    }
-}
-
-/// The 2^arity lowest bits.
-pub fn table_mask(arity: usize) -> u64 {
-    if arity >= MAX_ARITY { u64::MAX } else { (1 << (1u32 << arity)) - 1 }
-}
 
 /// One vote for a class: a signal, or its complement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,14 +17,19 @@ pub struct Vote {
 /// A Boolean circuit that counts votes: the score of class `c` is `offsets[c]` + the number of votes in `votes[c]`
 /// that are cast, the predicted class is the one with the greatest score, the first among equals.
 ///
+/// Signals `0..inputs()` are the encoder's features, or, of a circuit with convolutions, the map that the last one gives,
+/// `[channel][row][column]`; signal `inputs() + i` is the output of LUT `i`.
+///
 /// It holds only what decides the result: no logits, no temperature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Netlist {
     /// Extent of an input image; the encoder reads its bytes.
     pub image: ImageShape,
-    /// Signal `f < encoder.features()` is the bit `byte[pixel[f]] > threshold[f]`.
+    /// Feature `f` is the bit `byte[pixel[f]] > threshold[f]`.
     pub encoder: Encoder,
-    /// LUT `i` drives signal `encoder.features() + i` and reads only signals before it.
+    /// Convolutions: the first reads the features as a map, every other the map that the one before it gives.
+    pub stages: Vec<Stage>,
+    /// LUT `i` drives signal `inputs() + i` and reads only signals before it.
     pub luts: Vec<Lut>,
     /// Names of the classes.
     pub classes: Vec<String>,
@@ -85,19 +45,59 @@ impl Netlist {
         self.encoder.features()
     }
 
-    /// Number of signals: features and LUTs.
+    /// Number of signals that are no LUT's: features, or bits of the last convolution's map.
+    pub fn inputs(&self) -> usize {
+        self.stages.last().map_or(self.features(), Stage::outputs)
+    }
+
+    /// Number of signals: inputs and LUTs.
     pub fn signals(&self) -> usize {
-        self.features() + self.luts.len()
+        self.inputs() + self.luts.len()
     }
 
     /// The signal that LUT `i` drives.
     pub fn output_of(&self, i: usize) -> Signal {
-        (self.features() + i) as Signal
+        (self.inputs() + i) as Signal
     }
 
-    /// The LUT that drives `signal`; `None` for a feature.
-    pub fn driver(&self, signal: Signal) -> Option<&Lut> {
-        (signal as usize).checked_sub(self.features()).map(|i| &self.luts[i])
+    /// Number of gates, those of a convolution counted once.
+    pub fn gates(&self) -> usize {
+        self.stages.iter().map(Stage::gates).sum::<usize>() + self.luts.len()
+    }
+
+    /// Gates evaluated for a sample, those of a convolution at every place. The ORs of pools are not counted.
+    pub fn applications(&self) -> usize {
+        self.stages.iter().map(|stage| stage.gates() * stage.places()).sum::<usize>() + self.luts.len()
+    }
+
+    /// The same circuit with its convolutions written out place by place.
+    pub fn flat(&self) -> Cow<'_, Netlist> {
+        if self.stages.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let (features, inputs) = (self.features(), self.inputs());
+        let (mut luts, mut signals): (Vec<Lut>, Vec<Signal>) = (Vec::new(), (0..features as Signal).collect());
+        for stage in &self.stages {
+            signals = stage.unroll(&signals, features, &mut luts);
+        }
+        let after = features + luts.len();
+        let renumbered =
+            |s: Signal| signals.get(s as usize).copied().unwrap_or((after + s as usize - inputs) as Signal);
+        for lut in &self.luts {
+            let mut lut = *lut;
+            lut.pins[..lut.arity as usize].iter_mut().for_each(|s| *s = renumbered(*s));
+            luts.push(lut);
+        }
+        let of_class = |votes: &Vec<Vote>| votes.iter().map(|v| Vote { signal: renumbered(v.signal), ..*v }).collect();
+        Cow::Owned(Netlist {
+            image: self.image,
+            encoder: self.encoder.clone(),
+            stages: Vec::new(),
+            luts,
+            classes: self.classes.clone(),
+            votes: self.votes.iter().map(of_class).collect(),
+            offsets: self.offsets.clone(),
+        })
     }
 
     /// The greatest score that any class can have.
@@ -115,17 +115,37 @@ impl Netlist {
         readers
     }
 
-    /// `[signal]`: LUTs on the longest path from a feature, 0 for features and constants' inputs.
+    /// `[feature]`: how many pins and votes read it, those of a convolution counted at every place.
+    pub fn use_of_features(&self) -> Vec<u32> {
+        match self.stages.first() {
+            Some(stage) => stage.use_of_map(),
+            None => {
+                let mut readers = self.fan_out();
+                readers.truncate(self.features());
+                readers
+            }
+        }
+    }
+
+    /// `[signal]`: gates on the longest path from a feature, 0 for features and constants' inputs.
     pub fn levels(&self) -> Vec<u32> {
-        let mut levels = vec![0; self.signals()];
-        for (i, lut) in self.luts.iter().enumerate() {
+        let mut of_channels = vec![0; self.stages.first().map_or(0, |stage| stage.channels)];
+        for stage in &self.stages {
+            of_channels = stage.levels(&of_channels);
+        }
+        let mut levels = match self.stages.last() {
+            Some(stage) => of_channels.iter().flat_map(|&level| vec![level; stage.grid.area()]).collect(),
+            None => vec![0; self.features()],
+        };
+        levels.reserve(self.luts.len());
+        for lut in &self.luts {
             let deepest = lut.inputs().iter().map(|&s| levels[s as usize]).max().unwrap_or(0);
-            levels[self.features() + i] = deepest + u32::from(lut.arity > 0);
+            levels.push(deepest + u32::from(lut.arity > 0));
         }
         levels
     }
 
-    /// LUTs on the longest path from a feature to a vote.
+    /// Gates on the longest path from a feature to a vote.
     pub fn depth(&self) -> u32 {
         let levels = self.levels();
         self.votes.iter().flatten().map(|v| levels[v.signal as usize]).max().unwrap_or(0)
@@ -137,11 +157,19 @@ impl Netlist {
         if let Some(p) = self.encoder.pixel.iter().find(|&&p| p as usize >= self.image.pixels()) {
             return Err(format!("its encoder reads pixel {p} of an image of {}", self.image.pixels()));
         }
+        let mut bits = features;
+        for (i, stage) in self.stages.iter().enumerate() {
+            stage.check().map_err(|problem| format!("convolution {i} {problem}"))?;
+            if stage.inputs() != bits {
+                return Err(format!("convolution {i} reads a map of {} bits, but is given {bits}", stage.inputs()));
+            }
+            bits = stage.outputs();
+        }
         for (i, lut) in self.luts.iter().enumerate() {
             if lut.arity as usize > MAX_ARITY || lut.table & !lut.mask() != 0 {
                 return Err(format!("gate {i} has a table that does not fit its {} inputs", lut.arity));
             }
-            if let Some(s) = lut.inputs().iter().find(|&&s| s as usize >= features + i) {
+            if let Some(s) = lut.inputs().iter().find(|&&s| s as usize >= bits + i) {
                 return Err(format!("gate {i} reads signal {s}, which no earlier gate drives"));
             }
         }

@@ -2,9 +2,18 @@
 
 use super::Netlist;
 
+/// The features of one sample's `image.pixels()` bytes, and the map that each convolution gives of them.
+pub fn maps(netlist: &Netlist, bytes: &[u8]) -> Vec<Vec<bool>> {
+    let mut maps = vec![(0..netlist.features()).map(|f| netlist.encoder.bit(f, bytes)).collect::<Vec<bool>>()];
+    for (i, stage) in netlist.stages.iter().enumerate() {
+        maps.push(stage.run(&maps[i]));
+    }
+    maps
+}
+
 /// `[signal]`: the value of every signal for one sample's `image.pixels()` bytes.
 pub fn signals(netlist: &Netlist, bytes: &[u8]) -> Vec<bool> {
-    let mut values: Vec<bool> = (0..netlist.features()).map(|f| netlist.encoder.bit(f, bytes)).collect();
+    let mut values = maps(netlist, bytes).pop().unwrap_or_default();
     for lut in &netlist.luts {
         let code = lut.inputs().iter().fold(0, |code, &s| (code << 1) | u32::from(values[s as usize]));
         values.push(lut.output(code));

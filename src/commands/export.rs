@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::circuit::export::{Format, Inputs, Options, Outputs, export};
-use crate::circuit::simplify;
+use crate::circuit::{simplify, simplify_flat};
 use crate::{Error, Result, files};
 
 /// Write a saved network's circuit as Verilog, C, Rust, BLIF, AIGER or Graphviz
@@ -39,15 +39,19 @@ pub struct Args {
 /// Write the files and print their paths.
 pub fn run(args: Args) -> Result<()> {
     let (path, model, mut netlist) = super::load_circuit(&args.model)?;
+    let keeps_places = args.format.keeps_places();
     if !args.as_trained {
-        let (simple, report) = simplify(&netlist);
-        eprintln!("simplified {} gates to {}", report.before.gates, report.after.gates);
+        let (simple, report) = if keeps_places { simplify(&netlist) } else { simplify_flat(&netlist) };
+        let before = if keeps_places { report.before.gates } else { report.before.applications };
+        eprintln!("simplified {before} gates to {}", report.after.gates);
         netlist = simple;
     }
-    if model.layers.iter().any(|layer| !layer.form.is_dense()) {
+    if !keeps_places && model.layers.iter().any(|layer| !layer.form.is_dense()) {
+        netlist = netlist.flat().into_owned();
         eprintln!(
-            "note: convolutions are written place by place, {} gates in all where the network has {}",
-            netlist.luts.len(),
+            "warning: {} has no loops, so convolutions are written out at every place: {} gates in all, where the network has {}",
+            args.format.name(),
+            netlist.gates(),
             model.gates()
         );
     }

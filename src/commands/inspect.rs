@@ -70,7 +70,7 @@ pub fn run(args: Args) -> Result<()> {
         for (i, layer) in model.layers.iter().enumerate() {
             if let Form::Conv(conv) = layer.form {
                 let trees = layer.gates() / conv.tree_gates();
-                println!("layer {i} is a convolution of {trees} trees, {conv}; its gates are counted at every place");
+                println!("layer {i} is a convolution of {trees} trees, {conv}");
             }
         }
         print(&census, if model.table.is_some() { "bytes of a row" } else { "pixels" });
@@ -120,10 +120,13 @@ fn save(folder: &Path, name: &str, png: &[u8]) -> Result<()> {
 
 fn print(census: &Census, inputs: &str) {
     println!("{} gates, depth {}, {} votes", census.gates, census.depth, census.votes);
+    if census.applications > census.gates {
+        println!("{} gates are evaluated for a sample, those of convolutions at every place", census.applications);
+    }
     println!("{} of {} features are read, of {} {inputs}\n", census.live_features, census.features, census.live_pixels);
-    println!("{:>5} {:>9} {:>9} {:>13}", "layer", "gates", "unread", "most readers");
+    println!("{:>5} {:>9} {:>9} {:>9} {:>13}", "layer", "gates", "places", "unread", "most readers");
     for (i, layer) in census.layers.iter().enumerate() {
-        println!("{i:>5} {:>9} {:>9} {:>13}", layer.gates, layer.unread, layer.most_readers);
+        println!("{i:>5} {:>9} {:>9} {:>9} {:>13}", layer.gates, layer.places, layer.unread, layer.most_readers);
     }
     let two_inputs: usize = census.by_function.iter().sum();
     if two_inputs > 0 {

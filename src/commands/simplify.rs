@@ -32,6 +32,9 @@ pub fn run(args: Args) -> Result<()> {
         println!("{name:<22} {before:>9} {after:>9} {share:>8}");
     };
     row("gates", before.gates, after.gates);
+    if before.applications > before.gates {
+        row("  at every place", before.applications, after.applications);
+    }
     let empty = |census: &Census, layer: usize| census.layers.get(layer).map_or(0, |l| l.gates);
     for layer in 0..before.layers.len() {
         row(&format!("  of layer {layer}"), empty(before, layer), empty(after, layer));

@@ -6,15 +6,16 @@
 //! Consumers are added as `Consumers` lists them, all first pins first, as the shader does: where sums saturate, their order
 //! is part of the result.
 
-use std::sync::atomic::Ordering;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::bits::Bits;
 use super::lanes::{Element, Lanes, Portable, Stored};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{avx2, avx512};
-use super::lut::{Derivative, derivative, lut};
+use super::lut::{Derivative, Halves, derivative, halves, lut};
 use super::simd::Simd;
-use super::tables::Tables;
+use super::tables::{Tables, table_of};
 use super::wires::{Scored, WireUpdate};
 use crate::network::Consumers;
 
@@ -22,10 +23,10 @@ use crate::network::Consumers;
 pub type Row<E, const B: usize> = [Stored<E>; B];
 
 /// How many gates ahead memory is asked for.
-const AHEAD: usize = 4;
+const AHEAD: usize = 16;
 
-/// Bytes of a layer's outputs up to which they, and the tables of who reads them, stay near by themselves.
-const NEAR: usize = 192 << 10;
+/// Edges that are looked through at a time, one such run ahead of what is gathered.
+const RUN: usize = 32;
 
 /// Everything the backward pass asks of a layer's consumers.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Edges {
     offsets: Vec<u32>,
     /// `[pins][arity]`: `gate << 3 | pin`, then the gate's other wires.
     edges: Vec<u32>,
+    /// `[pins]`: the input that is read, its lowest bits.
+    inputs: Vec<u16>,
 }
 
 impl Edges {
@@ -47,12 +50,14 @@ impl Edges {
             let wires = &wiring[gate * arity..][..arity];
             edges.extend(wires.iter().enumerate().filter(|&(p, _)| p != pin).map(|(_, &w)| w));
         }
-        Edges { offsets: consumers.offsets, edges }
+        let readers = consumers.offsets.windows(2).enumerate();
+        let inputs = readers.flat_map(|(input, of)| (of[0]..of[1]).map(move |_| input as u16)).collect();
+        Edges { offsets: consumers.offsets, edges, inputs }
     }
 
     /// Bytes of memory that they take.
     pub fn bytes(&self) -> usize {
-        (self.offsets.len() + self.edges.len()) * 4
+        (self.offsets.len() + self.edges.len()) * 4 + self.inputs.len() * 2
     }
 
     /// Those of one output.
@@ -67,6 +72,8 @@ impl Edges {
 pub struct Rows<'a, E, const B: usize> {
     chunks: &'a [&'a [Row<E, B>]],
     shift: u32,
+    /// 2^`shift` − 1
+    within: usize,
     /// 2⁶⁴ / (gates a row), rounded up; 0 for a row a gate.
     share: u64,
 }
@@ -74,19 +81,24 @@ pub struct Rows<'a, E, const B: usize> {
 impl<'a, E, const B: usize> Rows<'a, E, B> {
     /// A row a gate.
     pub fn of_gates(chunks: &'a [&'a [Row<E, B>]], shift: u32) -> Self {
-        Rows { chunks, shift, share: 0 }
+        Rows { chunks, shift, within: (1 << shift) - 1, share: 0 }
     }
 
     /// A row a class of `group` gates, all in one chunk.
     pub fn of_classes(chunk: &'a [&'a [Row<E, B>]], group: usize) -> Self {
         // Exact for gates below 2³²: the error of the share is below 1, that of its products below 2⁻³² of a row.
-        Rows { chunks: chunk, shift: 31, share: if group == 1 { 0 } else { u64::MAX / group as u64 + 1 } }
+        Rows {
+            chunks: chunk,
+            shift: 31,
+            within: (1 << 31) - 1,
+            share: if group == 1 { 0 } else { u64::MAX / group as u64 + 1 },
+        }
     }
 
     #[inline(always)]
     pub(super) fn of(&self, gate: usize) -> &'a Row<E, B> {
         let row = if self.share == 0 { gate } else { ((gate as u128 * u128::from(self.share)) >> 64) as usize };
-        &self.chunks[row >> self.shift][row & ((1 << self.shift) - 1)]
+        &self.chunks[row >> self.shift][row & self.within]
     }
 }
 
@@ -117,8 +129,8 @@ pub struct Backward<'a, E, const B: usize> {
     pub consumer: Option<Consumer<'a, B>>,
     /// Gradients of the consumers, or of the gates themselves.
     pub source: Rows<'a, E, B>,
-    /// `[gates]`: where their gradients are kept, if the layer before needs them.
-    pub kept: Option<&'a mut [Row<E, B>]>,
+    /// `[gates]`: where their gradients are gathered, for the layer before if it needs them.
+    pub rows: &'a mut [Row<E, B>],
     /// `[gates][2^arity]`: their tables' gradients.
     pub sums: &'a mut [i32],
     /// Whether these are added to what there is.
@@ -201,51 +213,52 @@ fn run<L: Lanes, const B: usize>(pass: Backward<L::Element, B>) {
 
 #[inline(always)]
 fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass: Backward<L::Element, B>) {
-    let Backward { first, wiring, mut moves, inputs, consumer, source, mut kept, sums, added, .. } = pass;
-    let gates = sums.len() / CODES;
-    let is_far = consumer.as_ref().is_some_and(|consumer| size_of_val(consumer.outputs) > NEAR);
-    for (i, sums) in sums.chunks_exact_mut(CODES).enumerate() {
-        if let Some(consumer) = &consumer
-            && i + AHEAD < gates
-        {
-            ask_for::<L, B, K>(consumer, &source, first + i + AHEAD, is_far);
-            if is_far {
-                let wires = &wiring[(i + AHEAD) * K..][..K];
+    let Backward { first, wiring, mut moves, inputs, consumer, source, rows, sums, added, .. } = pass;
+    let (wiring, sums) = (wiring.as_chunks_mut::<K>().0, sums.as_chunks_mut::<CODES>().0);
+    let rows = &mut rows[..sums.len()];
+    let mut gathering = consumer.map(|consumer| Gathering::new(&consumer, &source, first..first + rows.len()));
+    let mut done = 0;
+    while done < sums.len() {
+        let end = gathering.as_mut().map_or(sums.len(), |gathering| gathering.advance::<L, K>(rows));
+        for (i, sums) in (done..end).zip(&mut sums[done..end]) {
+            if let Some(wires) = wiring.get(i + AHEAD) {
                 wires.iter().for_each(|&wire| L::prefetch(&inputs[wire as usize]));
             }
-        }
-        let g = match &consumer {
-            Some(consumer) => gather::<L, B, K>(consumer, &source, first + i),
-            None => {
-                let row = source.of(first + i);
-                std::array::from_fn(|b| L::load(&row[b]))
+            let row = if gathering.is_some() { &rows[i] } else { source.of(first + i) };
+            let made = L::sums_by_code::<B, K, CODES>(row, pins_of(inputs, &wiring[i]));
+            if added {
+                sums.iter_mut().zip(made).for_each(|(sum, made)| *sum += made);
+            } else {
+                *sums = made;
             }
-        };
-        if let Some(kept) = &mut kept {
-            g.iter().zip(&mut kept[i]).for_each(|(&g, to)| L::store(g, to));
-        }
-        let wires = &mut wiring[i * K..][..K];
-        let pins: [&Bits<B>; K] = std::array::from_fn(|pin| &inputs[wires[pin] as usize]);
-        let made = sums_by_code::<L, B, K, CODES>(g, pins);
-        for (sum, made) in sums.iter_mut().zip(made) {
-            *sum = if added { *sum + made } else { made };
         }
         if let Some(Moves { scored, tables, update }) = &mut moves {
-            score::<L, B, K>(g, tables.get::<K>(first + i), pins, inputs, scored, i * K, added);
-            if let Some(update) = update {
-                for pin in 0..K {
-                    wires[pin] = scored.update((i * K, pin), update, &wires[..pin]);
+            for (i, wires) in (done..end).zip(&mut wiring[done..end]) {
+                let row = if gathering.is_some() { &rows[i] } else { source.of(first + i) };
+                let pins = pins_of(inputs, wires);
+                score::<L, B, K>(row, tables.get::<K>(first + i), pins, inputs, scored, i * K, added);
+                if let Some(update) = update {
+                    for pin in 0..K {
+                        wires[pin] = scored.update((i * K, pin), update, &wires[..pin]);
+                    }
                 }
             }
         }
+        done = end;
     }
+}
+
+/// What a gate of these wires reads.
+#[inline(always)]
+fn pins_of<'a, const B: usize, const K: usize>(inputs: &'a [Bits<B>], wires: &[u32; K]) -> [&'a Bits<B>; K] {
+    wires.map(|wire| &inputs[wire as usize])
 }
 
 /// S of every candidate of a gate's pins, the first of which is pin number `first`: with γ what the gate sends the pin,
 /// S_k = Σ_s γ\[s\] x_k\[s\]; and Σ_s γ\[s\].
 #[inline(always)]
 fn score<L: Lanes, const B: usize, const K: usize>(
-    g: [L::Numbers; B],
+    row: &Row<L::Element, B>,
     table: u64,
     pins: [&Bits<B>; K],
     inputs: &[Bits<B>],
@@ -271,9 +284,9 @@ fn score<L: Lanes, const B: usize, const K: usize>(
                 others[other - 1] = pins[if other <= pin { other - 1 } else { other }][b].load(Ordering::Relaxed);
             }
             let (chosen, negative) = (lut(K - 1, chosen, others), lut(K - 1, negative, others));
-            let own = L::add_signed(L::zero(), g[b], chosen, negative);
+            let own = L::add_signed(L::zero(), L::load(&row[b]), chosen, negative);
             all = L::add_up(all, own);
-            sent[b] = L::ready(own);
+            sent[b] = own;
         }
         scores[count] += L::totals([all, L::no_sums(), L::no_sums(), L::no_sums()])[0];
         let candidates = &scored.candidates[(first + pin) * count..][..count];
@@ -316,63 +329,174 @@ pub(super) fn gather<L: Lanes, const B: usize, const K: usize>(
     gate: usize,
 ) -> [L::Numbers; B] {
     let mut total = [L::zero(); B];
-    for edge in consumer.edges.of_gate::<K>(gate).chunks_exact(K) {
-        let (reader, pin) = ((edge[0] >> 3) as usize, (edge[0] & 7) as usize);
-        let Derivative { chosen, negative } = derivative::<K>(consumer.tables.get::<K>(reader), pin);
-        if chosen == 0 {
-            continue; // no sample depends on this wire: its gradients need not be read
-        }
-        let row = source.of(reader);
-        let wires: [&Bits<B>; K] = std::array::from_fn(|p| &consumer.outputs[edge[p.max(1)] as usize]);
-        let (minus, is_mixed) = (negative != 0, negative != 0 && negative != chosen);
-        for b in 0..B {
-            let mut pins = [0; 6];
-            for p in 1..K {
-                pins[p - 1] = wires[p][b].load(Ordering::Relaxed);
+    for edge in consumer.edges.of_gate::<K>(gate).as_chunks::<K>().0 {
+        let reader = (edge[0] >> 3) as usize;
+        let halves = halves::<K>(consumer.tables.get::<K>(reader), (edge[0] & 7) as usize);
+        for (chosen, minus) in [(halves.first, halves.minus), (halves.second, true)] {
+            if chosen != 0 {
+                let (row, others) = (source.of(reader), others_of(consumer.outputs, edge));
+                total = send::<L, B, K>(total, row, others, chosen, minus);
             }
-            let g = L::load(&row[b]);
-            let chosen = lut(K - 1, chosen, pins);
-            total[b] = if is_mixed {
-                L::add_signed(total[b], g, chosen, lut(K - 1, negative, pins))
-            } else {
-                L::add(total[b], g, chosen, minus)
-            };
         }
     }
     total
 }
 
-/// The sums of the numbers of the samples with each input code.
+/// What an edge's reader reads beside it, from place 1 on.
 #[inline(always)]
-fn sums_by_code<L: Lanes, const B: usize, const K: usize, const CODES: usize>(
-    g: [L::Numbers; B],
-    pins: [&Bits<B>; K],
-) -> [i32; CODES] {
-    // First over the samples where all pins of a set are 1, for every set; the last pin is bit 0.
-    let mut sums = [L::no_sums(); CODES];
+fn others_of<'a, const B: usize, const K: usize>(outputs: &'a [Bits<B>], edge: &[u32; K]) -> [&'a Bits<B>; K] {
+    std::array::from_fn(|p| &outputs[edge[p.max(1)] as usize])
+}
+
+/// Add to `total`, or take away, what a reader sends in the samples that `chosen` chooses by its other pins.
+#[inline(always)]
+fn send<L: Lanes, const B: usize, const K: usize>(
+    mut total: [L::Numbers; B],
+    row: &Row<L::Element, B>,
+    others: [&Bits<B>; K],
+    chosen: u32,
+    minus: bool,
+) -> [L::Numbers; B] {
+    if K == 2 {
+        return L::add_given(total, row, others[1], chosen, minus);
+    }
     for b in 0..B {
-        let mut nodes = [g[b]; CODES];
-        for bit in 0..K {
-            let mask = L::mask(pins[K - 1 - bit][b].load(Ordering::Relaxed));
-            for i in 0..1 << bit {
-                nodes[i | 1 << bit] = L::keep(nodes[i], mask);
+        let mut pins = [0; 6];
+        for p in 1..K {
+            pins[p - 1] = others[p][b].load(Ordering::Relaxed);
+        }
+        total[b] = L::add(total[b], L::load(&row[b]), lut(K - 1, chosen.into(), pins), minus);
+    }
+    total
+}
+
+/// An edge by which something comes, or a half of one whose derivative has both signs.
+#[derive(Clone, Copy, Default)]
+#[repr(align(16))]
+struct Live {
+    /// The edge's number.
+    edge: u32,
+    /// Where the derivative is not 0, by the reader's other pins.
+    chosen: u32,
+    /// Whether it is −1 there.
+    minus: bool,
+}
+
+/// Such an edge, with all that gathering needs.
+#[derive(Clone, Copy)]
+struct Sender<'a, E, const B: usize> {
+    live: Live,
+    /// The reader's gradients.
+    row: &'a Row<E, B>,
+    /// The reader's first other pin.
+    other: &'a Bits<B>,
+    /// Which of the gates it comes to.
+    gate: u16,
+}
+
+/// A run of edges, looked through: up to two halves of each.
+type Senders<'a, E, const B: usize> = [Option<Sender<'a, E, B>>; 2 * RUN];
+
+/// What some gates' consumers send them, gathered run by run of their edges. Which edges send anything is found a run ahead and
+/// without branches, for no one can foretell it; memory is asked for then.
+struct Gathering<'a, E, const B: usize> {
+    edges: &'a Edges,
+    tables: &'a [AtomicU8],
+    outputs: &'a [Bits<B>],
+    source: &'a Rows<'a, E, B>,
+    gates: Range<usize>,
+    /// The run that comes next, and room for the one after.
+    senders: [Senders<'a, E, B>; 2],
+    is_second: bool,
+    /// How many senders it has, and where its edges end.
+    count: usize,
+    end: usize,
+    /// Gates whose rows are begun, and those whose rows are done.
+    begun: usize,
+    done: usize,
+}
+
+impl<'a, E: Element, const B: usize> Gathering<'a, E, B> {
+    #[inline(always)]
+    fn new(consumer: &Consumer<'a, B>, source: &'a Rows<'a, E, B>, gates: Range<usize>) -> Self {
+        Gathering {
+            edges: consumer.edges,
+            tables: consumer.tables.all(),
+            outputs: consumer.outputs,
+            source,
+            senders: [[None; 2 * RUN]; 2],
+            is_second: false,
+            count: 0,
+            end: consumer.edges.offsets[gates.start] as usize,
+            begun: 0,
+            done: 0,
+            gates,
+        }
+    }
+
+    /// Gather a run; how many gates' rows are done then.
+    #[inline(always)]
+    fn advance<L: Lanes<Element = E>, const K: usize>(&mut self, rows: &mut [Row<E, B>]) -> usize {
+        let (end, count, now) = (self.end, self.count, usize::from(self.is_second));
+        self.look_ahead::<L, K>();
+        let offsets = &self.edges.offsets[self.gates.start..self.gates.end + 1];
+        let edges = self.edges.edges.as_chunks::<K>().0;
+        while self.begun < rows.len() && offsets[self.begun] as usize <= end {
+            if let Some(row) = rows.get(self.begun + AHEAD) {
+                row.iter().for_each(|block| L::prefetch(block));
+            }
+            for block in &mut rows[self.begun] {
+                L::store(L::zero(), block);
+            }
+            self.begun += 1;
+        }
+        for sender in &self.senders[now][..count] {
+            let Some(Sender { live, row, other, gate }) = sender else { continue };
+            let others = if K == 2 { [*other; K] } else { others_of(self.outputs, &edges[live.edge as usize]) };
+            let to = &mut rows[usize::from(*gate)];
+            let mut total = [L::zero(); B];
+            for b in 0..B {
+                total[b] = L::load(&to[b]);
+            }
+            let total = send::<L, B, K>(total, row, others, live.chosen, live.minus);
+            for b in 0..B {
+                L::store(total[b], &mut to[b]);
             }
         }
-        for (sum, node) in sums.iter_mut().zip(nodes) {
-            *sum = L::add_up(*sum, node);
+        while self.done < rows.len() && offsets[self.done + 1] as usize <= end {
+            self.done += 1;
         }
+        self.done
     }
-    let mut totals = [0; CODES];
-    for (four, sums) in totals.chunks_exact_mut(4).zip(sums.chunks_exact(4)) {
-        four.copy_from_slice(&L::totals([sums[0], sums[1], sums[2], sums[3]]));
-    }
-    // What has a pin at 1 is taken from what has it at 1 or 0.
-    for bit in 0..K {
-        for i in 0..CODES {
-            if i & 1 << bit == 0 {
-                totals[i] -= totals[i | 1 << bit];
+
+    /// Look through the next run.
+    #[inline(always)]
+    fn look_ahead<L: Lanes<Element = E>, const K: usize>(&mut self) {
+        let (edges, inputs) = (self.edges.edges.as_chunks::<K>().0, self.edges.inputs.as_slice());
+        let (tables, outputs, first) = (self.tables, self.outputs, self.gates.start as u16);
+        let end = (self.edges.offsets[self.gates.end] as usize).min(self.end + RUN);
+        let mut live = [Live::default(); 2 * RUN];
+        let mut count = 0;
+        for (number, edge) in (self.end as u32..).zip(&edges[self.end..end]) {
+            let table = table_of::<K>(tables, (edge[0] >> 3) as usize);
+            let Halves { first, minus, second } = halves::<K>(table, (edge[0] & 7) as usize);
+            live[count % (2 * RUN)] = Live { edge: number, chosen: first, minus };
+            count += usize::from(first != 0);
+            if second != 0 {
+                live[count % (2 * RUN)] = Live { edge: number, chosen: second, minus: true };
+                count += 1;
             }
         }
+        self.is_second = !self.is_second;
+        for (live, sender) in live[..count].iter().zip(&mut self.senders[usize::from(self.is_second)]) {
+            let edge = &edges[live.edge as usize];
+            let row = self.source.of((edge[0] >> 3) as usize);
+            row.iter().for_each(|block| L::prefetch(block));
+            let others = others_of(outputs, edge);
+            others[1..].iter().for_each(|other| L::prefetch(*other));
+            let gate = inputs[live.edge as usize].wrapping_sub(first);
+            *sender = Some(Sender { live: *live, row, other: others[1], gate });
+        }
+        (self.count, self.end) = (count, end);
     }
-    totals
 }

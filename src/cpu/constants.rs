@@ -124,7 +124,7 @@ impl Constants {
         }
         let span = self.cosine_steps.saturating_sub(self.warmup_steps).max(1);
         let progress = ((done - self.warmup_steps) as f32 / span as f32).min(1.0);
-        let (_, cosine, _) = super::functions::sine_and_cosine(std::f32::consts::PI * progress);
+        let (_, cosine) = super::functions::sine_and_cosine(std::f32::consts::PI * progress);
         self.learning_rate * (self.final_fraction + (1.0 - self.final_fraction) * (0.5 + 0.5 * cosine))
     }
 }

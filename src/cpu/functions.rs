@@ -19,9 +19,9 @@ const MOST: f32 = 1e9;
 /// Up to this size of the argument [`sine_and_cosine`] is near; past it [`wild_sine_and_cosine`] still is.
 pub const TAME: f32 = 4096.0;
 
-/// (sin x, cos x, whether sin x > 0) for |x| up to [`TAME`].
+/// (sin x, cos x) for |x| up to [`TAME`].
 #[inline(always)]
-pub fn sine_and_cosine(x: f32) -> (f32, f32, bool) {
+pub fn sine_and_cosine(x: f32) -> (f32, f32) {
     let shifted = x * std::f32::consts::FRAC_2_PI + ROUND_F32;
     let quarters = shifted - ROUND_F32;
     // π/2 in parts of few bits, so that their products with whole numbers below 2¹² are exact.
@@ -31,7 +31,7 @@ pub fn sine_and_cosine(x: f32) -> (f32, f32, bool) {
 
 /// The same for any x; where neighbouring numbers are further apart than a turn, that of some number near.
 #[inline(always)]
-pub fn wild_sine_and_cosine(x: f32) -> (f32, f32, bool) {
+pub fn wild_sine_and_cosine(x: f32) -> (f32, f32) {
     let x = if x > MOST { MOST } else { x };
     let x = if x < -MOST { -MOST } else { x };
     let wide = f64::from(x);
@@ -43,7 +43,7 @@ pub fn wild_sine_and_cosine(x: f32) -> (f32, f32, bool) {
 
 /// Sine and cosine of r + `quadrant` quarters of a turn, r being within an eighth of one.
 #[inline(always)]
-fn of_quadrant(r: f32, quadrant: u32) -> (f32, f32, bool) {
+fn of_quadrant(r: f32, quadrant: u32) -> (f32, f32) {
     let square = r * r;
     let sine = r + r * square * (-1.666_665_5e-1 + square * (8.332_161e-3 - square * 1.951_529_6e-4));
     let cosine =
@@ -52,7 +52,7 @@ fn of_quadrant(r: f32, quadrant: u32) -> (f32, f32, bool) {
     let (s, c) = if is_odd { (cosine, sine) } else { (sine, cosine) };
     let s = f32::from_bits(s.to_bits() ^ ((quadrant & 2) << 30));
     let c = f32::from_bits(c.to_bits() ^ ((quadrant.wrapping_add(1) & 2) << 30));
-    (s, c, s > 0.0)
+    (s, c)
 }
 
 /// e to the power of `x`; 0 below −87, and never more than e to the power of 88.
@@ -112,17 +112,17 @@ mod tests {
         let both = |x: f32| [sine_and_cosine, wild_sine_and_cosine].map(|of: fn(f32) -> _| (x, of(x)));
         let tame = numbers(-30, 12).chain((-9000..9000).map(|i| i as f32 * 1e-2)).flat_map(both);
         let wild = numbers(12, 20).map(|x| (x, wild_sine_and_cosine(x)));
-        for (x, (s, c, is_positive)) in tame.chain(wild) {
+        for (x, (s, c)) in tame.chain(wild) {
             let (sine, cosine) = f64::from(x).sin_cos();
             assert!((f64::from(s) - sine).abs() < 1.5e-7, "sin {x}: {s} for {sine}");
             assert!((f64::from(c) - cosine).abs() < 1.5e-7, "cos {x}: {c} for {cosine}");
-            assert_eq!(is_positive, sine > 0.0, "{x}");
+            assert_eq!(s > 0.0, sine > 0.0, "{x}");
         }
         // Near a zero of the cosine it is right relatively too.
         let near = std::f32::consts::FRAC_PI_2;
         let cosine = f64::from(near).cos();
         assert!((f64::from(sine_and_cosine(near).1) - cosine).abs() < 1e-6 * cosine.abs().max(1e-6));
-        assert_eq!(sine_and_cosine(0.0), (0.0, 1.0, false));
+        assert_eq!(sine_and_cosine(0.0), (0.0, 1.0));
         assert!(sine_and_cosine(f32::NAN).0.is_nan() && wild_sine_and_cosine(f32::INFINITY).0.is_finite());
     }
 

@@ -1,11 +1,14 @@
 //! The integers of a gate's gradient row, 64 samples at a time, by the vector instructions that there are.
 //!
 //! A consumer is a masked saturating addition, a table entry's sum a masked sum. Masks are words of a bit a sample. AVX-512
-//! takes them as they are; AVX2 spreads them to bytes. The gathering and summing itself is written once, over [`Lanes`].
+//! takes them as they are; AVX2 spreads them to bytes, which it keeps in an order that makes this two instructions. The
+//! gathering and summing itself is written once, over [`Lanes`].
 
 use std::sync::atomic::Ordering;
 
 use super::bits::Bits;
+use super::lut::lut;
+use super::simd::Simd;
 
 /// Samples of a block: a word of bits.
 pub const BLOCK: usize = 64;
@@ -21,6 +24,10 @@ pub trait Element: bytemuck::Pod + Send + Sync + std::fmt::Debug {
     fn of(value: i32) -> Self;
     /// As a number.
     fn value(self) -> i32;
+    /// Numbers that lie sample by sample, in the order in which code for `simd` keeps them.
+    fn ordered(_simd: Simd, numbers: Stored<Self>) -> Stored<Self> {
+        numbers
+    }
 }
 
 impl Element for i8 {
@@ -32,6 +39,14 @@ impl Element for i8 {
     #[inline(always)]
     fn value(self) -> i32 {
         self.into()
+    }
+
+    fn ordered(simd: Simd, numbers: Stored<i8>) -> Stored<i8> {
+        match simd {
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx2 => Stored(std::array::from_fn(|at| numbers.0[at % 8 * 8 + at / 8])),
+            _ => numbers,
+        }
     }
 }
 
@@ -48,7 +63,7 @@ impl Element for i16 {
 }
 
 /// Operations on 64 samples' integers; sums saturate at the ends of their range.
-pub trait Lanes {
+pub trait Lanes: Sized {
     /// What a number is kept as.
     type Element: Element;
     /// 64 numbers in registers.
@@ -81,12 +96,31 @@ pub trait Lanes {
     fn add_up(sums: Self::Sums, numbers: Self::Numbers) -> Self::Sums;
     /// What four sums come to.
     fn totals(sums: [Self::Sums; 4]) -> [i32; 4];
-    /// The numbers in the order in which [`Lanes::dots`] takes them.
+    /// `total + g`, or `total − g` if `minus`, for the samples that `chosen`, a table of one input, chooses by their bits of
+    /// `other`; saturates.
     #[inline(always)]
-    fn ready(numbers: Self::Numbers) -> Self::Numbers {
-        numbers
+    fn add_given<const B: usize>(
+        mut total: [Self::Numbers; B],
+        g: &[Stored<Self::Element>; B],
+        other: &Bits<B>,
+        chosen: u32,
+        minus: bool,
+    ) -> [Self::Numbers; B] {
+        for b in 0..B {
+            let chosen = lut(1, chosen.into(), [other[b].load(Ordering::Relaxed), 0, 0, 0, 0, 0]);
+            total[b] = Self::add(total[b], Self::load(&g[b]), chosen, minus);
+        }
+        total
     }
-    /// For each of four rows of bits the sum of the numbers, made [`ready`](Lanes::ready), of the samples whose bit is 1.
+    /// The sums of the numbers of the samples with each input code of `K` pins.
+    #[inline(always)]
+    fn sums_by_code<const B: usize, const K: usize, const CODES: usize>(
+        g: &[Stored<Self::Element>; B],
+        pins: [&Bits<B>; K],
+    ) -> [i32; CODES] {
+        sums_by_code::<Self, B, K, CODES>(g, pins)
+    }
+    /// For each of four rows of bits the sum of the numbers of the samples whose bit is 1.
     #[inline(always)]
     fn dots<const B: usize>(numbers: &[Self::Numbers; B], rows: [&Bits<B>; 4]) -> [i32; 4] {
         // Plain loops: what closures call is not compiled for the instructions of their callers.
@@ -101,6 +135,40 @@ pub trait Lanes {
     }
     /// Have the memory at `at` brought near.
     fn prefetch<T>(at: &T);
+}
+
+#[inline(always)]
+fn sums_by_code<L: Lanes, const B: usize, const K: usize, const CODES: usize>(
+    g: &[Stored<L::Element>; B],
+    pins: [&Bits<B>; K],
+) -> [i32; CODES] {
+    // First over the samples where all pins of a set are 1, for every set; the last pin is bit 0.
+    let mut sums = [L::no_sums(); CODES];
+    for b in 0..B {
+        let mut nodes = [L::load(&g[b]); CODES];
+        for bit in 0..K {
+            let mask = L::mask(pins[K - 1 - bit][b].load(Ordering::Relaxed));
+            for i in 0..1 << bit {
+                nodes[i | 1 << bit] = L::keep(nodes[i], mask);
+            }
+        }
+        for (sum, node) in sums.iter_mut().zip(nodes) {
+            *sum = L::add_up(*sum, node);
+        }
+    }
+    let mut totals = [0; CODES];
+    for (four, sums) in totals.chunks_exact_mut(4).zip(sums.chunks_exact(4)) {
+        four.copy_from_slice(&L::totals([sums[0], sums[1], sums[2], sums[3]]));
+    }
+    // What has a pin at 1 is taken from what has it at 1 or 0.
+    for bit in 0..K {
+        for i in 0..CODES {
+            if i & 1 << bit == 0 {
+                totals[i] -= totals[i | 1 << bit];
+            }
+        }
+    }
+    totals
 }
 
 /// The same on plain numbers, `N` bits kept as `E`.
@@ -178,29 +246,48 @@ pub mod avx2 {
 
     use super::*;
 
-    /// Bytes.
+    /// Bytes. Byte 8j + i of a block is that of sample 8i + j, so that the eight bytes of a word have bit j of the sample's word of
+    /// bits for their own.
     pub struct Bytes;
 
     /// Words of 16 bits, of which `N` are used.
     pub struct Words<const N: u32>;
 
-    /// All ones in the bytes whose bit is set. Bytes 0 to 3 of `spread` pick the word's bytes 0 to 3, or 4 to 7.
+    /// Bit j in all bytes of word j.
+    const OWN: [[u64; 4]; 2] = {
+        const FIRST: u64 = 0x0101_0101_0101_0101;
+        [[FIRST, FIRST << 1, FIRST << 2, FIRST << 3], [FIRST << 4, FIRST << 5, FIRST << 6, FIRST << 7]]
+    };
+
+    /// What a table of one input chooses: where its bits `of` are `is`.
+    struct Given {
+        of: [[u64; 4]; 2],
+        is: [[u64; 4]; 2],
+    }
+
+    /// Nothing turned over, and every bit.
+    static TURN: [[u64; 4]; 2] = [[0; 4], [u64::MAX; 4]];
+
+    /// `[table]`: nothing is never, 0 is 0 always.
+    static GIVEN: [Given; 4] = {
+        const NONE: [[u64; 4]; 2] = [[0; 4]; 2];
+        [
+            Given { of: NONE, is: [[u64::MAX; 4]; 2] },
+            Given { of: OWN, is: NONE },
+            Given { of: OWN, is: OWN },
+            Given { of: NONE, is: NONE },
+        ]
+    };
+
+    /// All ones in the bytes whose bit is set.
     #[inline(always)]
     fn byte_mask(bits: u64) -> [__m256i; 2] {
         // SAFETY: callers are compiled for AVX2, which the machine was found to have.
         unsafe {
             let all = _mm256_set1_epi64x(bits as i64);
-            let one = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
-            let low = _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
-            let high = _mm256_setr_epi64x(
-                0x0404_0404_0404_0404,
-                0x0505_0505_0505_0505,
-                0x0606_0606_0606_0606,
-                0x0707_0707_0707_0707,
-            );
-            [low, high].map(|places| {
-                let spread = _mm256_and_si256(_mm256_shuffle_epi8(all, places), one);
-                _mm256_cmpeq_epi8(spread, one)
+            OWN.map(|own| {
+                let own = bytemuck::cast(own);
+                _mm256_cmpeq_epi8(_mm256_and_si256(all, own), own)
             })
         }
     }
@@ -303,22 +390,80 @@ pub mod avx2 {
             totals_of(sums.map(|sums| unsafe { _mm256_madd_epi16(sums, _mm256_set1_epi16(1)) }))
         }
 
-        /// Eight by eight bytes turned around: byte 8j + i is that of sample 8i + j, so that j bits further a word's bytes have
-        /// the bits of bytes 8j to 8j + 7 at their ends.
         #[inline(always)]
-        fn ready(x: [__m256i; 2]) -> [__m256i; 2] {
+        fn add_given<const B: usize>(
+            mut total: [[__m256i; 2]; B],
+            g: &[Stored<i8>; B],
+            other: &Bits<B>,
+            chosen: u32,
+            minus: bool,
+        ) -> [[__m256i; 2]; B] {
+            let Given { of, is } = &GIVEN[chosen as usize & 3];
             // SAFETY: as above.
             unsafe {
-                let pairs =
-                    _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15));
-                let (a, b) = (_mm256_shuffle_epi8(x[0], pairs), _mm256_shuffle_epi8(x[1], pairs));
-                let (low, high) = (_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b));
-                let places = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-                [
-                    _mm256_permutevar8x32_epi32(_mm256_unpacklo_epi16(low, high), places),
-                    _mm256_permutevar8x32_epi32(_mm256_unpackhi_epi16(low, high), places),
-                ]
+                let turn = bytemuck::cast(TURN[usize::from(minus)]);
+                for b in 0..B {
+                    let all = _mm256_set1_epi64x(other[b].load(Ordering::Relaxed) as i64);
+                    let g = Self::load(&g[b]);
+                    for i in 0..2 {
+                        let mask =
+                            _mm256_cmpeq_epi8(_mm256_and_si256(all, bytemuck::cast(of[i])), bytemuck::cast(is[i]));
+                        let turned = _mm256_xor_si256(total[b][i], turn);
+                        let turned = _mm256_adds_epi8(turned, _mm256_and_si256(g[i], mask));
+                        total[b][i] = _mm256_xor_si256(turned, turn);
+                    }
+                }
             }
+            total
+        }
+
+        /// Sums in words of 16 bits, which hold those of 192 of the greatest.
+        #[inline(always)]
+        fn sums_by_code<const B: usize, const K: usize, const CODES: usize>(
+            g: &[Stored<i8>; B],
+            pins: [&Bits<B>; K],
+        ) -> [i32; CODES] {
+            const { assert!(B <= 3) }
+            if K != 2 {
+                return super::sums_by_code::<Self, B, K, CODES>(g, pins);
+            }
+            let mut made = [0; CODES];
+            // SAFETY: as above.
+            unsafe {
+                let one = _mm256_set1_epi8(1);
+                let (first, second) = (_mm256_setr_epi64x(0, 1, 2, 3), _mm256_setr_epi64x(4, 5, 6, 7));
+                // Of all samples, of those where the last pin is 1, where the first is, and where both are.
+                let mut sums = [Self::no_sums(); 4];
+                for b in 0..B {
+                    let [low, high] = Self::load(&g[b]);
+                    let pairs = _mm256_add_epi16(_mm256_maddubs_epi16(one, low), _mm256_maddubs_epi16(one, high));
+                    sums[0] = _mm256_add_epi16(sums[0], pairs);
+                    let x = _mm256_set1_epi64x(pins[0][b].load(Ordering::Relaxed) as i64);
+                    let y = _mm256_set1_epi64x(pins[1][b].load(Ordering::Relaxed) as i64);
+                    let x = [_mm256_srlv_epi64(x, first), _mm256_srlv_epi64(x, second)];
+                    let y = [_mm256_srlv_epi64(y, first), _mm256_srlv_epi64(y, second)];
+                    let x = [_mm256_and_si256(x[0], one), _mm256_and_si256(x[1], one)];
+                    let y = [_mm256_and_si256(y[0], one), _mm256_and_si256(y[1], one)];
+                    let of = [y, x, [_mm256_and_si256(x[0], y[0]), _mm256_and_si256(x[1], y[1])]];
+                    for i in 0..3 {
+                        let pairs = [_mm256_maddubs_epi16(of[i][0], low), _mm256_maddubs_epi16(of[i][1], high)];
+                        sums[i + 1] = _mm256_add_epi16(sums[i + 1], _mm256_add_epi16(pairs[0], pairs[1]));
+                    }
+                }
+                let [s, t, u, v] = sums;
+                let st = _mm256_add_epi16(_mm256_unpacklo_epi16(s, t), _mm256_unpackhi_epi16(s, t));
+                let uv = _mm256_add_epi16(_mm256_unpacklo_epi16(u, v), _mm256_unpackhi_epi16(u, v));
+                let stuv = _mm256_add_epi16(_mm256_unpacklo_epi32(st, uv), _mm256_unpackhi_epi32(st, uv));
+                let half = _mm_add_epi16(_mm256_castsi256_si128(stuv), _mm256_extracti128_si256::<1>(stuv));
+                let words = _mm_add_epi16(half, _mm_unpackhi_epi64(half, half));
+                // What has a pin at 1 is taken from what has it at 1 or 0.
+                let last = _mm_setr_epi8(2, 3, -1, -1, 6, 7, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+                let words = _mm_sub_epi16(words, _mm_shuffle_epi8(words, last));
+                let words = _mm_sub_epi16(words, _mm_srli_epi64::<32>(words));
+                let four: [i32; 4] = bytemuck::cast(_mm_cvtepi16_epi32(words));
+                made.copy_from_slice(&four);
+            }
+            made
         }
 
         /// Sums of pairs in words of 16 bits, which hold 64 of the greatest.

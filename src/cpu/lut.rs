@@ -35,7 +35,7 @@ pub struct Derivative {
 }
 
 /// Those of gates of two pins: `[pin][table]`.
-static OF_TWO: [[Derivative; 16]; 2] = {
+const OF_TWO: [[Derivative; 16]; 2] = {
     let mut all = [[Derivative { chosen: 0, negative: 0 }; 16]; 2];
     let mut table = 0;
     while table < 16 {
@@ -53,11 +53,53 @@ static OF_TWO: [[Derivative; 16]; 2] = {
     all
 };
 
+/// A derivative by its signs: one where it has one, and −1 second where it has both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(align(16))]
+pub struct Halves {
+    /// Where it has the first sign; nowhere, if it is 0.
+    pub first: u32,
+    /// Whether that is −1.
+    pub minus: bool,
+    /// Where it is −1 beside.
+    pub second: u32,
+}
+
+impl Halves {
+    const fn of(derivative: Derivative) -> Self {
+        let plus = (derivative.chosen & !derivative.negative) as u32;
+        let minus = derivative.negative as u32;
+        if plus == 0 {
+            Halves { first: minus, minus: true, second: 0 }
+        } else {
+            Halves { first: plus, minus: false, second: minus }
+        }
+    }
+}
+
+/// Those of gates of two pins: `[table][pin]`.
+static HALVES_OF_TWO: [[Halves; 2]; 16] = {
+    let mut all = [[Halves { first: 0, minus: false, second: 0 }; 2]; 16];
+    let mut at = 0;
+    while at < 32 {
+        all[at / 2][at % 2] = Halves::of(OF_TWO[at % 2][at / 2]);
+        at += 1;
+    }
+    all
+};
+
+/// The signs of the derivative of a gate of `K` pins by pin `pin`.
+#[inline(always)]
+pub fn halves<const K: usize>(table: u64, pin: usize) -> Halves {
+    if K == 2 { HALVES_OF_TWO[table as usize & 15][pin & 1] } else { Halves::of(derivative::<K>(table, pin)) }
+}
+
 /// The derivative of a gate of `K` pins by pin `pin`.
 #[inline(always)]
 pub fn derivative<const K: usize>(table: u64, pin: usize) -> Derivative {
     if K == 2 {
-        return OF_TWO[pin & 1][table as usize & 15];
+        static ALL: [[Derivative; 16]; 2] = OF_TWO;
+        return ALL[pin & 1][table as usize & 15];
     }
     let bit = K - 1 - pin;
     let (zero, one) = (cofactor::<K>(table, bit), cofactor::<K>(table >> (1 << bit), bit));

@@ -1,7 +1,8 @@
 //! Logits to hard tables and confidences, and table gradients to new logits: the shaders' `tabulate` and `update`.
 //!
 //! Gates are taken [`PART`] logits at a time, in plain loops over arrays that become vector instructions. Everything is a
-//! sum or product in a written order, so the numbers are the same however wide these are.
+//! sum or product in a written order, so the numbers are the same however wide these are. A loop does little: a core works on as
+//! many turns at once as it has room for, and the less each waits for, the more there are.
 
 use super::adam::Adam;
 use super::constants::Constants;
@@ -19,6 +20,9 @@ const LEAST_COSINE: f32 = 1e-3;
 
 /// Counter word 3 of the blocks that selection noise is made of.
 const NOISE_STREAM: u32 = 4;
+
+/// The bit of a number that is its sign.
+const SIGN: u32 = 1 << 31;
 
 /// Lanes that confidences are summed in.
 const LANES: usize = 8;
@@ -80,7 +84,7 @@ impl Gates {
 
     /// Make the tables of the logits, handing each to `set` by its place; returns the sum of their selections' confidences.
     /// With the noise of step `step` if there is one.
-    pub fn tabulate(&mut self, simd: Simd, seed: u64, step: Option<u32>, set: &mut dyn FnMut(usize, u64)) -> f32 {
+    pub fn tabulate(&mut self, simd: Simd, seed: u64, step: Option<u32>, set: &mut impl FnMut(usize, u64)) -> f32 {
         self.run(simd, None, seed, step, set)
     }
 
@@ -91,7 +95,7 @@ impl Gates {
         constants: &Constants,
         update: &Update,
         step: u32,
-        set: &mut dyn FnMut(usize, u64),
+        set: &mut impl FnMut(usize, u64),
     ) -> f32 {
         let next = constants.noisy.then_some(step);
         self.run(simd, Some((constants, update)), constants.seed, next, set)
@@ -103,7 +107,7 @@ impl Gates {
         update: Option<(&Constants, &Update)>,
         seed: u64,
         step: Option<u32>,
-        set: &mut dyn FnMut(usize, u64),
+        set: &mut impl FnMut(usize, u64),
     ) -> f32 {
         match simd {
             // SAFETY: a `Simd` that a step runs on is one that the machine was found to have.
@@ -124,7 +128,7 @@ fn run_avx512(
     update: Option<(&Constants, &Update)>,
     seed: u64,
     step: Option<u32>,
-    set: &mut dyn FnMut(usize, u64),
+    set: &mut impl FnMut(usize, u64),
 ) -> f32 {
     run(gates, update, seed, step, set)
 }
@@ -136,7 +140,7 @@ fn run_avx2(
     update: Option<(&Constants, &Update)>,
     seed: u64,
     step: Option<u32>,
-    set: &mut dyn FnMut(usize, u64),
+    set: &mut impl FnMut(usize, u64),
 ) -> f32 {
     run(gates, update, seed, step, set)
 }
@@ -144,33 +148,38 @@ fn run_avx2(
 /// Numbers of a part.
 type Part = [f32; PART];
 
-/// Room for the sines, the cosines and the signs of a part's logits, made once and written over part by part.
+/// Room for the sines and the cosines of a part's logits, and more, made once and written over part by part.
 struct Angles {
     sine: Part,
     cosine: Part,
-    is_positive: [bool; PART],
+    log_odds: Part,
 }
 
 impl Angles {
-    const NONE: Angles = Angles { sine: [0.0; PART], cosine: [0.0; PART], is_positive: [false; PART] };
+    const NONE: Angles = Angles { sine: [0.0; PART], cosine: [0.0; PART], log_odds: [0.0; PART] };
 
     #[inline(always)]
     fn measure(&mut self, z: &Part) {
-        let is_tame = z.iter().fold(true, |tame, z| tame & (z.abs() <= TAME));
-        let mut each = |of: fn(f32) -> (f32, f32, bool)| {
-            let made = self.sine.iter_mut().zip(&mut self.cosine).zip(&mut self.is_positive).zip(z);
-            made.for_each(|(((s, c), is_positive), &z)| (*s, *c, *is_positive) = of(z));
-        };
-        each(sine_and_cosine);
-        if !is_tame {
-            each(wild_sine_and_cosine);
+        for i in 0..PART {
+            (self.sine[i], self.cosine[i]) = sine_and_cosine(z[i]);
+        }
+        if !z.iter().fold(true, |tame, z| tame & (z.abs() <= TAME)) {
+            for i in 0..PART {
+                (self.sine[i], self.cosine[i]) = wild_sine_and_cosine(z[i]);
+            }
         }
     }
 
-    /// log((1 + sin z) / (1 − sin z)) of logit `i`.
+    /// Have log((1 + sin z) / (1 − sin z)) of every logit.
     #[inline(always)]
-    fn log_odds(&self, i: usize) -> f32 {
-        sine_log_odds(self.sine[i], self.cosine[i], self.is_positive[i])
+    fn measure_odds(&mut self) {
+        for i in 0..PART {
+            self.log_odds[i] = (1.0 + self.sine[i].abs()) / at_least(self.cosine[i].abs(), LEAST_COSINE);
+        }
+        for i in 0..PART {
+            let size = 2.0 * logarithm(self.log_odds[i]);
+            self.log_odds[i] = f32::from_bits(size.to_bits() ^ (self.sine[i].to_bits() & SIGN));
+        }
     }
 }
 
@@ -180,7 +189,7 @@ fn run(
     update: Option<(&Constants, &Update)>,
     seed: u64,
     step: Option<u32>,
-    set: &mut dyn FnMut(usize, u64),
+    set: &mut impl FnMut(usize, u64),
 ) -> f32 {
     let per_gate = gates.logits_a_gate();
     let mut lanes = [0.0; LANES];
@@ -283,12 +292,13 @@ fn select(
         Parametrization::IwpSin => {
             angles.measure(z);
             for i in 0..PART {
-                is_set[i] = angles.is_positive[i].into();
+                is_set[i] = (angles.sine[i] > 0.0).into();
                 confidence[i] = 0.5 + 0.5 * angles.sine[i].abs();
             }
             if noisy {
+                angles.measure_odds();
                 for i in 0..PART {
-                    is_set[i] = (angles.log_odds(i) + noise[i] > 0.0).into();
+                    is_set[i] = (angles.log_odds[i] + noise[i] > 0.0).into();
                 }
             }
         }
@@ -334,13 +344,6 @@ fn packed(bytes: &[u8]) -> u64 {
     })
 }
 
-/// log((1 + sin z) / (1 − sin z)) from the sine and the cosine of z.
-#[inline(always)]
-fn sine_log_odds(s: f32, c: f32, is_positive: bool) -> f32 {
-    let size = 2.0 * logarithm((1.0 + s.abs()) / at_least(c.abs(), LEAST_COSINE));
-    if is_positive { size } else { -size }
-}
-
 /// `x`, or `least` where it is less; of no number, no number.
 #[inline(always)]
 fn at_least(x: f32, least: f32) -> f32 {
@@ -376,15 +379,15 @@ fn logit_gradients(
     match p {
         Parametrization::IwpSin => {
             angles.measure(z);
+            angles.measure_odds();
             for i in 0..PART {
-                let odds = angles.log_odds(i) + noise[i];
+                g[i] = exponential(-(angles.log_odds[i] + noise[i]).abs() * coldness[i]);
+            }
+            for i in 0..PART {
+                let (e, c) = (g[i], angles.cosine[i]);
                 // d log-odds / dz = 2 / cos z.
-                let e = exponential(-odds.abs() * coldness[i]);
                 let slope = 2.0 * by_table[i] * e * coldness[i];
-                g[i] = slope
-                    / ((1.0 + e)
-                        * (1.0 + e)
-                        * at_least(angles.cosine[i].abs(), LEAST_COSINE).copysign(angles.cosine[i]));
+                g[i] = slope / ((1.0 + e) * (1.0 + e) * at_least(c.abs(), LEAST_COSINE).copysign(c));
             }
         }
         Parametrization::IwpSigmoid => {

@@ -15,6 +15,13 @@ const fn table_bytes(arity: usize) -> usize {
     (1usize << arity).div_ceil(8)
 }
 
+/// That of gate `gate` of the bytes of many, `K` being the arity.
+#[inline(always)]
+pub fn table_of<const K: usize>(bytes: &[AtomicU8], gate: usize) -> u64 {
+    let bytes = &bytes[gate * table_bytes(K)..][..table_bytes(K)];
+    bytes.iter().rev().fold(0, |table, byte| table << 8 | u64::from(byte.load(Ordering::Relaxed)))
+}
+
 impl Tables {
     /// All zeros.
     pub fn new(gates: usize, arity: usize) -> Self {
@@ -24,8 +31,12 @@ impl Tables {
     /// That of gate `gate`, `K` being the arity.
     #[inline(always)]
     pub fn get<const K: usize>(&self, gate: usize) -> u64 {
-        let bytes = &self.bytes[gate * table_bytes(K)..][..table_bytes(K)];
-        bytes.iter().rev().fold(0, |table, byte| table << 8 | u64::from(byte.load(Ordering::Relaxed)))
+        table_of::<K>(&self.bytes, gate)
+    }
+
+    /// The bytes of all of them.
+    pub fn all(&self) -> &[AtomicU8] {
+        &self.bytes
     }
 
     /// Set that of gate `gate`.

@@ -10,7 +10,7 @@ use super::conv::{Source, Task, TreeKernels, Trees, pad};
 use super::encode::Encoding;
 use super::evaluate::Evaluated;
 use super::forward::{Forward, count};
-use super::lanes::BLOCK;
+use super::lanes::{BLOCK, Stored};
 use super::locks::{lock, read, write};
 use super::loss::{Judge, Rounding};
 use super::network::{LayerState, Network, State, Workspace, chunk_shift, layers_of};
@@ -695,7 +695,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             let judged = judge.judge(&votes, &self.samples_of(block), batch);
             let place = n.share.start + (block * BLOCK) as u32;
             for (class, (to, g)) in write(&w.classes[b]).iter_mut().zip(&judged.gradients).enumerate() {
-                *to = rounding.round(g, class, place, self.state.step.step);
+                *to = E::ordered(n.simd, rounding.round(g, class, place, self.state.step.step));
             }
             *lock(&w.judged[b]) = [judged.losses.iter().sum(), judged.qualities.iter().sum()];
         });
@@ -707,6 +707,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
         let (n, w) = (self.network, self.workspace);
         let (shift, last) = (chunk_shift(&n.model), n.model.layers.len() - 1);
         let classes = w.class_rows();
+        let mut room = vec![[Stored([E::of(0); BLOCK]); B]; 1 << shift];
         // The step has begun, so it is its number less one that tells whether it scores wires.
         let due = n.learning.as_ref().filter(|learning| learning.is_due(self.state.step.step - 1));
         let moves = due.map(|learning| WireUpdate::of(learning, &n.constants, &self.state.step));
@@ -764,6 +765,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                 let first = chunk << shift;
                 let Wires { wiring, scored } = &mut *lock(&state.wires[chunk]);
                 let mut kept = (0 < i && i < last).then(|| write(&w.planes[i % 2][chunk]));
+                let rows = kept.as_mut().map_or(room.as_mut_slice(), |rows| rows.as_mut_slice());
                 let pass = Backward {
                     first,
                     wiring,
@@ -779,7 +781,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                         outputs: &w.outputs[i],
                     }),
                     source,
-                    kept: kept.as_mut().map(|rows| rows.as_mut_slice()),
+                    rows,
                     sums: &mut gates.sums,
                     added,
                 };

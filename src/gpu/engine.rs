@@ -96,6 +96,7 @@ impl Rows {
 
 /// The plan of `netlist` in batches of 128 samples.
 pub fn plan_circuit(netlist: &Netlist, tuning: &Tuning) -> Plan {
+    let netlist = &netlist.flat();
     CircuitPlan::make(netlist, &Rows::new(netlist), BITS_WORDS, tuning).plan
 }
 
@@ -216,7 +217,8 @@ fn count_votes(workgroup: u32, lanes: u32) -> Page {
 }
 
 impl GpuEngine {
-    /// Put `netlist` on `gpu`. Every LUT is evaluated as it is: run [`crate::circuit::simplify`] first to have fewer.
+    /// Put `netlist` on `gpu`, its convolutions written out place by place. Every LUT is evaluated as it is: run
+    /// [`crate::circuit::simplify`] first to have fewer.
     ///
     /// # Errors
     /// [`Error::Run`] if the netlist's parts do not fit together, [`Error::Gpu`] if it is too large for the device.
@@ -230,6 +232,7 @@ impl GpuEngine {
     /// As for [`GpuEngine::new`].
     pub fn with_tuning(gpu: &Arc<Gpu>, netlist: &Netlist, tuning: Tuning) -> Result<Self> {
         netlist.check().map_err(Error::Run)?;
+        let netlist = &netlist.flat();
         let rows = Rows::new(netlist);
         let pixels = netlist.image.pixels();
         let bytes_a_word =

@@ -10,6 +10,8 @@ use std::fmt::{Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
+use crate::circuit::Grid;
+
 /// Greatest depth of a tree.
 pub const MAX_DEPTH: u32 = 3;
 /// Greatest side of a pool's window.
@@ -109,25 +111,31 @@ impl Conv {
         self.leaves() - 1
     }
 
+    /// Where its places lie.
+    pub fn grid(&self) -> Grid {
+        let [height, width, stride, pad, pool] =
+            [self.height, self.width, self.stride, self.pad, self.pool].map(|n| n as usize);
+        Grid { height, width, kernel: self.kernel.map(|n| n as usize), stride, pad, pool }
+    }
+
     /// `[rows, columns]` of places, those that fill no pool's window left out.
     pub fn places(&self) -> [usize; 2] {
-        self.outputs().map(|n| n * self.pool as usize)
+        self.grid().places()
     }
 
     /// `[rows, columns]` of outputs a unit.
     pub fn outputs(&self) -> [usize; 2] {
-        let along = |size: u32, kernel: u32| ((size + 2 * self.pad - kernel) / self.stride + 1) / self.pool;
-        [along(self.height, self.kernel[0]) as usize, along(self.width, self.kernel[1]) as usize]
+        self.grid().outputs()
     }
 
     /// Outputs a unit.
     pub fn area(&self) -> usize {
-        self.outputs().iter().product()
+        self.grid().area()
     }
 
     /// `[rows, columns]` of the map with its zeros around it.
     pub fn padded(&self) -> [usize; 2] {
-        [self.height, self.width].map(|n| (n + 2 * self.pad) as usize)
+        self.grid().padded()
     }
 
     /// (channel, dy, dx) of a wire.
@@ -139,11 +147,7 @@ impl Conv {
     /// The bit of the map, counted over all of it, that wire `wire` reads at place (`y`, `x`); `None` beyond its edges.
     pub fn source(&self, wire: u32, y: usize, x: usize) -> Option<usize> {
         let (channel, dy, dx) = self.leaf(wire);
-        let along = |at: usize, d: usize, size: u32| {
-            (at * self.stride as usize + d).checked_sub(self.pad as usize).filter(|&n| n < size as usize)
-        };
-        let (y, x) = (along(y, dy, self.height)?, along(x, dx, self.width)?);
-        Some((channel * self.height as usize + y) * self.width as usize + x)
+        Some(channel * (self.height * self.width) as usize + self.grid().source([dy, dx], [y, x])?)
     }
 
     /// Refuse an impossible shape; the error is a sentence without its subject.

@@ -2,7 +2,7 @@
 
 use super::layer::{Form, Layer};
 use super::{dense, trees};
-use crate::circuit::{Lut, Signal};
+use crate::circuit::{Lut, Signal, Stage};
 
 impl Layer {
     /// Check that its parts fit together; the error is a sentence without its subject, the layer.
@@ -25,7 +25,15 @@ impl Layer {
     pub fn circuit(&self, inputs: &[Signal], number: u32, first: usize, luts: &mut Vec<Lut>) -> Vec<Signal> {
         match self.form {
             Form::Dense => dense::circuit(self, inputs, number, first, luts),
-            Form::Conv(shape) => trees::circuit(self, &shape, inputs, number, first, luts),
+            Form::Conv(shape) => trees::stage(self, &shape, number).unroll(inputs, first, luts),
+        }
+    }
+
+    /// What it is as a convolution of a circuit, in which it is layer `number`, if it is one.
+    pub fn stage(&self, number: u32) -> Option<Stage> {
+        match self.form {
+            Form::Dense => None,
+            Form::Conv(shape) => Some(trees::stage(self, &shape, number)),
         }
     }
 }

@@ -109,6 +109,7 @@ mod tests {
         let netlist = Netlist {
             image,
             encoder: Encoder::thermometer(image, 1).unwrap(),
+            stages: Vec::new(),
             luts,
             classes: vec!["a".into(), "b".into()],
             // A feature, a constant, and signals of many depths; one votes twice.

@@ -1,7 +1,7 @@
 //! Convolutional layers: drawn, checked, and made circuits.
 
 use super::{Conv, Convolution, Draw, Form, Initialization, Layer, TreeChannels, Wiring};
-use crate::circuit::{Lut, MAX_ARITY, Signal, table_mask};
+use crate::circuit::{Leaf, Literal, Lut, Signal, Stage, Unit};
 use crate::random::Philox;
 
 impl Layer {
@@ -94,46 +94,21 @@ pub fn check(layer: &Layer, conv: &Conv) -> std::result::Result<(), String> {
     }
 }
 
-/// Add its LUTs, place by place, to a circuit whose first LUT is signal `first`; returns the signals of its outputs.
-pub fn circuit(
-    layer: &Layer,
-    conv: &Conv,
-    inputs: &[Signal],
-    number: u32,
-    first: usize,
-    luts: &mut Vec<Lut>,
-) -> Vec<Signal> {
-    let mut add = |table: u64, pins: &[Signal]| {
-        luts.push(Lut::new(table, pins, number));
-        (first + luts.len() - 1) as Signal
+/// Its trees in a circuit, in which it is layer `number`.
+pub fn stage(layer: &Layer, conv: &Conv, number: u32) -> Stage {
+    let leaves = conv.leaves() as Signal;
+    let unit = |(wires, tables): (&[u32], &[u64])| {
+        let leaf = |&wire: &u32| {
+            let (channel, dy, dx) = conv.leaf(wire);
+            Leaf { channel: channel as u32, dy: dy as u32, dx: dx as u32 }
+        };
+        let gates = tables.iter().zip(0..).map(|(&table, j)| Lut::new(table, &[2 * j, 2 * j + 1], number));
+        let root = Literal::Wire { signal: leaves + tables.len() as Signal - 1, inverted: false };
+        Unit { leaves: wires.iter().map(leaf).collect(), gates: gates.collect(), root }
     };
-    let zero = if conv.pad > 0 { add(0, &[]) } else { 0 };
-    let [rows, columns] = conv.outputs();
-    let pool = conv.pool as usize;
-    let mut outputs = Vec::with_capacity(layer.outputs());
-    for (wires, tables) in layer.wiring.chunks_exact(conv.leaves()).zip(layer.tables.chunks_exact(conv.tree_gates())) {
-        for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
-            let mut roots = Vec::with_capacity(pool * pool);
-            for (y, x) in (0..pool * pool).map(|q| (row * pool + q / pool, column * pool + q % pool)) {
-                let leaf = |&wire: &u32| conv.source(wire, y, x).map_or(zero, |bit| inputs[bit]);
-                let mut nodes: Vec<Signal> = wires.iter().map(leaf).collect();
-                for (j, &table) in tables.iter().enumerate() {
-                    nodes.push(add(table, &[nodes[2 * j], nodes[2 * j + 1]]));
-                }
-                roots.extend(nodes.last());
-            }
-            // OR in as few LUTs as there can be: 1 for every code but the first.
-            while roots.len() > 1 {
-                let joined: Vec<Signal> = roots
-                    .chunks(MAX_ARITY)
-                    .map(|few| if few.len() == 1 { few[0] } else { add(!1 & table_mask(few.len()), few) })
-                    .collect();
-                roots = joined;
-            }
-            outputs.extend(roots);
-        }
-    }
-    outputs
+    let (wires, tables) = (layer.wiring.chunks_exact(conv.leaves()), layer.tables.chunks_exact(conv.tree_gates()));
+    let units = wires.zip(tables).map(unit).collect();
+    Stage { grid: conv.grid(), channels: conv.channels as usize, units, layer: number }
 }
 
 #[cfg(test)]

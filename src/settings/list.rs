@@ -97,7 +97,7 @@ macro_rules! settings {
                 Settings {
                     $($( $($name: $default,)? $($name: $none,)? )+)+
                     convolutions: Vec::new(),
-                    layers: vec![16_000],
+                    layers: vec![24_000],
                     start: Initialization::UsesAll.into(),
                     cage: Some(Cage::default()),
                     input: data::Options::default(),
@@ -253,7 +253,7 @@ settings! {
         Least(0.0), Step [value_name = "SIGMA"];
 
         "Group-sum temperature: a class's score is its votes / tau"
-        tau: f32 = 14.0, Above(0.0), Step;
+        tau: f32 = 17.0, Above(0.0), Step;
     }
 
     "Wires that learn" {
@@ -270,7 +270,7 @@ settings! {
         wiring_rule: WireRule = WireRule::Dwn, Any, Step;
 
         "Rate of the rule dwn; it moves as the gates' learning rate does"
-        wiring_lr: f32 = 0.03, Above(0.0), Step [value_name = "RATE"];
+        wiring_lr: f32 = 0.1, Above(0.0), Step [value_name = "RATE"];
 
         "Steps from one scoring of the candidates to the next"
         probe_every: u32 = 2, Least(1.0), Step [value_name = "STEPS"];
@@ -346,7 +346,7 @@ settings! {
 
     "Run" {
         "Training steps; a resumed run may have more"
-        steps: u32 = 6000, Least(1.0), Length;
+        steps: u32 = 4400, Least(1.0), Length;
 
         "Seed of everything random: wiring, logits, validation samples, the order of samples, noise"
         seed: u64 = 0, Any, Step;

@@ -63,6 +63,7 @@ pub fn random_netlist(shape: Shape) -> Netlist {
     Netlist {
         image: ImageShape { channels: 1, height: 1, width: shape.pixels as usize },
         encoder,
+        stages: Vec::new(),
         luts,
         classes: (0..shape.classes).map(|c| format!("class {c}")).collect(),
         votes,

@@ -1,12 +1,16 @@
 //! Runs a program on one block of 512 samples.
 
 use super::block::{BLOCK_SAMPLES, Block};
-use super::schedule::{Kind, Narrow, Program, Step, Wide};
+use super::gates::Kind;
+use super::schedule::{Narrow, Program, Step, Wide};
 use super::tally;
 
-/// Evaluate every step: `slots` holds the input rows in front, `scores` receives `[class][sample]` counts.
+/// Evaluate every step: `slots` holds the input rows in front, `rows` are the [`Program::scratch`], `scores` receives
+/// `[class][sample]` counts.
 #[inline(always)]
-pub fn run(program: &Program, slots: &mut [Block], scores: &mut [[u32; BLOCK_SAMPLES]]) {
+pub fn run(program: &Program, slots: &mut [Block], rows: &mut [Block], scores: &mut [[u32; BLOCK_SAMPLES]]) {
+    program.spread.iter().for_each(|&[from, to]| slots[to as usize] = slots[from as usize]);
+    program.places.iter().for_each(|places| places.run(slots, rows));
     for step in &program.steps {
         match step {
             Step::Narrow(kind, gates) => narrow(*kind, &program.narrow[gates.clone()], slots),

@@ -1,13 +1,15 @@
 //! The circuit run on the CPU: 512 samples a step, one bit a sample.
 //!
-//! Bytes are compared with their thresholds into bits (`encode`), a program of gates runs over blocks of bits
-//! (`schedule` writes it, `evaluate` runs it), and bit-sliced counters add up the votes (`tally`). No code is generated:
+//! Bytes are compared with their thresholds into bits (`encode`), convolutions run over the places of maps (`places`), a program
+//! of gates over blocks of bits (`schedule` writes it, `evaluate` runs it), and bit-sliced counters add up the votes (`tally`). No code is generated:
 //! the same source is compiled for each vector instruction set and the best one that the machine has is chosen when the
 //! engine is made.
 
 mod block;
 mod encode;
 mod evaluate;
+mod gates;
+mod places;
 mod schedule;
 mod tally;
 mod transpose;
@@ -90,6 +92,7 @@ impl Packed {
 /// Working memory of one thread.
 struct Work {
     slots: Vec<Block>,
+    rows: Vec<Block>,
     bytes: Vec<u8>,
     scores: Vec<[u32; BLOCK_SAMPLES]>,
 }
@@ -112,11 +115,11 @@ impl Engine {
 
     /// Lay out `netlist` for `simd`, which must be among [`Simd::available`]; otherwise portable code runs.
     pub fn with_simd(netlist: &Netlist, simd: Simd) -> Self {
-        let live: Vec<bool> = netlist.fan_out()[..netlist.features()].iter().map(|&n| n > 0).collect();
+        let live: Vec<bool> = netlist.use_of_features().iter().map(|&n| n > 0).collect();
         let encoding = Encoding::new(&netlist.encoder, &live, netlist.image.pixels());
         let program = Program::new(netlist, &encoding);
         let simd = if Simd::available().contains(&simd) { simd } else { Simd::Portable };
-        Engine { encoding, program, classes: netlist.classes.len(), gates: netlist.luts.len(), simd }
+        Engine { encoding, program, classes: netlist.classes.len(), gates: netlist.applications(), simd }
     }
 
     /// Bytes of a sample.
@@ -129,7 +132,7 @@ impl Engine {
         self.classes
     }
 
-    /// LUTs evaluated for every sample.
+    /// Gates evaluated for every sample, those of convolutions at every place.
     pub fn gates(&self) -> usize {
         self.gates
     }
@@ -141,7 +144,7 @@ impl Engine {
 
     /// Bytes of working memory that a block of 512 samples goes through: what should fit the second-level cache.
     pub fn working_set(&self) -> usize {
-        self.program.slots * size_of::<Block>()
+        (self.program.slots + self.program.scratch()) * size_of::<Block>()
     }
 
     /// Bytes that gates and votes read and write for every sample.
@@ -228,6 +231,7 @@ impl Engine {
     fn work(&self) -> Work {
         Work {
             slots: vec![Block::ZERO; self.program.slots],
+            rows: vec![Block::ZERO; self.program.scratch()],
             bytes: vec![0; self.encoding.scratch()],
             scores: vec![[0; BLOCK_SAMPLES]; self.classes],
         }
@@ -251,15 +255,16 @@ impl Engine {
 
     /// Run the program on one block's slots.
     fn evaluate(&self, work: &mut Work) {
-        let (program, slots, scores) = (&self.program, &mut work.slots, &mut work.scores);
+        let Work { slots, rows, scores, .. } = work;
+        let program = &self.program;
         match self.simd {
             // SAFETY: as in `fill`.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx512 => unsafe { evaluate_avx512(program, slots, scores) },
+            Simd::Avx512 => unsafe { evaluate_avx512(program, slots, rows, scores) },
             // SAFETY: as in `fill`.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => unsafe { evaluate_avx2(program, slots, scores) },
-            Simd::Portable => evaluate::run(program, slots, scores),
+            Simd::Avx2 => unsafe { evaluate_avx2(program, slots, rows, scores) },
+            Simd::Portable => evaluate::run(program, slots, rows, scores),
         }
     }
 }
@@ -278,14 +283,14 @@ fn encode_avx2(encoding: &Encoding, pixels: &[u8], bytes: &mut [u8], rows: &mut 
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-fn evaluate_avx512(program: &Program, slots: &mut [Block], scores: &mut [[u32; BLOCK_SAMPLES]]) {
-    evaluate::run(program, slots, scores);
+fn evaluate_avx512(program: &Program, slots: &mut [Block], rows: &mut [Block], scores: &mut [[u32; BLOCK_SAMPLES]]) {
+    evaluate::run(program, slots, rows, scores);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn evaluate_avx2(program: &Program, slots: &mut [Block], scores: &mut [[u32; BLOCK_SAMPLES]]) {
-    evaluate::run(program, slots, scores);
+fn evaluate_avx2(program: &Program, slots: &mut [Block], rows: &mut [Block], scores: &mut [[u32; BLOCK_SAMPLES]]) {
+    evaluate::run(program, slots, rows, scores);
 }
 
 /// `[class][sample]` to `[sample][class]`.

@@ -1,4 +1,5 @@
 //! From a netlist to a program: which gate is evaluated when, and which slot holds which signal.
+//! Convolutions come first (`places`).
 //!
 //! A slot is a block of 512 samples of one signal. The program is bound by the cache, so the order is chosen for it:
 //! - within a level, a walk from gate to gate over shared inputs, so that the second reader of a signal finds it near;
@@ -12,36 +13,12 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::encode::Encoding;
-use crate::circuit::{Lut, Netlist, Signal};
+use super::gates::{Gate, Group, Kind, gates_of};
+use super::places::{Map, Places};
+use crate::circuit::{Netlist, Signal};
 
 /// Gates in a window: their inputs and outputs fit the first-level cache together.
 const WINDOW: usize = 128;
-
-/// What gates of at most two inputs compute. Polarities are chosen so that every gate gives 0 for inputs that are all 0,
-/// which leaves these functions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// 0
-    Zero,
-    /// a
-    Copy,
-    /// a ∧ b
-    And,
-    /// a ∧ ¬b
-    AndNot,
-    /// a ∨ b
-    Or,
-    /// a ⊕ b
-    Xor,
-}
-
-/// Gates that run together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Group {
-    Narrow(Kind),
-    /// Any table of so many inputs, 3 to 6.
-    Wide(u8),
-}
 
 /// A gate of at most two inputs.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +67,10 @@ pub struct Tally {
 /// A netlist laid out to be evaluated block by block. Input rows are the first slots.
 #[derive(Debug, Clone, Default)]
 pub struct Program {
+    /// Slots of features, and where these go in the map that the first convolution reads.
+    pub spread: Vec<[u32; 2]>,
+    /// Convolutions, which run before all steps.
+    pub places: Vec<Places>,
     /// In order.
     pub steps: Vec<Step>,
     /// Gates of at most two inputs.
@@ -102,23 +83,14 @@ pub struct Program {
     pub slots: usize,
 }
 
-/// A LUT as it is evaluated, in slots' polarity.
-struct Gate {
-    group: Group,
-    table: u64,
-    inputs: [Signal; 6],
-    arity: usize,
-    output: Signal,
-}
-
 impl Program {
     /// Schedule every LUT of `netlist`, whose features are encoded as `encoding` says.
     pub fn new(netlist: &Netlist, encoding: &Encoding) -> Self {
-        let (gates, inverted) = gates(netlist);
-        let features = netlist.features();
+        let inputs = netlist.inputs();
+        let (gates, inverted) = gates_of(inputs, &netlist.luts);
         let levels = netlist.levels();
-        let mut slots = Slots::new(netlist, encoding);
         let mut program = Program::default();
+        let mut slots = Slots::new(netlist, program.lay_out(netlist, encoding));
 
         let only_class = only_class(netlist);
         let depth = levels.iter().copied().max().unwrap_or(0);
@@ -127,7 +99,7 @@ impl Program {
         for (i, class) in only_class.iter().enumerate() {
             match class {
                 Some(class) => by_class[*class].push(i as u32),
-                None => by_level[levels[features + i] as usize].push(i as u32),
+                None => by_level[levels[inputs + i] as usize].push(i as u32),
             }
         }
         slots.reserve(by_class.iter().map(Vec::len).max().unwrap_or(0));
@@ -138,7 +110,7 @@ impl Program {
             let (mut own, mut others) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
             let mut voted = HashSet::new();
             for vote in &netlist.votes[class] {
-                let lut = (vote.signal as usize).checked_sub(features);
+                let lut = (vote.signal as usize).checked_sub(inputs);
                 let once = lut.is_some_and(|i| only_class[i].is_some()) && voted.insert(vote.signal);
                 let complement = usize::from(vote.inverted != inverted[vote.signal as usize]);
                 let lists = if once { &mut own } else { &mut others };
@@ -159,6 +131,34 @@ impl Program {
         program
     }
 
+    /// Lay out the convolutions, in slots behind those of `encoding`; the slots of the netlist's inputs, and all slots so far.
+    fn lay_out(&mut self, netlist: &Netlist, encoding: &Encoding) -> (Vec<u32>, usize) {
+        let rows = encoding.rows().max(1);
+        let Some(first) = netlist.stages.first() else {
+            return ((0..netlist.features()).map(|f| encoding.row(f)).collect(), rows);
+        };
+        let (height, width) = (first.grid.height, first.grid.width);
+        let mut map = Map::new(rows, first.channels, [height, width], first.grid.pad);
+        for (f, _) in netlist.use_of_features().into_iter().enumerate().filter(|(_, readers)| *readers > 0) {
+            let slot = map.slot(f / (height * width), [f / width % height, f % width]);
+            self.spread.push([encoding.row(f), slot as u32]);
+        }
+        for (i, stage) in netlist.stages.iter().enumerate() {
+            // Zeros lie around a map where the next convolution looks beyond its edges.
+            let pad = netlist.stages.get(i + 1).map_or(0, |next| next.grid.pad);
+            let given = Map::new(map.end(), stage.units.len(), stage.grid.outputs(), pad);
+            self.places.push(Places::new(stage, map, given));
+            map = given;
+        }
+        let inputs = (map.end() - netlist.inputs()) as u32..map.end() as u32;
+        (inputs.collect(), map.end())
+    }
+
+    /// Blocks of working memory beside slots.
+    pub fn scratch(&self) -> usize {
+        self.places.iter().map(Places::scratch).max().unwrap_or(0)
+    }
+
     /// Blocks that one run reads and writes: pins, outputs, votes.
     pub fn blocks_moved(&self) -> usize {
         let narrow = |kind: Kind| match kind {
@@ -171,7 +171,8 @@ impl Program {
             Step::Wide(arity, gates) => (usize::from(*arity) + 1) * gates.len(),
             Step::Tally(t) => t.own.iter().chain(&t.listed).map(Range::len).sum(),
         };
-        self.steps.iter().map(of).sum()
+        let of_places: usize = self.places.iter().map(Places::blocks_moved).sum();
+        2 * self.spread.len() + of_places + self.steps.iter().map(of).sum::<usize>()
     }
 
     /// Append the gates numbered in `order`, window by window.
@@ -210,43 +211,6 @@ impl Program {
     }
 }
 
-/// Every LUT with its polarity chosen, and for every signal whether its slot holds the complement.
-fn gates(netlist: &Netlist) -> (Vec<Gate>, Vec<bool>) {
-    let mut inverted = vec![false; netlist.features()];
-    let gates = netlist.luts.iter().enumerate().map(|(i, lut)| {
-        let flips = lut.inputs().iter().fold(0, |code, &s| (code << 1) | u32::from(inverted[s as usize]));
-        let mut table =
-            (0..1 << lut.arity).fold(0, |table, code| table | (u64::from(lut.output(code ^ flips)) << code));
-        inverted.push(table & 1 == 1);
-        if table & 1 == 1 {
-            table = !table & lut.mask();
-        }
-        gate(lut, table, netlist.output_of(i))
-    });
-    let gates = gates.collect();
-    (gates, inverted)
-}
-
-/// The gate of a LUT with this table, which is 0 at code 0.
-fn gate(lut: &Lut, table: u64, output: Signal) -> Gate {
-    let [a, b, ..] = lut.pins;
-    use Group::{Narrow, Wide};
-    let (group, first, second) = match (lut.arity, table) {
-        (0..=2, 0) => (Narrow(Kind::Zero), a, b),
-        (1, _) | (2, 0b1100) => (Narrow(Kind::Copy), a, b),
-        (2, 0b1010) => (Narrow(Kind::Copy), b, a),
-        (2, 0b1000) => (Narrow(Kind::And), a, b),
-        (2, 0b0100) => (Narrow(Kind::AndNot), a, b),
-        (2, 0b0010) => (Narrow(Kind::AndNot), b, a),
-        (2, 0b0110) => (Narrow(Kind::Xor), a, b),
-        (2, _) => (Narrow(Kind::Or), a, b),
-        (arity, _) => (Wide(arity), a, b),
-    };
-    let mut inputs = lut.pins;
-    [inputs[0], inputs[1]] = [first, second];
-    Gate { group, table, inputs, arity: lut.arity as usize, output }
-}
-
 /// `[lut]`: the class that it votes for, where it does nothing else.
 fn only_class(netlist: &Netlist) -> Vec<Option<usize>> {
     #[derive(Clone, Copy)]
@@ -269,7 +233,7 @@ fn only_class(netlist: &Netlist) -> Vec<Option<usize>> {
     for lut in &netlist.luts {
         lut.inputs().iter().for_each(|&s| uses[s as usize] = Use::More);
     }
-    let of_lut = uses[netlist.features()..].iter();
+    let of_lut = uses[netlist.inputs()..].iter();
     of_lut.map(|u| if let Use::Class(c) = u { Some(*c) } else { None }).collect()
 }
 
@@ -333,10 +297,11 @@ struct Slots {
 }
 
 impl Slots {
-    fn new(netlist: &Netlist, encoding: &Encoding) -> Self {
-        let mut of: Vec<Option<u32>> = (0..netlist.features()).map(|f| Some(encoding.row(f))).collect();
+    /// The slots of its inputs, and how many slots there are so far.
+    fn new(netlist: &Netlist, (inputs, count): (Vec<u32>, usize)) -> Self {
+        let mut of: Vec<Option<u32>> = inputs.into_iter().map(Some).collect();
         of.resize(netlist.signals(), None);
-        let count = encoding.rows().max(1) as u32;
+        let count = count as u32;
         Slots { of, readers: netlist.fan_out(), free: Vec::new(), freed: Vec::new(), votes: count..count, count }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Options;
+use super::c_places;
 use super::columns;
 use super::expression::{self, Syntax};
 use super::head;
@@ -10,14 +11,15 @@ use super::label::Label;
 use super::slots::Slots;
 use crate::circuit::Netlist;
 
-const SYNTAX: Syntax = Syntax { not: "~", zero: "UINT64_C(0)", one: "~UINT64_C(0)" };
+pub(super) const SYNTAX: Syntax = Syntax { not: "~", zero: "UINT64_C(0)", one: "~UINT64_C(0)" };
 /// Gates a function: compilers take much longer for one long function than for many short ones.
-const GATES_A_FUNCTION: usize = 256;
+const GATES_A_FUNCTION: usize = 64;
 
 /// The interface.
 pub fn header(netlist: &Netlist, options: &Options, label: &Label) -> String {
     let (name, upper) = (&options.name, options.name.to_uppercase());
-    let stack = (netlist.features() + Slots::new(netlist).count) * 8 + 64 * netlist.classes.len() * 4;
+    let words = netlist.features() + Slots::new(netlist).count + c_places::words(netlist);
+    let stack = words * 8 + 64 * netlist.classes.len() * 4;
     let sample = match options.table {
         Some(_) => "row, pixels being its bytes",
         None => "image, pixels in [channel][row][column] order",
@@ -59,7 +61,7 @@ pub fn source(netlist: &Netlist, options: &Options, label: &Label) -> String {
     array(&mut c, "uint32_t", "pixel_of_feature", netlist.encoder.pixel.iter().map(|&p| p as usize));
     array(&mut c, "uint8_t", "threshold_of_feature", netlist.encoder.threshold.iter().map(|&t| usize::from(t)));
     c.push_str(
-        "/* 4 * index + 2 * (1 for a feature, 0 for a gate) + (1 if the complement votes), class after class */\n",
+        "/* 4 * index + 2 * (1 for an input, 0 for a gate) + (1 if the complement votes), class after class */\n",
     );
     array(&mut c, "uint32_t", "vote", netlist.votes.iter().flatten().map(|&v| slots.vote(v)));
     let ends = netlist.votes.iter().scan(0, |end, votes| {
@@ -68,6 +70,7 @@ pub fn source(netlist: &Netlist, options: &Options, label: &Label) -> String {
     });
     array(&mut c, "uint32_t", "last_vote", ends);
     array(&mut c, "uint32_t", "always", netlist.offsets.iter().map(|&o| o as usize));
+    c.push_str(&c_places::functions(netlist));
     let functions = netlist.luts.len().div_ceil(GATES_A_FUNCTION);
     for (i, luts) in netlist.luts.chunks(GATES_A_FUNCTION).enumerate() {
         let _ = writeln!(c, "static void gates_{i}(const uint64_t *x, uint64_t *w)\n{{\n    (void)x;");
@@ -100,8 +103,7 @@ pub fn source(netlist: &Netlist, options: &Options, label: &Label) -> String {
 
 void {name}_counts64(const uint64_t features[{upper}_FEATURES], uint32_t *counts)
 {{
-    const uint64_t *x = features;
-    uint64_t w[{slots}];
+{maps}    uint64_t w[{slots}];
     uint32_t v = 0;
     w[0] = 0;
 {calls}    for (size_t k = 0; k < {upper}_CLASSES; k++) {{
@@ -141,6 +143,7 @@ void {name}_counts(const uint8_t pixels[{upper}_PIXELS], uint32_t counts[{upper}
 }}
 
 "#,
+        maps = c_places::calls(netlist),
         slots = slots.count.max(1),
     );
     c.push_str(&head::c_source(options));

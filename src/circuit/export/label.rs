@@ -65,8 +65,11 @@ impl Label {
             "A logic gate network, trained and written by gatewright.".to_string(),
             format!("It came from {}.", names::comment(&options.origin)),
             format!(
-                "{} gates, depth {}, {} feature bits of {}.",
-                netlist.luts.len(),
+                "{}, depth {}, {} feature bits of {}.",
+                match netlist.stages.is_empty() {
+                    true => format!("{} gates", netlist.gates()),
+                    false => format!("{} gates, evaluated {} times a sample", netlist.gates(), netlist.applications()),
+                },
                 netlist.depth(),
                 netlist.features(),
                 match &options.table {

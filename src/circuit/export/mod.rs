@@ -3,6 +3,7 @@
 mod aiger;
 mod blif;
 mod c;
+mod c_places;
 mod columns;
 mod dot;
 mod expression;
@@ -10,9 +11,12 @@ mod head;
 mod label;
 mod logic;
 mod names;
+mod places;
 mod rust;
+mod rust_places;
 mod slots;
 mod verilog;
+mod verilog_places;
 
 use super::Netlist;
 use crate::data::{Head, Table, Task};
@@ -26,7 +30,7 @@ pub use names::identifier;
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// Verilog-2001, one module.
+    /// Verilog-2001, one module, and one for each tree of a convolution.
     Verilog,
     /// C99 and a header: 64 samples a call, or one.
     C,
@@ -122,6 +126,13 @@ pub fn export(netlist: &Netlist, format: Format, options: &Options) -> Result<Ve
         }
         _ => {}
     }
+    let flat;
+    let netlist = if format.keeps_places() {
+        netlist
+    } else {
+        flat = netlist.flat();
+        &flat
+    };
     let options = &Options { name: identifier(&options.name), ..options.clone() };
     let label = Label::new(netlist, format, options);
     let extension = format.extension();
@@ -144,6 +155,11 @@ pub fn export(netlist: &Netlist, format: Format, options: &Options) -> Result<Ve
 }
 
 impl Format {
+    /// Whether convolutions stay loops over places; the other formats have gates alone, of which every place has its own.
+    pub fn keeps_places(self) -> bool {
+        matches!(self, Format::C | Format::Rust | Format::Verilog)
+    }
+
     /// Its name in flags and labels.
     pub fn name(self) -> &'static str {
         match self {

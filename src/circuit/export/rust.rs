@@ -7,10 +7,11 @@ use super::columns;
 use super::expression::{self, Syntax};
 use super::head;
 use super::label::Label;
+use super::rust_places;
 use super::slots::Slots;
 use crate::circuit::Netlist;
 
-const SYNTAX: Syntax = Syntax { not: "!", zero: "0", one: "!0" };
+pub(super) const SYNTAX: Syntax = Syntax { not: "!", zero: "0", one: "!0" };
 /// Gates a function: compilers take much longer for one long function than for many short ones.
 const GATES_A_FUNCTION: usize = 256;
 
@@ -34,11 +35,13 @@ pub fn source(netlist: &Netlist, options: &Options, label: &Label) -> String {
     array(&mut r, "PIXEL_OF_FEATURE", "u32", netlist.encoder.pixel.iter().map(|&p| p as usize));
     array(&mut r, "THRESHOLD_OF_FEATURE", "u8", netlist.encoder.threshold.iter().map(|&t| usize::from(t)));
     r.push_str(
-        "/// 4 * index + 2 * (1 for a feature, 0 for a gate) + (1 if the complement votes), class after class.\n",
+        "/// 4 * index + 2 * (1 for an input, 0 for a gate) + (1 if the complement votes), class after class.\n",
     );
     array(&mut r, "VOTES", "u32", netlist.votes.iter().flatten().map(|&v| slots.vote(v)));
     array(&mut r, "VOTES_OF_CLASS", "usize", netlist.votes.iter().map(Vec::len));
     array(&mut r, "ALWAYS", "u32", netlist.offsets.iter().map(|&o| o as usize));
+    r.push_str(&rust_places::functions(netlist));
+    let inputs = if netlist.stages.is_empty() { "[u64; FEATURES]" } else { "[u64]" };
     for (i, luts) in netlist.luts.chunks(GATES_A_FUNCTION).enumerate() {
         let body: String = luts
             .iter()
@@ -50,14 +53,15 @@ pub fn source(netlist: &Netlist, options: &Options, label: &Label) -> String {
             })
             .collect();
         let x = if body.contains("x[") { "x" } else { "_x" };
-        let _ = write!(r, "fn gates_{i}({x}: &[u64; FEATURES], w: &mut [u64; WORDS]) {{\n{body}}}\n\n");
+        let _ = write!(r, "fn gates_{i}({x}: &{inputs}, w: &mut [u64; WORDS]) {{\n{body}}}\n\n");
     }
     if let Some(table) = &options.table {
         r.push_str(&columns::rust(table));
     }
     let functions = netlist.luts.len().div_ceil(GATES_A_FUNCTION);
-    let calls: String = (0..functions).map(|i| format!("    gates_{i}(features, &mut w);\n")).collect();
+    let calls: String = (0..functions).map(|i| format!("    gates_{i}(x, &mut w);\n")).collect();
     let working = if functions > 0 { "let mut w" } else { "let w" };
+    let maps = rust_places::calls(netlist);
     let _ = write!(
         r,
         r#"/// Bit `s` of word `f` is feature `f` of image `s`; at most 64 images, the bits of absent ones are 0.
@@ -73,7 +77,7 @@ pub fn encode64(images: &[[u8; PIXELS]]) -> [u64; FEATURES] {{
 
 /// Votes of 64 images, `[image][class]`.
 pub fn counts64(features: &[u64; FEATURES]) -> [[u32; CLASSES]; 64] {{
-    {working} = [0u64; WORDS];
+{maps}    {working} = [0u64; WORDS];
 {calls}    let mut counts = [ALWAYS; 64];
     let mut votes = &VOTES[..];
     for (class, &own) in VOTES_OF_CLASS.iter().enumerate() {{
@@ -83,7 +87,7 @@ pub fn counts64(features: &[u64; FEATURES]) -> [[u32; CLASSES]; 64] {{
         votes = rest;
         for vote in own {{
             let index = (vote >> 2) as usize;
-            let word = if vote & 2 != 0 {{ features[index] }} else {{ w[index] }};
+            let word = if vote & 2 != 0 {{ x[index] }} else {{ w[index] }};
             let mut carry = if vote & 1 != 0 {{ !word }} else {{ word }};
             for plane in &mut planes {{
                 (*plane, carry) = (*plane ^ carry, *plane & carry);

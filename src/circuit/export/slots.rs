@@ -4,7 +4,7 @@ use crate::circuit::{Netlist, Signal};
 
 /// Places of gates' values in a working array.
 pub struct Slots {
-    features: usize,
+    inputs: usize,
     /// `[lut]`.
     of_lut: Vec<usize>,
     /// Places in all.
@@ -12,17 +12,17 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// Assign places to gates that run in order; votes are read at the end.
+    /// Assign places to LUTs that run in order; votes are read at the end.
     pub fn new(netlist: &Netlist) -> Self {
-        let features = netlist.features();
+        let inputs = netlist.inputs();
         let mut readers = netlist.fan_out();
-        let mut slots = Slots { features, of_lut: Vec::with_capacity(netlist.luts.len()), count: 0 };
+        let mut slots = Slots { inputs, of_lut: Vec::with_capacity(netlist.luts.len()), count: 0 };
         let mut free = Vec::new();
         for (i, lut) in netlist.luts.iter().enumerate() {
             for &s in lut.inputs() {
                 readers[s as usize] -= 1;
-                if readers[s as usize] == 0 && s as usize >= features {
-                    free.push(slots.of_lut[s as usize - features]);
+                if readers[s as usize] == 0 && s as usize >= inputs {
+                    free.push(slots.of_lut[s as usize - inputs]);
                 }
             }
             let slot = free.pop().unwrap_or_else(|| {
@@ -30,27 +30,27 @@ impl Slots {
                 slots.count - 1
             });
             slots.of_lut.push(slot);
-            if readers[features + i] == 0 {
+            if readers[inputs + i] == 0 {
                 free.push(slot);
             }
         }
         slots
     }
 
-    /// `x[feature]` or `w[place]`.
+    /// `x[input]` or `w[place]`.
     pub fn name(&self, signal: Signal) -> String {
-        match (signal as usize).checked_sub(self.features) {
+        match (signal as usize).checked_sub(self.inputs) {
             None => format!("x[{signal}]"),
             Some(lut) => format!("w[{}]", self.of_lut[lut]),
         }
     }
 
-    /// A vote's table entry: `4 · index + 2 · (1 for a feature) + (1 if complemented)`.
+    /// A vote's table entry: `4 · index + 2 · (1 for an input) + (1 if complemented)`.
     pub fn vote(&self, vote: crate::circuit::Vote) -> usize {
-        let (index, feature) = match (vote.signal as usize).checked_sub(self.features) {
+        let (index, input) = match (vote.signal as usize).checked_sub(self.inputs) {
             None => (vote.signal as usize, 1),
             Some(lut) => (self.of_lut[lut], 0),
         };
-        4 * index + 2 * feature + usize::from(vote.inverted)
+        4 * index + 2 * input + usize::from(vote.inverted)
     }
 }

@@ -1,17 +1,18 @@
-//! Verilog-2001: one module, combinational or with ranks of registers.
+//! Verilog-2001: one module, and one for each tree of a convolution, combinational or with ranks of registers.
 //!
 //! Everything is a node with a level: features are at level 0, a gate, a partial sum or a comparison one above the
-//! highest of its operands. With N ranks of registers the levels are cut into N + 1 stages of about equal length, and a
+//! highest of its operands; a channel that a convolution gives is one wide node. With N ranks of registers the levels are cut into N + 1 stages of about equal length, and a
 //! node that is read in a later stage is carried there by registers.
 
 use std::fmt::Write;
 
 use super::expression::{self, Syntax};
 use super::label::{Inputs, Label};
+use super::verilog_places;
 use super::{Options, Outputs, head, names};
-use crate::circuit::{Netlist, Vote};
+use crate::circuit::{Netlist, Stage, Unit, Vote};
 
-const SYNTAX: Syntax = Syntax { not: "~", zero: "1'b0", one: "1'b1" };
+pub(super) const SYNTAX: Syntax = Syntax { not: "~", zero: "1'b0", one: "1'b1" };
 /// Votes added up in one expression; as many as a six-input LUT has pins.
 const VOTES_A_SUM: usize = 6;
 
@@ -27,6 +28,14 @@ struct Node {
 /// What a node is made of, over its operands.
 enum Value {
     Feature(usize),
+    /// A channel of the map that the features are, bit (0, 0) the lowest.
+    Channel(usize),
+    /// The operand with the zeros around it that the convolution of this number sees.
+    Padded(usize),
+    /// The channel that unit `.1` of convolution `.0` gives of the operands, the channels that it reads in their order.
+    Unit(usize, usize),
+    /// A bit of the operand.
+    Bit(usize),
     Gate(u64),
     /// The complement of a vote.
     Complement,
@@ -54,6 +63,17 @@ pub fn module(netlist: &Netlist, options: &Options, label: &Label) -> String {
     write(netlist, options, label, &nodes.list, &ports)
 }
 
+impl Node {
+    /// How its width is declared. Bits of channels are taken, even of channels of one bit.
+    fn range(&self) -> String {
+        match (self.width, &self.value) {
+            (1, Value::Channel(_) | Value::Padded(_) | Value::Unit(..)) => "[0:0] ".into(),
+            (1, _) => String::new(),
+            (width, _) => format!("[{}:0] ", width - 1),
+        }
+    }
+}
+
 /// An output port: its bits are the nodes, highest first.
 struct Port {
     name: String,
@@ -71,17 +91,52 @@ struct Nodes {
 impl Nodes {
     fn push(&mut self, name: String, width: usize, operands: Vec<usize>, value: Value) -> usize {
         let level = operands.iter().map(|&o| self.list[o].level + 1).max().unwrap_or(0);
+        self.push_at(level, name, width, operands, value)
+    }
+
+    fn push_at(&mut self, level: usize, name: String, width: usize, operands: Vec<usize>, value: Value) -> usize {
         self.list.push(Node { name, width, level, operands, value });
         self.list.len() - 1
     }
 
+    /// A node a channel of the features, and of the map that each convolution gives; those of the last.
+    fn maps(&mut self, netlist: &Netlist) -> Vec<usize> {
+        let (mut channels, mut levels) = (Vec::new(), Vec::new());
+        if let Some(Stage { channels: count, grid, .. }) = netlist.stages.first() {
+            let channel = |c| self.push(format!("m0_{c}"), grid.height * grid.width, Vec::new(), Value::Channel(c));
+            (channels, levels) = ((0..*count).map(channel).collect(), vec![0; *count]);
+        }
+        for (number, stage) in netlist.stages.iter().enumerate() {
+            let area = stage.grid.padded().iter().product();
+            for (c, _) in stage.readers().iter().enumerate().filter(|(_, n)| **n > 0 && stage.grid.pad > 0) {
+                let (name, level) = (format!("p{number}_{c}"), levels[c] as usize);
+                channels[c] = self.push_at(level, name, area, vec![channels[c]], Value::Padded(number));
+            }
+            levels = stage.levels(&levels);
+            let unit = |(u, unit): (usize, &Unit)| {
+                let read: Vec<usize> = unit.channels().into_iter().map(|c| channels[c as usize]).collect();
+                let below = read.iter().map(|&node| self.list[node].level).max().unwrap_or(0);
+                let (name, level) = (format!("m{}_{u}", number + 1), below.max(levels[u] as usize));
+                self.push_at(level, name, stage.grid.area(), read, Value::Unit(number, u))
+            };
+            channels = stage.units.iter().enumerate().map(unit).collect();
+        }
+        channels
+    }
+
     /// Features and gates that something reads.
     fn gates(&mut self, netlist: &Netlist) {
-        let features = netlist.features();
+        let inputs = netlist.inputs();
+        let (channels, area) = (self.maps(netlist), netlist.stages.last().map(|stage| stage.grid.area()));
         for (signal, _) in netlist.fan_out().into_iter().enumerate().filter(|&(_, readers)| readers > 0) {
-            self.of_signal[signal] = match signal.checked_sub(features) {
-                None => self.push(format!("x{signal}"), 1, Vec::new(), Value::Feature(signal)),
-                Some(i) => {
+            self.of_signal[signal] = match (signal.checked_sub(inputs), area) {
+                (None, Some(area)) => {
+                    let channel = channels[signal / area];
+                    let level = self.list[channel].level;
+                    self.push_at(level, format!("b{signal}"), 1, vec![channel], Value::Bit(signal % area))
+                }
+                (None, None) => self.push(format!("x{signal}"), 1, Vec::new(), Value::Feature(signal)),
+                (Some(i), _) => {
                     let lut = &netlist.luts[i];
                     let operands = lut.inputs().iter().map(|&s| self.of_signal[s as usize]).collect();
                     self.push(format!("g{i}"), 1, operands, Value::Gate(lut.table))
@@ -226,6 +281,7 @@ fn write(netlist: &Netlist, options: &Options, label: &Label, nodes: &[Node], po
     };
 
     let mut v = label.comment("// ");
+    v.push_str(&verilog_places::modules(netlist, &options.name));
     let mut declared = Vec::new();
     if ranks > 0 {
         let _ = writeln!(v, "// Outputs belong to the inputs of {ranks} rising edges of clk before.");
@@ -243,15 +299,27 @@ fn write(netlist: &Netlist, options: &Options, label: &Label, nodes: &[Node], po
         declared.push(format!("output wire [{}:0] {}", port.width - 1, port.name));
     }
     let _ = writeln!(v, "module {} (\n  {}\n);", options.name, declared.join(",\n  "));
+    if !netlist.stages.is_empty() {
+        let _ = writeln!(v, "  genvar {};", verilog_places::VARIABLES);
+    }
     for node in nodes {
         let here = stage(node.level);
         let operands: Vec<String> = node.operands.iter().map(|&o| at(o, here)).collect();
-        let range = if node.width > 1 { format!("[{}:0] ", node.width - 1) } else { String::new() };
-        let _ = writeln!(v, "  wire {range}{} = {};", node.name, value(netlist, options, node, &operands));
+        let range = node.range();
+        let _ = match node.value {
+            Value::Unit(number, u) => {
+                let stage = &netlist.stages[number];
+                let read = stage.units[u].channels();
+                let channel = |c: u32| operands[read.partition_point(|&other| other < c)].clone();
+                let places = verilog_places::places(stage, (&options.name, number, u), channel, &node.name);
+                write!(v, "  wire {range}{};\n{places}", node.name)
+            }
+            _ => writeln!(v, "  wire {range}{} = {};", node.name, value(netlist, options, node, &operands)),
+        };
     }
     let mut clocked = String::new();
     for (n, node) in nodes.iter().enumerate().filter(|&(n, _)| !constant(n)) {
-        let range = if node.width > 1 { format!("[{}:0] ", node.width - 1) } else { String::new() };
+        let range = node.range();
         for delay in 1..=last[n] - stage(node.level) {
             let (to, from) = (at(n, stage(node.level) + delay), at(n, stage(node.level) + delay - 1));
             let _ = writeln!(v, "  reg {range}{to};");
@@ -274,13 +342,20 @@ fn write(netlist: &Netlist, options: &Options, label: &Label, nodes: &[Node], po
 
 fn value(netlist: &Netlist, options: &Options, node: &Node, operands: &[String]) -> String {
     match node.value {
-        Value::Feature(f) => match options.inputs {
-            Inputs::Features => format!("features[{f}]"),
-            Inputs::Pixels => {
-                let (pixel, threshold) = (netlist.encoder.pixel[f], netlist.encoder.threshold[f]);
-                format!("pixels[{} +: 8] > 8'd{threshold}", 8 * pixel)
+        Value::Feature(f) => feature(netlist, options, f),
+        Value::Channel(c) => {
+            let bits = (c * node.width..(c + 1) * node.width).rev();
+            match options.inputs {
+                Inputs::Features => format!("features[{} +: {}]", c * node.width, node.width),
+                Inputs::Pixels => {
+                    format!("{{{}}}", bits.map(|f| feature(netlist, options, f)).collect::<Vec<_>>().join(", "))
+                }
             }
-        },
+        }
+        Value::Padded(number) => verilog_places::padded(&netlist.stages[number], &operands[0]),
+        // What drives a channel is written where it is declared.
+        Value::Unit(..) => String::new(),
+        Value::Bit(bit) => format!("{}[{bit}]", operands[0]),
         Value::Gate(table) => expression::lut(table, operands, SYNTAX),
         Value::Complement => format!("~{}", operands[0]),
         Value::Sum(0) => operands.join(" + "),
@@ -289,5 +364,13 @@ fn value(netlist: &Netlist, options: &Options, node: &Node, operands: &[String])
         Value::Above(constant) => format!("{} > 32'd{constant}", operands[0]),
         Value::Greater => format!("{} > {}", operands[0], operands[1]),
         Value::Choose => format!("{} ? {} : {}", operands[0], operands[1], operands[2]),
+    }
+}
+
+fn feature(netlist: &Netlist, options: &Options, f: usize) -> String {
+    let (pixel, threshold) = (netlist.encoder.pixel[f], netlist.encoder.threshold[f]);
+    match options.inputs {
+        Inputs::Features => format!("features[{f}]"),
+        Inputs::Pixels => format!("pixels[{} +: 8] > 8'd{threshold}", 8 * pixel),
     }
 }

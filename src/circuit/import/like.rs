@@ -1,7 +1,7 @@
 //! A circuit's outputs as votes: those of a network whose inputs, classes and meaning it shares, or single bits.
 
 use super::{Builder, Circuit, Literal, Parsed};
-use crate::circuit::{Netlist, Signal, Vote, simplify};
+use crate::circuit::{Netlist, Signal, Vote, simplify, simplify_flat};
 use crate::data::{Encoder, ImageShape};
 
 /// Bits of a number that a LUT compares, beside what the bits below say.
@@ -40,7 +40,11 @@ impl Circuit {
         let (votes, offsets) = outputs.into_iter().map(|output| votes([output])).unzip();
         let classes = self.outputs.iter().map(|(name, _)| name.clone()).collect();
         let image = ImageShape { channels: 1, height: 1, width: inputs };
-        Voting { netlist: Netlist { image, encoder, luts, classes, votes, offsets }, group: 1, kind: Kind::Labels }
+        Voting {
+            netlist: Netlist { image, encoder, stages: Vec::new(), luts, classes, votes, offsets },
+            group: 1,
+            kind: Kind::Labels,
+        }
     }
 
     /// As a circuit with the inputs and classes of `like`, of which `group` gates an output vote. Inputs and outputs are
@@ -96,7 +100,8 @@ impl Circuit {
         };
         let (votes, offsets): (Vec<_>, Vec<_>) = cast.into_iter().map(votes).unzip();
         let luts = builder.into_luts();
-        let netlist = Netlist { luts, votes, offsets, ..like.clone() };
+        let (image, encoder, classes) = (like.image, like.encoder.clone(), like.classes.clone());
+        let netlist = Netlist { image, encoder, stages: Vec::new(), luts, classes, votes, offsets };
         Ok(Voting { netlist, group, kind })
     }
 
@@ -175,11 +180,14 @@ fn vote_lengths(like: &Netlist, group: usize, count: usize) -> Parsed<(Vec<usize
     if count == classes * group {
         return Ok((vec![group; classes], vec![0; classes]));
     }
-    let (simple, _) = simplify(like);
-    let lengths: Vec<usize> = simple.votes.iter().map(Vec::len).collect();
-    match lengths.iter().sum::<usize>() {
-        votes if votes == count => Ok((lengths, simple.offsets)),
-        votes => Err(format!("it has {count} votes, and the model {votes}")),
+    // Of convolutions, as they are simplified whole and written out after that.
+    let simple = simplify(like).0;
+    let simple = [simplify_flat(&simple).0, simple];
+    let lengths = |simple: &Netlist| simple.votes.iter().map(Vec::len).collect::<Vec<usize>>();
+    let votes = |simple: &Netlist| lengths(simple).iter().sum::<usize>();
+    match simple.iter().find(|&simple| votes(simple) == count) {
+        Some(simple) => Ok((lengths(simple), simple.offsets.clone())),
+        None => Err(format!("it has {count} votes, and the model {}", votes(&simple[1]))),
     }
 }
 
@@ -218,6 +226,7 @@ mod tests {
         Netlist {
             image,
             encoder: Encoder::thermometer(image, 1).unwrap(),
+            stages: Vec::new(),
             luts,
             classes: ["a", "b", "c"].map(String::from).to_vec(),
             votes: votes.collect(),
@@ -306,6 +315,7 @@ mod tests {
             let like = Netlist {
                 image,
                 encoder: Encoder { pixel: (0..bits as u32).collect(), threshold: vec![0; bits] },
+                stages: Vec::new(),
                 luts: Vec::new(),
                 classes: vec!["a".into()],
                 votes: vec![Vec::new()],

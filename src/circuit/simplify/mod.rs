@@ -4,7 +4,9 @@
 //! Passes repeat until nothing changes. Features stay as they are, so both netlists read the same inputs.
 
 use super::builder::{Builder, Literal};
-use super::{Census, Netlist, Signal, Vote};
+use super::{Census, Netlist, Signal, Stage, Vote};
+
+mod stages;
 
 /// What simplification did.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -19,7 +21,7 @@ pub struct Simplification {
     pub passes: usize,
 }
 
-/// Simplify to a fixed point.
+/// Simplify to a fixed point, convolutions once and not place by place.
 pub fn simplify(netlist: &Netlist) -> (Netlist, Simplification) {
     let (mut current, mut passes) = (netlist.clone(), 0);
     loop {
@@ -40,12 +42,28 @@ pub fn simplify(netlist: &Netlist) -> (Netlist, Simplification) {
     (current, report)
 }
 
-/// One pass over all gates and votes.
+/// Simplify, write convolutions out place by place, and simplify what that gives: at the edges of a map, trees read zeros.
+pub fn simplify_flat(netlist: &Netlist) -> (Netlist, Simplification) {
+    let (simple, report) = simplify(netlist);
+    if simple.stages.is_empty() {
+        return (simple, report);
+    }
+    let (flat, of_flat) = simplify(&simple.flat());
+    let constant_votes = report.constant_votes + of_flat.constant_votes;
+    let passes = report.passes + of_flat.passes;
+    (flat, Simplification { before: report.before, after: of_flat.after, constant_votes, passes })
+}
+
+/// One pass over all gates and votes. A convolution is simplified unit by unit, at all of its places at once.
 fn rebuild(netlist: &Netlist) -> Netlist {
-    let features = netlist.features();
-    let mut builder = Builder::new(features, Vec::new());
+    let (stages, channels) = stages::rebuild(&netlist.stages);
     let wire = |signal: usize| Literal::Wire { signal: signal as Signal, inverted: false };
-    let mut literals: Vec<Literal> = (0..features).map(wire).collect();
+    let inputs = netlist.inputs();
+    let mut literals: Vec<Literal> = match netlist.stages.last() {
+        Some(stage) => channels.iter().flat_map(|channel| channel.bits(stage.grid.area())).collect(),
+        None => (0..inputs).map(wire).collect(),
+    };
+    let mut builder = Builder::new(inputs, Vec::new());
     for lut in &netlist.luts {
         let inputs = lut.inputs().iter().map(|&s| literals[s as usize]).collect::<Vec<_>>();
         let literal = builder.gate(lut.table, &inputs, lut.layer);
@@ -67,6 +85,7 @@ fn rebuild(netlist: &Netlist) -> Netlist {
     Netlist {
         image: netlist.image,
         encoder: netlist.encoder.clone(),
+        stages,
         luts: builder.into_luts(),
         classes: netlist.classes.clone(),
         votes,
@@ -90,20 +109,30 @@ fn cancel(votes: &mut Vec<Vote>) -> u32 {
     pairs
 }
 
-/// Drop the gates that no vote depends on.
+/// Drop the gates and units that no vote depends on.
 fn sweep(netlist: &Netlist) -> Netlist {
-    let features = netlist.features();
+    let inputs = netlist.inputs();
     let mut live = vec![false; netlist.signals()];
     netlist.votes.iter().flatten().for_each(|v| live[v.signal as usize] = true);
     for (i, lut) in netlist.luts.iter().enumerate().rev() {
-        if live[features + i] {
+        if live[inputs + i] {
             lut.inputs().iter().for_each(|&s| live[s as usize] = true);
         }
     }
-    let mut renumbered: Vec<Signal> = (0..features as Signal).collect();
+    let (stages, mut renumbered) = match netlist.stages.last() {
+        None => (Vec::new(), (0..inputs as Signal).collect()),
+        Some(last) => {
+            let area = last.grid.area();
+            let of_units = live[..inputs].chunks_exact(area).map(|bits| bits.contains(&true)).collect();
+            let (stages, units) = stages::sweep(&netlist.stages, of_units);
+            let bits = |unit: u32| (0..area).map(move |bit| unit * area as Signal + bit as Signal);
+            (stages, units.into_iter().flat_map(bits).collect::<Vec<Signal>>())
+        }
+    };
+    let inputs_left = stages.last().map_or(inputs, Stage::outputs);
     let mut luts = Vec::new();
-    for (lut, &live) in netlist.luts.iter().zip(&live[features..]) {
-        renumbered.push((features + luts.len()) as Signal);
+    for (lut, &live) in netlist.luts.iter().zip(&live[inputs..]) {
+        renumbered.push((inputs_left + luts.len()) as Signal);
         if live {
             let mut lut = *lut;
             lut.pins[..lut.arity as usize].iter_mut().for_each(|s| *s = renumbered[*s as usize]);
@@ -112,7 +141,15 @@ fn sweep(netlist: &Netlist) -> Netlist {
     }
     let renumber = |v: &Vote| Vote { signal: renumbered[v.signal as usize], ..*v };
     let votes = netlist.votes.iter().map(|votes| votes.iter().map(renumber).collect()).collect();
-    Netlist { luts, votes, ..netlist.clone() }
+    Netlist {
+        image: netlist.image,
+        encoder: netlist.encoder.clone(),
+        stages,
+        luts,
+        classes: netlist.classes.clone(),
+        votes,
+        offsets: netlist.offsets.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +164,7 @@ mod tests {
         Netlist {
             image: ImageShape { channels: 1, height: 1, width: 3 },
             encoder: Encoder { pixel: vec![0, 1, 2], threshold: vec![0; 3] },
+            stages: Vec::new(),
             luts,
             classes: vec!["only".into()],
             votes: vec![votes],

@@ -1,0 +1,101 @@
+//! Convolutions in C: functions of some trees each, which loop over places; a function a convolution, which calls them.
+
+use std::fmt::Write;
+
+use super::c::SYNTAX;
+use super::places::{self, Layout, TREES_A_FUNCTION};
+use crate::circuit::{Netlist, Stage, Unit};
+
+/// Names of the two arrays in which maps lie by turns.
+const ARRAYS: [&str; 2] = ["even", "odd"];
+
+/// 64-bit words of stack that the maps take.
+pub fn words(netlist: &Netlist) -> usize {
+    places::arrays(netlist, &Layout::of_maps(&netlist.stages)).iter().sum()
+}
+
+/// The functions of all convolutions.
+pub fn functions(netlist: &Netlist) -> String {
+    let mut c = String::new();
+    let maps = Layout::of_maps(&netlist.stages);
+    for (number, stage) in netlist.stages.iter().enumerate() {
+        let [map, given] = [maps[number], maps[number + 1]];
+        let _ = writeln!(c, "/* {} */", places::about(number, stage));
+        for (group, units) in stage.units.chunks(TREES_A_FUNCTION).enumerate() {
+            let _ = writeln!(
+                c,
+                "static void conv{number}_trees{group}(const uint64_t *restrict m, uint64_t *restrict o)\n{{"
+            );
+            trees(&mut c, stage, units, [map, given]);
+            c.push_str("}\n\n");
+        }
+        let _ = writeln!(c, "static void conv{number}(const uint64_t *m, uint64_t *o)\n{{");
+        if stage.units.is_empty() {
+            c.push_str("    (void)m;\n    (void)o;\n");
+        }
+        for group in 0..stage.units.len().div_ceil(TREES_A_FUNCTION) {
+            let _ = writeln!(c, "    conv{number}_trees{group}(m, o + {});", group * TREES_A_FUNCTION * given.plane);
+        }
+        c.push_str("}\n\n");
+    }
+    c
+}
+
+/// A loop over places, in which n is what a place sees of the map and r where what its trees give goes.
+fn trees(c: &mut String, stage: &Stage, units: &[Unit], [map, given]: [Layout; 2]) {
+    let (stride, pool, [rows, columns]) = (stage.grid.stride, stage.grid.pool, stage.grid.places());
+    let _ = write!(
+        c,
+        "    for (size_t y = 0; y < {rows}; y++) {{\n        for (size_t x = 0; x < {columns}; x++) {{\n            \
+         const uint64_t *n = m + y * {} + x * {stride};\n            \
+         uint64_t *r = o + y / {pool} * {} + x / {pool};\n            (void)n;\n",
+        stride * map.pitch,
+        given.pitch
+    );
+    for (u, unit) in units.iter().enumerate() {
+        let (gates, root) = places::unit(unit, |_, leaf| format!("n[{}]", map.leaf(leaf)), SYNTAX);
+        c.push_str("            {\n");
+        for (name, value) in gates {
+            let _ = writeln!(c, "                const uint64_t {name} = {value};");
+        }
+        let or = if pool > 1 { "|=" } else { "=" };
+        let _ = write!(c, "                r[{}] {or} {root};\n            }}\n", u * given.plane);
+    }
+    c.push_str("        }\n    }\n");
+}
+
+/// Statements that make the maps of `features`, and `x`, what gates read.
+pub fn calls(netlist: &Netlist) -> String {
+    let maps = Layout::of_maps(&netlist.stages);
+    let Some(first) = netlist.stages.first() else {
+        return "    const uint64_t *x = features;\n".into();
+    };
+    let mut c = String::new();
+    for (name, words) in ARRAYS.iter().zip(places::arrays(netlist, &maps)).filter(|(_, words)| *words > 0) {
+        let _ = writeln!(c, "    uint64_t {name}[{words}];");
+    }
+    let _ = writeln!(c, "    const uint64_t *x = {};", ARRAYS[netlist.stages.len() % 2]);
+    let clear = |name: &str, map: Layout| match map.words {
+        0 => String::new(),
+        words => format!("    for (size_t i = 0; i < {words}; i++) {{\n        {name}[i] = 0;\n    }}\n"),
+    };
+    if first.grid.pad > 0 {
+        let (channels, height, width) = (first.channels, first.grid.height, first.grid.width);
+        let Layout { pitch, plane, origin, .. } = maps[0];
+        c.push_str(&clear(ARRAYS[0], maps[0]));
+        let _ = write!(
+            c,
+            "    for (size_t i = 0; i < {}; i++) {{\n        \
+             even[i / {} * {plane} + i / {width} % {height} * {pitch} + i % {width} + {origin}] = features[i];\n    }}\n",
+            channels * height * width,
+            height * width,
+        );
+    }
+    for number in 0..netlist.stages.len() {
+        let from = if number == 0 && first.grid.pad == 0 { "features" } else { ARRAYS[number % 2] };
+        let (to, map) = (ARRAYS[(number + 1) % 2], maps[number + 1]);
+        c.push_str(&clear(to, map));
+        let _ = writeln!(c, "    conv{number}({from}, {to} + {});", map.origin);
+    }
+    c
+}

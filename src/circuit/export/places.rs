@@ -1,0 +1,93 @@
+//! What exports that loop over places share: where maps lie, and a unit as expressions.
+
+use super::expression::{self, Syntax};
+use crate::circuit::{Leaf, Literal, Netlist, Stage, Unit};
+
+/// Trees that one function loops over places with: a loop a tree would take compilers ten times as long.
+pub const TREES_A_FUNCTION: usize = 32;
+
+/// A map in an array, with the zeros that the convolution which reads it sees around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Words from a row to the next.
+    pub pitch: usize,
+    /// Words of a channel.
+    pub plane: usize,
+    /// Words before bit (0, 0) of channel 0.
+    pub origin: usize,
+    /// Words in all.
+    pub words: usize,
+}
+
+impl Layout {
+    fn new(channels: usize, [rows, columns]: [usize; 2], pad: usize) -> Self {
+        let pitch = columns + 2 * pad;
+        let plane = pitch * (rows + 2 * pad);
+        Layout { pitch, plane, origin: pad * pitch + pad, words: channels * plane }
+    }
+
+    /// The map that each convolution reads, and last the one that the last gives, which has no zeros around it.
+    pub fn of_maps(stages: &[Stage]) -> Vec<Layout> {
+        let read = |stage: &Stage| {
+            let grid = stage.grid;
+            Layout::new(stage.channels, [grid.height, grid.width], grid.pad)
+        };
+        let given = stages.last().map(|stage| Layout::new(stage.units.len(), stage.grid.outputs(), 0));
+        stages.iter().map(read).chain(given).collect()
+    }
+
+    /// Words from the array's first to the one that a leaf reads at place (0, 0).
+    pub fn leaf(&self, leaf: &Leaf) -> usize {
+        let [dy, dx] = leaf.at();
+        leaf.channel as usize * self.plane + dy * self.pitch + dx
+    }
+}
+
+/// Words of the two arrays in which maps lie by turns. The features are read as they are given, if they need no zeros around.
+pub fn arrays(netlist: &Netlist, maps: &[Layout]) -> [usize; 2] {
+    let first = usize::from(netlist.stages.first().is_some_and(|stage| stage.grid.pad == 0));
+    [0, 1].map(|turn| {
+        let own = maps.iter().enumerate().skip(first).filter(|(i, _)| i % 2 == turn);
+        own.map(|(_, map)| map.words.max(1)).max().unwrap_or(0)
+    })
+}
+
+/// A unit's gates that matter, each a name and an expression in terms of leaves and of gates before it, and what it gives.
+pub fn unit(unit: &Unit, leaf: impl Fn(usize, &Leaf) -> String, syntax: Syntax) -> (Vec<(String, String)>, String) {
+    let Literal::Wire { signal: root, inverted } = unit.root else {
+        let is_one = unit.root == Literal::Constant(true);
+        return (Vec::new(), if is_one { syntax.one } else { syntax.zero }.to_string());
+    };
+    let leaves = unit.leaves.len();
+    let mut matters = vec![false; leaves + unit.gates.len()];
+    matters[root as usize] = true;
+    for (j, gate) in unit.gates.iter().enumerate().rev().filter(|(j, _)| *j + leaves <= root as usize) {
+        if matters[leaves + j] {
+            gate.inputs().iter().enumerate().for_each(|(pin, &n)| matters[n as usize] |= gate.depends_on(pin));
+        }
+    }
+    let name = |node: u32| match (node as usize).checked_sub(leaves) {
+        None => leaf(node as usize, &unit.leaves[node as usize]),
+        Some(gate) => format!("g{gate}"),
+    };
+    let gates = unit.gates.iter().enumerate().filter(|(j, _)| matters[leaves + j]);
+    let expression = |gate: &crate::circuit::Lut| {
+        let operands: Vec<String> = gate.inputs().iter().map(|&n| name(n)).collect();
+        expression::lut(gate.table, &operands, syntax)
+    };
+    let gates = gates.map(|(j, gate)| (format!("g{j}"), expression(gate))).collect();
+    (gates, format!("{}{}", if inverted { syntax.not } else { "" }, name(root)))
+}
+
+/// What people are told of a convolution.
+pub fn about(number: usize, stage: &Stage) -> String {
+    let (grid, [rows, columns]) = (stage.grid, stage.grid.places());
+    let pool = if grid.pool > 1 { format!(", OR of {0} x {0}", grid.pool) } else { String::new() };
+    format!(
+        "Convolution {number}: {} trees at {rows} x {columns} places of a map of {} x {} x {}{pool}.",
+        stage.units.len(),
+        stage.channels,
+        grid.height,
+        grid.width
+    )
+}
