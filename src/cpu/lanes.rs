@@ -313,9 +313,9 @@ pub mod avx2 {
         unsafe {
             let one = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, -32768);
             let mut mask = [one; 4];
-            for quarter in 0..4 {
+            for (quarter, mask) in mask.iter_mut().enumerate() {
                 let spread = _mm256_set1_epi16((bits >> (16 * quarter)) as i16);
-                mask[quarter] = _mm256_cmpeq_epi16(_mm256_and_si256(spread, one), one);
+                *mask = _mm256_cmpeq_epi16(_mm256_and_si256(spread, one), one);
             }
             mask
         }

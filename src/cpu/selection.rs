@@ -193,12 +193,12 @@ struct Angles {
 impl Angles {
     #[inline(always)]
     fn measure(&mut self, z: &Part) {
-        for i in 0..PART {
-            (self.sine[i], self.cosine[i]) = sine_and_cosine(z[i]);
+        for ((s, c), &z) in self.sine.iter_mut().zip(&mut self.cosine).zip(z) {
+            (*s, *c) = sine_and_cosine(z);
         }
         if !z.iter().fold(true, |tame, z| tame & (z.abs() <= TAME)) {
-            for i in 0..PART {
-                (self.sine[i], self.cosine[i]) = wild_sine_and_cosine(z[i]);
+            for ((s, c), &z) in self.sine.iter_mut().zip(&mut self.cosine).zip(z) {
+                (*s, *c) = wild_sine_and_cosine(z);
             }
         }
     }

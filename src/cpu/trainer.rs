@@ -14,7 +14,7 @@ use super::lanes::{BLOCK, Stored};
 use super::locks::{lock, read, write};
 use super::loss::{Judge, Rounding};
 use super::network::{LayerState, Network, State, Workspace, chunk_shift, layers_of};
-use super::selection::{Gates, Room, Update};
+use super::selection::{self, Gates, Update};
 use super::simd::Simd;
 use super::team::{Member, work_together};
 use super::traffic::Pass;
@@ -417,7 +417,7 @@ impl Network<'_> {
                 state: network.state.clone(),
                 clock: (times && leads).then(|| (Instant::now(), Vec::new())),
                 exchange: Exchange { under_way: Vec::new(), failure: None },
-                room: (Room::new(), vec![[Stored([E::of(0); BLOCK]); B]; 1 << chunk_shift(&network.model)]),
+                room: (selection::Room::new(), vec![[Stored([E::of(0); BLOCK]); B]; 1 << chunk_shift(&network.model)]),
             };
             (0..count).for_each(|_| sitting.step(member));
             if leads {
@@ -439,7 +439,14 @@ impl Network<'_> {
     }
 
     /// New logits of the gates of chunk `chunk` of layer `i`, and their tables for the next step.
-    fn update(&self, now: &State, (i, chunk): (usize, usize), gates: &mut Gates, update: &Update, room: &mut Room) {
+    fn update(
+        &self,
+        now: &State,
+        (i, chunk): (usize, usize),
+        gates: &mut Gates,
+        update: &Update,
+        room: &mut selection::Room,
+    ) {
         let (state, choices, first) = (&self.layers[i], self.choices(), chunk << chunk_shift(&self.model));
         let Gates { cages, confidences, .. } = &mut *gates;
         cages.iter_mut().zip(confidences).for_each(|(cage, sum)| self.constants.adapt(cage, *sum, choices));
@@ -475,7 +482,7 @@ struct Sitting<'a, E, const B: usize> {
     clock: Option<(Instant, Vec<Span>)>,
     exchange: Exchange<'a>,
     /// What parts of an update, and a chunk's rows that no layer needs, are made in.
-    room: (Room, Vec<Row<E, B>>),
+    room: (selection::Room, Vec<Row<E, B>>),
 }
 
 /// What the leading thread exchanges with other ranks.
