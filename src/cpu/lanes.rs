@@ -112,6 +112,22 @@ pub trait Lanes: Sized {
         }
         total
     }
+    /// The same, but the least for the one whose negative there is not.
+    #[inline(always)]
+    fn even(numbers: Self::Numbers) -> Self::Numbers {
+        let negated = Self::add(Self::zero(), numbers, u64::MAX, true);
+        Self::add(Self::zero(), negated, u64::MAX, true)
+    }
+    /// Of [`even`](Lanes::even) numbers the negatives, for the samples in `negative`.
+    #[inline(always)]
+    fn signed(numbers: Self::Numbers, negative: u64) -> Self::Numbers {
+        Self::add_signed(Self::zero(), numbers, u64::MAX, negative)
+    }
+    /// Add to sums the [`even`](Lanes::even) numbers of the samples in a mask; at most 64 times.
+    #[inline(always)]
+    fn add_dot(sums: Self::Sums, numbers: Self::Numbers, mask: u64) -> Self::Sums {
+        Self::add_up(sums, Self::keep(numbers, Self::mask(mask)))
+    }
     /// The sums of the numbers of the samples with each input code of `K` pins.
     #[inline(always)]
     fn sums_by_code<const B: usize, const K: usize, const CODES: usize>(
@@ -464,6 +480,38 @@ pub mod avx2 {
                 made.copy_from_slice(&four);
             }
             made
+        }
+
+        #[inline(always)]
+        fn signed(x: [__m256i; 2], negative: u64) -> [__m256i; 2] {
+            let [low, high] = byte_mask(negative);
+            // SAFETY: as above.
+            unsafe {
+                [_mm256_sub_epi8(_mm256_xor_si256(x[0], low), low), _mm256_sub_epi8(_mm256_xor_si256(x[1], high), high)]
+            }
+        }
+
+        #[inline(always)]
+        fn even(x: [__m256i; 2]) -> [__m256i; 2] {
+            // SAFETY: as above.
+            unsafe {
+                let least = _mm256_set1_epi8(-127);
+                [_mm256_max_epi8(x[0], least), _mm256_max_epi8(x[1], least)]
+            }
+        }
+
+        /// Sums of pairs in words of 16 bits, as in [`dots`](Lanes::dots).
+        #[inline(always)]
+        fn add_dot(sums: __m256i, x: [__m256i; 2], mask: u64) -> __m256i {
+            // SAFETY: as above.
+            unsafe {
+                let one = _mm256_set1_epi8(1);
+                let all = _mm256_set1_epi64x(mask as i64);
+                let low = _mm256_and_si256(_mm256_srlv_epi64(all, _mm256_setr_epi64x(0, 1, 2, 3)), one);
+                let high = _mm256_and_si256(_mm256_srlv_epi64(all, _mm256_setr_epi64x(4, 5, 6, 7)), one);
+                let pairs = _mm256_add_epi16(_mm256_maddubs_epi16(low, x[0]), _mm256_maddubs_epi16(high, x[1]));
+                _mm256_add_epi16(sums, pairs)
+            }
         }
 
         /// Sums of pairs in words of 16 bits, which hold 64 of the greatest.

@@ -17,6 +17,9 @@ pub const MAX_DEPTH: u32 = 3;
 /// Greatest side of a pool's window.
 pub const MAX_POOL: u32 = 4;
 
+/// Outputs of a band, unless a row has more.
+const BAND: usize = 32;
+
 /// The shape of a convolutional layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,6 +134,11 @@ impl Conv {
     /// Outputs a unit.
     pub fn area(&self) -> usize {
         self.grid().area()
+    }
+
+    /// Rows of outputs that training takes at once: the order of sums that saturate follows.
+    pub fn band(&self) -> usize {
+        (BAND / self.outputs()[1]).max(1)
     }
 
     /// `[rows, columns]` of the map with its zeros around it.

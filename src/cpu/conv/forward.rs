@@ -137,7 +137,7 @@ fn tree<const LEAVES: usize, const N: usize>(gates: &[[u64; 4]; 7], leaves: [&[u
 
 /// A gate as 1 ⊕ b ⊕ a ⊕ a·b, each term with all ones or zeros before it.
 #[inline(always)]
-fn coefficients(table: u8) -> [u64; 4] {
+pub(super) fn coefficients(table: u8) -> [u64; 4] {
     let [t0, t1, t2, t3] = std::array::from_fn(|c| 0u64.wrapping_sub(u64::from(table >> c & 1)));
     [t0, t0 ^ t1, t0 ^ t2, t0 ^ t1 ^ t2 ^ t3]
 }

@@ -10,6 +10,7 @@ use super::super::locks::{read, write};
 use super::super::simd::Simd;
 use super::super::tables::Tables;
 use super::forward::{Unit, pad};
+use super::paths::words_of;
 use crate::network::{Conv, Form, Layer};
 use crate::random::{Philox, key};
 use crate::settings::PoolGradient;
@@ -107,8 +108,8 @@ pub struct Maps<E, const B: usize> {
     pub padded: Vec<RwLock<Vec<u64>>>,
     /// `[channels][rows · columns]`: gradients by these; none where nobody needs them.
     pub sent: Vec<RwLock<Vec<Row<E, B>>>>,
-    /// `[places][window]`: the samples for which each place of a pooled window is the one drawn.
-    pub draws: RwLock<Vec<[u64; B]>>,
+    /// `[bands][window][words]`: of every band of pooled windows, the samples for which each place is the one drawn.
+    pub draws: RwLock<Vec<u64>>,
 }
 
 impl<E: Element, const B: usize> Maps<E, B> {
@@ -129,7 +130,7 @@ impl<E: Element, const B: usize> Maps<E, B> {
     pub fn bytes(&self) -> usize {
         let padded = self.padded.iter().map(|map| read(map).len() * 8).sum::<usize>();
         let sent = self.sent.iter().map(|rows| read(rows).len() * size_of::<Row<E, B>>()).sum::<usize>();
-        padded + sent + read(&self.draws).len() * B * 8
+        padded + sent + read(&self.draws).len() * 8
     }
 
     /// Run unit `unit` forward, into its part of the layer's `outputs`.
@@ -173,7 +174,10 @@ impl<E: Element, const B: usize> Maps<E, B> {
         }
         let window = (trees.conv.pool * trees.conv.pool) as usize;
         let mut draws = write(&self.draws);
+        let ([rows, columns], band) = (trees.conv.outputs(), trees.conv.band());
+        let words = words_of(band * columns, B);
         draws.clear();
+        draws.resize(rows.div_ceil(band) * window * words, 0);
         for place in 0..trees.conv.area() {
             let mut masks = [[0u64; B]; 16];
             for half in 0..2 * B {
@@ -185,7 +189,11 @@ impl<E: Element, const B: usize> Maps<E, B> {
                     masks[(value * window) >> 4][half / 2] |= u64::from(samples) << (32 * (half % 2));
                 }
             }
-            draws.extend(&masks[..window]);
+            for (q, masks) in masks.iter().enumerate().take(window) {
+                let outputs = band * columns;
+                let at = (place / outputs * window + q) * words + place % outputs * B;
+                draws[at..at + B].copy_from_slice(masks);
+            }
         }
     }
 }
