@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::augment::augment;
 use super::backward::{Backward, Consumer, Kernels, Moves, Row, Rows};
 use super::constants::Constants;
-use super::conv::{Room, Source, Task, TreeKernels, Trees, pad};
+use super::conv::{Source, Task, TreeKernels, Trees, pad};
 use super::encode::Encoding;
 use super::evaluate::Evaluated;
 use super::forward::{Forward, count};
@@ -758,7 +758,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                     _ => Source::Classes(source),
                 };
                 let (tables, rule) = (&state.tables[self.state.current], n.constants.pool_gradient);
-                let mut room = Room::default();
+                let mut room = super::conv::Room::default();
                 member.share(trees.tasks(), |task| {
                     let task = Task { simd: n.simd, trees, layer, tables, maps, task, source: &source, rule, added };
                     E::trees(n.constants.bits, &task, &mut room);

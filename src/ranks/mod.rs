@@ -219,7 +219,9 @@ impl Ranks {
             Engine::Threads(meeting) => meeting.leave(self.rank),
             #[cfg(unix)]
             Engine::Mpi(mpi) => {
-                crate::console::note(format_args!("error: {why}; this was rank {} of {}", self.rank, self.size));
+                // If nobody reads it, they still have to end.
+                let told = format!("error: {why}; this was rank {} of {}\n", self.rank, self.size);
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes());
                 mpi.abort();
             }
         }
