@@ -25,8 +25,10 @@ pub type Row<E, const B: usize> = [Stored<E>; B];
 /// How many gates ahead memory is asked for.
 const AHEAD: usize = 16;
 
-/// Edges that are looked through at a time, one such run ahead of what is gathered.
+/// Edges by which something comes that are looked for at a time, one such run ahead of what is gathered; and how many are looked
+/// through for them.
 const RUN: usize = 32;
+const MOST: usize = 64;
 
 /// Everything the backward pass asks of a layer's consumers.
 #[derive(Debug)]
@@ -216,7 +218,9 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
     let Backward { first, wiring, mut moves, inputs, consumer, source, rows, sums, added, .. } = pass;
     let (wiring, sums) = (wiring.as_chunks_mut::<K>().0, sums.as_chunks_mut::<CODES>().0);
     let rows = &mut rows[..sums.len()];
-    let mut gathering = consumer.map(|consumer| Gathering::new(&consumer, &source, first..first + rows.len()));
+    let mut runs = Runs { live: [Live::default(); RUN + 1], senders: [[None; RUN + 1]; 2] };
+    let gates = first..first + rows.len();
+    let mut gathering = consumer.map(|consumer| Gathering::new(&consumer, &source, gates, &mut runs));
     let mut done = 0;
     while done < sums.len() {
         let end = gathering.as_mut().map_or(sums.len(), |gathering| gathering.advance::<L, K>(rows));
@@ -385,30 +389,38 @@ struct Live {
 /// Such an edge, with all that gathering needs.
 #[derive(Clone, Copy)]
 struct Sender<'a, E, const B: usize> {
-    live: Live,
     /// The reader's gradients.
     row: &'a Row<E, B>,
     /// The reader's first other pin.
     other: &'a Bits<B>,
+    /// As in [`Live`].
+    edge: u32,
+    chosen: u32,
     /// Which of the gates it comes to.
     gate: u16,
+    /// As in [`Live`].
+    minus: bool,
 }
 
-/// A run of edges, looked through: up to two halves of each.
-type Senders<'a, E, const B: usize> = [Option<Sender<'a, E, B>>; 2 * RUN];
+/// Room for runs. The last that is found may be two halves.
+struct Runs<'a, E, const B: usize> {
+    /// What is found.
+    live: [Live; RUN + 1],
+    /// That of the run that comes next, and of the one after.
+    senders: [[Option<Sender<'a, E, B>>; RUN + 1]; 2],
+}
 
 /// What some gates' consumers send them, gathered run by run of their edges. Which edges send anything is found a run ahead and
 /// without branches, for no one can foretell it; memory is asked for then.
-struct Gathering<'a, E, const B: usize> {
+struct Gathering<'a, 'r, E, const B: usize> {
     edges: &'a Edges,
     tables: &'a [AtomicU8],
     outputs: &'a [Bits<B>],
     source: &'a Rows<'a, E, B>,
     gates: Range<usize>,
-    /// The run that comes next, and room for the one after.
-    senders: [Senders<'a, E, B>; 2],
+    runs: &'r mut Runs<'a, E, B>,
+    /// Of the run that comes next: in which room it is, how many senders it has, and where its edges end.
     is_second: bool,
-    /// How many senders it has, and where its edges end.
     count: usize,
     end: usize,
     /// Gates whose rows are begun, and those whose rows are done.
@@ -416,15 +428,20 @@ struct Gathering<'a, E, const B: usize> {
     done: usize,
 }
 
-impl<'a, E: Element, const B: usize> Gathering<'a, E, B> {
+impl<'a, 'r, E: Element, const B: usize> Gathering<'a, 'r, E, B> {
     #[inline(always)]
-    fn new(consumer: &Consumer<'a, B>, source: &'a Rows<'a, E, B>, gates: Range<usize>) -> Self {
+    fn new(
+        consumer: &Consumer<'a, B>,
+        source: &'a Rows<'a, E, B>,
+        gates: Range<usize>,
+        runs: &'r mut Runs<'a, E, B>,
+    ) -> Self {
         Gathering {
             edges: consumer.edges,
             tables: consumer.tables.all(),
             outputs: consumer.outputs,
             source,
-            senders: [[None; 2 * RUN]; 2],
+            runs,
             is_second: false,
             count: 0,
             end: consumer.edges.offsets[gates.start] as usize,
@@ -450,15 +467,15 @@ impl<'a, E: Element, const B: usize> Gathering<'a, E, B> {
             }
             self.begun += 1;
         }
-        for sender in &self.senders[now][..count] {
-            let Some(Sender { live, row, other, gate }) = sender else { continue };
-            let others = if K == 2 { [*other; K] } else { others_of(self.outputs, &edges[live.edge as usize]) };
-            let to = &mut rows[usize::from(*gate)];
+        for sender in &self.runs.senders[now][..count] {
+            let &Some(Sender { row, other, edge, chosen, gate, minus }) = sender else { continue };
+            let others = if K == 2 { [other; K] } else { others_of(self.outputs, &edges[edge as usize]) };
+            let to = &mut rows[usize::from(gate)];
             let mut total = [L::zero(); B];
             for b in 0..B {
                 total[b] = L::load(&to[b]);
             }
-            let total = send::<L, B, K>(total, row, others, live.chosen, live.minus);
+            let total = send::<L, B, K>(total, row, others, chosen, minus);
             for b in 0..B {
                 L::store(total[b], &mut to[b]);
             }
@@ -474,28 +491,33 @@ impl<'a, E: Element, const B: usize> Gathering<'a, E, B> {
     fn look_ahead<L: Lanes<Element = E>, const K: usize>(&mut self) {
         let (edges, inputs) = (self.edges.edges.as_chunks::<K>().0, self.edges.inputs.as_slice());
         let (tables, outputs, first) = (self.tables, self.outputs, self.gates.start as u16);
-        let end = (self.edges.offsets[self.gates.end] as usize).min(self.end + RUN);
-        let mut live = [Live::default(); 2 * RUN];
-        let mut count = 0;
-        for (number, edge) in (self.end as u32..).zip(&edges[self.end..end]) {
+        let most = (self.edges.offsets[self.gates.end] as usize).min(self.end + MOST);
+        let Runs { live, senders } = &mut *self.runs;
+        let (mut count, mut end) = (0, self.end);
+        for edge in &edges[self.end..most] {
+            if count >= RUN {
+                break;
+            }
             let table = table_of::<K>(tables, (edge[0] >> 3) as usize);
             let Halves { first, minus, second } = halves::<K>(table, (edge[0] & 7) as usize);
-            live[count % (2 * RUN)] = Live { edge: number, chosen: first, minus };
+            live[count] = Live { edge: end as u32, chosen: first, minus };
             count += usize::from(first != 0);
             if second != 0 {
-                live[count % (2 * RUN)] = Live { edge: number, chosen: second, minus: true };
+                live[count] = Live { edge: end as u32, chosen: second, minus: true };
                 count += 1;
             }
+            end += 1;
         }
         self.is_second = !self.is_second;
-        for (live, sender) in live[..count].iter().zip(&mut self.senders[usize::from(self.is_second)]) {
-            let edge = &edges[live.edge as usize];
-            let row = self.source.of((edge[0] >> 3) as usize);
+        let senders = &mut senders[usize::from(self.is_second)];
+        for (&Live { edge, chosen, minus }, sender) in live[..count].iter().zip(senders) {
+            let wires = &edges[edge as usize];
+            let row = self.source.of((wires[0] >> 3) as usize);
             row.iter().for_each(|block| L::prefetch(block));
-            let others = others_of(outputs, edge);
+            let others = others_of(outputs, wires);
             others[1..].iter().for_each(|other| L::prefetch(*other));
-            let gate = inputs[live.edge as usize].wrapping_sub(first);
-            *sender = Some(Sender { live: *live, row, other: others[1], gate });
+            let gate = inputs[edge as usize].wrapping_sub(first);
+            *sender = Some(Sender { row, other: others[1], edge, chosen, gate, minus });
         }
         (self.count, self.end) = (count, end);
     }

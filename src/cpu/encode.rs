@@ -1,5 +1,5 @@
-//! Bytes to bits: 64 neighbouring bytes of a sample are compared with as many thresholds at a time, and 64 samples' answers
-//! turned around.
+//! Bytes to bits: 64 neighbouring bytes of a sample are compared with as many thresholds at a time, and the answers of 64
+//! samples gathered in words.
 
 use std::sync::atomic::Ordering;
 
@@ -73,22 +73,16 @@ impl Encoding {
         simd: Simd,
         strip: usize,
         block: usize,
-        samples: impl ExactSizeIterator<Item = &'a [u8]>,
+        samples: impl Iterator<Item = &'a [u8]>,
         bits: &[Bits<B>],
     ) {
         let strip = &self.strips[strip];
-        let mut words = [0; BLOCK];
-        for (word, sample) in words.iter_mut().zip(samples) {
-            *word = match sample[strip.first..self.pixels].first_chunk() {
-                Some(bytes) => greater(simd, bytes, &strip.thresholds),
-                None => {
-                    let mut bytes = [0; SIDE];
-                    bytes[..self.pixels].copy_from_slice(sample);
-                    greater(simd, &bytes, &strip.thresholds)
-                }
-            };
-        }
-        transpose(&mut words);
+        let words = match simd {
+            // SAFETY: a `Simd` that a step runs on is one that the machine was found to have; AVX-512's have AVX2.
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx512 | Simd::Avx2 => unsafe { strip.words_avx2(self.pixels, samples) },
+            Simd::Portable => strip.words(self.pixels, samples),
+        };
         for (&feature, word) in strip.features.iter().zip(words) {
             if feature != NOTHING {
                 bits[feature as usize][block].store(word, Ordering::Relaxed);
@@ -97,52 +91,37 @@ impl Encoding {
     }
 }
 
-/// Bit i is whether byte i is greater than threshold i.
-#[inline]
-fn greater(simd: Simd, bytes: &[u8; SIDE], thresholds: &[u8; SIDE]) -> u64 {
-    match simd {
-        // SAFETY: a `Simd` that a step runs on is one that the machine was found to have; AVX-512's have AVX2.
-        #[cfg(target_arch = "x86_64")]
-        Simd::Avx512 | Simd::Avx2 => unsafe { greater_avx2(bytes, thresholds) },
-        Simd::Portable => {
-            let mut answers = [0u8; SIDE];
-            for (answer, (byte, threshold)) in answers.iter_mut().zip(bytes.iter().zip(thresholds)) {
-                *answer = u8::from(byte > threshold);
-            }
-            // Bit 0 of byte i of eight goes to bit i of the highest.
-            answers.as_chunks::<8>().0.iter().enumerate().fold(0, |word, (i, &eight)| {
-                word | (u64::from_le_bytes(eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i)
-            })
-        }
+impl Strip {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn words_avx2<'a>(&self, pixels: usize, samples: impl Iterator<Item = &'a [u8]>) -> [u64; SIDE] {
+        self.words(pixels, samples)
     }
-}
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn greater_avx2(bytes: &[u8; SIDE], thresholds: &[u8; SIDE]) -> u64 {
-    use std::arch::x86_64::*;
-    let (bytes, thresholds): ([__m256i; 2], [__m256i; 2]) = (bytemuck::cast(*bytes), bytemuck::cast(*thresholds));
-    let half = |i: usize| {
-        let is_not_greater = _mm256_cmpeq_epi8(_mm256_max_epu8(bytes[i], thresholds[i]), thresholds[i]);
-        u64::from(!_mm256_movemask_epi8(is_not_greater) as u32)
-    };
-    half(0) | half(1) << 32
-}
-
-/// Bit j of word i becomes bit i of word j (Hacker's Delight, section 7-3).
-fn transpose(words: &mut [u64; 64]) {
-    let mut mask = 0x0000_0000_ffff_ffff;
-    let mut step = 32;
-    while step > 0 {
-        for first in (0..64).step_by(2 * step) {
-            for i in first..first + step {
-                let swap = ((words[i] >> step) ^ words[i + step]) & mask;
-                words[i] ^= swap << step;
-                words[i + step] ^= swap;
+    /// `[lane]`: the samples' bits. Plain loops over the lanes, which become vector instructions.
+    #[inline(always)]
+    fn words<'a>(&self, pixels: usize, samples: impl Iterator<Item = &'a [u8]>) -> [u64; SIDE] {
+        // `[samples / 8][lane]`: a byte of each word.
+        let mut eights = [[0u8; SIDE]; BLOCK / 8];
+        let mut padded = [0; SIDE];
+        for (s, sample) in samples.enumerate().take(BLOCK) {
+            let own = &sample[self.first..pixels];
+            let bytes = own.first_chunk().unwrap_or_else(|| {
+                padded[..own.len()].copy_from_slice(own);
+                &padded
+            });
+            let eight = &mut eights[s / 8];
+            for i in 0..SIDE {
+                eight[i] |= if bytes[i] > self.thresholds[i] { 1 << (s % 8) } else { 0 };
             }
         }
-        step /= 2;
-        mask ^= mask << step;
+        let mut words = [0; SIDE];
+        for (e, eight) in eights.iter().enumerate() {
+            for i in 0..SIDE {
+                words[i] |= u64::from(eight[i]) << (8 * e);
+            }
+        }
+        words
     }
 }
 

@@ -71,8 +71,16 @@ pub fn count<const B: usize>(gates: &[Bits<B>], block: usize) -> [u32; BLOCK] {
     }
     rest.iter().for_each(|row| add(&mut planes, row[block].load(Ordering::Relaxed)));
     let used = (usize::BITS - gates.len().leading_zeros()) as usize;
-    let count = |s| planes[..used].iter().enumerate().fold(0, |sum, (p, plane)| sum | ((plane >> s) as u32 & 1) << p);
-    std::array::from_fn(count)
+    // Halves of words, whose bits become numbers side by side.
+    let mut counts = [0; BLOCK];
+    for (p, &plane) in planes[..used].iter().enumerate() {
+        let (low, high) = counts.split_at_mut(BLOCK / 2);
+        for s in 0..BLOCK / 2 {
+            low[s] |= (plane as u32 >> s & 1) << p;
+            high[s] |= ((plane >> 32) as u32 >> s & 1) << p;
+        }
+    }
+    counts
 }
 
 fn add(planes: &mut [u64], mut carry: u64) {

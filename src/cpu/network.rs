@@ -11,7 +11,7 @@ use super::conv::{Maps, Trees};
 use super::encode::Encoding;
 use super::lanes::{BLOCK, Element, Stored};
 use super::locks::{lock, read, write};
-use super::selection::Gates;
+use super::selection::{Gates, Room};
 use super::simd::Simd;
 use super::tables::Tables;
 use super::wires::Wires;
@@ -85,7 +85,8 @@ impl Network<'_> {
             let mut gates = gates.clone();
             gates.noise = vec![0.0; if step.is_some() { gates.logits.len() } else { 0 }];
             let mut tables = vec![0; gates.count];
-            gates.tabulate(self.simd, self.constants.seed, step, &mut |gate, table| tables[gate] = table);
+            let mut set = |gate, table| tables[gate] = table;
+            gates.tabulate(self.simd, self.constants.seed, step, &mut Room::new(), &mut set);
             tables
         };
         self.gates(of)

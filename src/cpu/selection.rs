@@ -84,8 +84,15 @@ impl Gates {
 
     /// Make the tables of the logits, handing each to `set` by its place; returns the sum of their selections' confidences.
     /// With the noise of step `step` if there is one.
-    pub fn tabulate(&mut self, simd: Simd, seed: u64, step: Option<u32>, set: &mut impl FnMut(usize, u64)) -> f32 {
-        self.run(simd, None, seed, step, set)
+    pub fn tabulate(
+        &mut self,
+        simd: Simd,
+        seed: u64,
+        step: Option<u32>,
+        room: &mut Room,
+        set: &mut impl FnMut(usize, u64),
+    ) -> f32 {
+        self.run(simd, None, seed, step, room, set)
     }
 
     /// New logits by the sums, then their tables for the step after step number `step`.
@@ -95,10 +102,11 @@ impl Gates {
         constants: &Constants,
         update: &Update,
         step: u32,
+        room: &mut Room,
         set: &mut impl FnMut(usize, u64),
     ) -> f32 {
         let next = constants.noisy.then_some(step);
-        self.run(simd, Some((constants, update)), constants.seed, next, set)
+        self.run(simd, Some((constants, update)), constants.seed, next, room, set)
     }
 
     fn run(
@@ -107,16 +115,17 @@ impl Gates {
         update: Option<(&Constants, &Update)>,
         seed: u64,
         step: Option<u32>,
+        room: &mut Room,
         set: &mut impl FnMut(usize, u64),
     ) -> f32 {
         match simd {
             // SAFETY: a `Simd` that a step runs on is one that the machine was found to have.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx512 => unsafe { run_avx512(self, update, seed, step, set) },
+            Simd::Avx512 => unsafe { run_avx512(self, update, seed, step, room, set) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Simd::Avx2 => unsafe { run_avx2(self, update, seed, step, set) },
-            Simd::Portable => run(self, update, seed, step, set),
+            Simd::Avx2 => unsafe { run_avx2(self, update, seed, step, room, set) },
+            Simd::Portable => run(self, update, seed, step, room, set),
         }
     }
 }
@@ -128,9 +137,10 @@ fn run_avx512(
     update: Option<(&Constants, &Update)>,
     seed: u64,
     step: Option<u32>,
+    room: &mut Room,
     set: &mut impl FnMut(usize, u64),
 ) -> f32 {
-    run(gates, update, seed, step, set)
+    run(gates, update, seed, step, room, set)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -140,15 +150,40 @@ fn run_avx2(
     update: Option<(&Constants, &Update)>,
     seed: u64,
     step: Option<u32>,
+    room: &mut Room,
     set: &mut impl FnMut(usize, u64),
 ) -> f32 {
-    run(gates, update, seed, step, set)
+    run(gates, update, seed, step, room, set)
 }
 
 /// Numbers of a part.
 type Part = [f32; PART];
 
-/// Room for the sines and the cosines of a part's logits, and more, made once and written over part by part.
+/// Room for what is made of a part, kept from call to call.
+#[derive(Debug)]
+pub struct Room {
+    z: Part,
+    noise: Part,
+    by_table: Part,
+    coldness: Part,
+    gradient: Part,
+    angles: Angles,
+    is_set: [u8; PART],
+    confidence: Part,
+}
+
+impl Room {
+    /// An empty one.
+    pub fn new() -> Self {
+        let none = [0.0; PART];
+        let angles = Angles { sine: none, cosine: none, log_odds: none };
+        let is_set = [0; PART];
+        Room { z: none, noise: none, by_table: none, coldness: none, gradient: none, angles, is_set, confidence: none }
+    }
+}
+
+/// Sines and cosines of a part's logits, and more.
+#[derive(Debug)]
 struct Angles {
     sine: Part,
     cosine: Part,
@@ -156,8 +191,6 @@ struct Angles {
 }
 
 impl Angles {
-    const NONE: Angles = Angles { sine: [0.0; PART], cosine: [0.0; PART], log_odds: [0.0; PART] };
-
     #[inline(always)]
     fn measure(&mut self, z: &Part) {
         for i in 0..PART {
@@ -189,45 +222,46 @@ fn run(
     update: Option<(&Constants, &Update)>,
     seed: u64,
     step: Option<u32>,
+    room: &mut Room,
     set: &mut impl FnMut(usize, u64),
 ) -> f32 {
     let per_gate = gates.logits_a_gate();
     let mut lanes = [0.0; LANES];
-    let mut angles = Angles::NONE;
-    let (mut z, mut noise, mut by_table, mut g) = ([0.0; PART], [0.0; PART], [0.0; PART], [0.0; PART]);
     let has_noise = !gates.noise.is_empty();
+    room.noise = [0.0; PART];
     for first in (0..gates.count).step_by(PART / per_gate) {
         let count = (PART / per_gate).min(gates.count - first);
         let range = first * per_gate..(first + count) * per_gate;
-        z[..range.len()].copy_from_slice(&gates.logits[range.clone()]);
+        let used = range.len();
+        room.z[..used].copy_from_slice(&gates.logits[range.clone()]);
+        // What is there decides how sines are found; nothing of what was there before may.
+        room.z[used..].fill(0.0);
         if has_noise {
-            noise[..range.len()].copy_from_slice(&gates.noise[range.clone()]);
+            room.noise[..used].copy_from_slice(&gates.noise[range.clone()]);
         }
         if let Some((constants, update)) = update {
-            let mut coldness = [1.0 / update.temperature; PART];
+            room.coldness = [1.0 / update.temperature; PART];
             if let Some(cages) = gates.cages.get(first..first + count) {
-                let own = coldness.chunks_exact_mut(per_gate).zip(cages);
+                let own = room.coldness.chunks_exact_mut(per_gate).zip(cages);
                 own.for_each(|(coldness, cage)| coldness.fill(1.0 / cage.temperature));
             }
             let codes = 1 << gates.arity;
             let sums = &gates.sums[first * codes..(first + count) * codes];
-            by_table.iter_mut().zip(sums).for_each(|(g, &sum)| *g = sum as f32 * update.unit);
-            let part = (&z, &noise, &by_table, &coldness);
-            logit_gradients(gates.parametrization, per_gate, part, &mut angles, &mut g);
+            room.by_table.iter_mut().zip(sums).for_each(|(g, &sum)| *g = sum as f32 * update.unit);
+            logit_gradients(gates.parametrization, per_gate, room);
             let moments = (&mut gates.first_moments[range.clone()], &mut gates.second_moments[range.clone()]);
-            descend(&update.adam, constants.weight_decay, &g, &mut z, moments);
-            gates.logits[range.clone()].copy_from_slice(&z[..range.len()]);
+            descend(&update.adam, constants.weight_decay, &room.gradient, &mut room.z, moments);
+            gates.logits[range.clone()].copy_from_slice(&room.z[..used]);
         }
         if let Some(step) = step {
-            draw_noise(gates.parametrization, per_gate, seed, step, gates.first + first as u32, &mut noise);
-            gates.noise[range.clone()].copy_from_slice(&noise[..range.len()]);
+            draw_noise(gates.parametrization, per_gate, seed, step, gates.first + first as u32, &mut room.noise);
+            gates.noise[range.clone()].copy_from_slice(&room.noise[..used]);
         } else if has_noise {
-            noise = [0.0; PART];
+            room.noise = [0.0; PART];
         }
         let own = gates.confidences.get_mut(first..first + count).unwrap_or_default();
         let set = |i: usize, table| set(first + i, table);
-        let part = (&z, &noise, count);
-        select(gates.parametrization, per_gate, part, step.is_some(), &mut angles, own, &mut lanes, set);
+        select(gates.parametrization, (per_gate, count), step.is_some(), room, own, &mut lanes, set);
     }
     lanes.iter().sum()
 }
@@ -261,14 +295,12 @@ fn gumbel(u: f32) -> f32 {
 }
 
 /// Tables and confidences of the part's gates. `lanes` gathers the confidences, `own` each gate's where it is not empty.
-#[allow(clippy::too_many_arguments)]
 #[inline(always)]
 fn select(
     p: Parametrization,
-    per_gate: usize,
-    (z, noise, count): (&Part, &Part, usize),
+    (per_gate, count): (usize, usize),
     noisy: bool,
-    angles: &mut Angles,
+    Room { z, noise, angles, is_set, confidence, .. }: &mut Room,
     own: &mut [f32],
     lanes: &mut [f32; LANES],
     mut set: impl FnMut(usize, u64),
@@ -286,8 +318,6 @@ fn select(
         }
         return;
     }
-    let mut is_set = [0u8; PART];
-    let mut confidence = [0.0; PART];
     match p {
         Parametrization::IwpSin => {
             angles.measure(z);
@@ -372,9 +402,7 @@ fn probabilities(z: &[f32], noise: &[f32], coldness: f32) -> [f32; 16] {
 fn logit_gradients(
     p: Parametrization,
     per_gate: usize,
-    (z, noise, by_table, coldness): (&Part, &Part, &Part, &Part),
-    angles: &mut Angles,
-    g: &mut Part,
+    Room { z, noise, by_table, coldness, angles, gradient: g, .. }: &mut Room,
 ) {
     match p {
         Parametrization::IwpSin => {
@@ -516,10 +544,10 @@ mod tests {
                     let constants = Constants { noisy, ..constants.clone() };
                     let mut gates = random_gates(p, arity, noisy, &mut rng);
                     let logits = p.logits(arity);
-                    let mut tables = vec![0; gates.count];
+                    let (mut tables, mut room) = (vec![0; gates.count], Room::new());
                     let step = noisy.then_some(4);
                     let simd = Simd::available()[0];
-                    let sum = gates.tabulate(simd, 9, step, &mut |gate, table| tables[gate] = table);
+                    let sum = gates.tabulate(simd, 9, step, &mut room, &mut |gate, table| tables[gate] = table);
                     let mut expected_sum = 0.0;
                     let noise_of = |gate: usize| match noisy {
                         true => reference::selection_noise(p, logits, 9, 4, 70 + gate),
@@ -556,7 +584,7 @@ mod tests {
                         ..Step::first(constants.temperature, 2.0)
                     };
                     let update = Update { unit: 1e-3, ..Update::of(&constants, &state, 1.7) };
-                    gates.update(simd, &constants, &update, 5, &mut |_, _| {});
+                    gates.update(simd, &constants, &update, 5, &mut room, &mut |_, _| {});
                     let twin_step = reference::Step {
                         learning_rate: state.learning_rate.into(),
                         beta1_power: state.beta1_power.into(),

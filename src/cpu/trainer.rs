@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::augment::augment;
-use super::backward::{Backward, Consumer, Kernels, Moves, Rows};
+use super::backward::{Backward, Consumer, Kernels, Moves, Row, Rows};
 use super::constants::Constants;
 use super::conv::{Room, Source, Task, TreeKernels, Trees, pad};
 use super::encode::Encoding;
@@ -14,7 +14,7 @@ use super::lanes::{BLOCK, Stored};
 use super::locks::{lock, read, write};
 use super::loss::{Judge, Rounding};
 use super::network::{LayerState, Network, State, Workspace, chunk_shift, layers_of};
-use super::selection::{Gates, Update};
+use super::selection::{Gates, Room, Update};
 use super::simd::Simd;
 use super::team::{Member, work_together};
 use super::traffic::Pass;
@@ -417,6 +417,7 @@ impl Network<'_> {
                 state: network.state.clone(),
                 clock: (times && leads).then(|| (Instant::now(), Vec::new())),
                 exchange: Exchange { under_way: Vec::new(), failure: None },
+                room: (Room::new(), vec![[Stored([E::of(0); BLOCK]); B]; 1 << chunk_shift(&network.model)]),
             };
             (0..count).for_each(|_| sitting.step(member));
             if leads {
@@ -435,6 +436,17 @@ impl Network<'_> {
             *spans = timed.into_inner().unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// New logits of the gates of chunk `chunk` of layer `i`, and their tables for the next step.
+    fn update(&self, now: &State, (i, chunk): (usize, usize), gates: &mut Gates, update: &Update, room: &mut Room) {
+        let (state, choices, first) = (&self.layers[i], self.choices(), chunk << chunk_shift(&self.model));
+        let Gates { cages, confidences, .. } = &mut *gates;
+        cages.iter_mut().zip(confidences).for_each(|(cage, sum)| self.constants.adapt(cage, *sum, choices));
+        let tables = &state.tables[1 - now.current];
+        let mut set = |gate, table| tables.set(first + gate, table);
+        let sum = gates.update(self.simd, &self.constants, update, now.step.step, room, &mut set);
+        state.set_confidence(chunk, sum);
     }
 
     /// Add up the losses and qualities of the last `count` steps over all ranks, in their order.
@@ -462,6 +474,8 @@ struct Sitting<'a, E, const B: usize> {
     /// When the last pass ended, and all before.
     clock: Option<(Instant, Vec<Span>)>,
     exchange: Exchange<'a>,
+    /// What parts of an update, and a chunk's rows that no layer needs, are made in.
+    room: (Room, Vec<Row<E, B>>),
 }
 
 /// What the leading thread exchanges with other ranks.
@@ -555,7 +569,8 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             member.share(layer.chunks.len(), |chunk| {
                 let first = chunk << chunk_shift(&n.model);
                 let mut set = |gate, table| tables.set(first + gate, table);
-                let sum = lock(&layer.chunks[chunk]).tabulate(n.simd, n.constants.seed, noise, &mut set);
+                let sum =
+                    lock(&layer.chunks[chunk]).tabulate(n.simd, n.constants.seed, noise, &mut self.room.0, &mut set);
                 layer.set_confidence(chunk, sum);
             });
         }
@@ -609,9 +624,9 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
     }
 
     /// Sample numbers of block `block` of this rank's share of the batch; none past its end.
-    fn samples_of(&self, block: usize) -> Vec<u32> {
+    fn samples_of(&self, block: usize) -> impl Iterator<Item = u32> {
         let chosen = self.network.chosen.chunks(BLOCK).nth(block).unwrap_or_default();
-        chosen.iter().map(|sample| sample.load(Ordering::Relaxed)).collect()
+        chosen.iter().map(|sample| sample.load(Ordering::Relaxed))
     }
 
     fn encode(&mut self, micro: usize, member: &mut Member) {
@@ -626,8 +641,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                     n.encoding.encode(n.simd, strip, b, moved.chunks_exact(pixels), &w.inputs);
                 }
                 None => {
-                    let samples = self.samples_of(block);
-                    let rows = samples.iter().map(|&s| &n.train.pixels[s as usize * pixels..][..pixels]);
+                    let rows = self.samples_of(block).map(|s| &n.train.pixels[s as usize * pixels..][..pixels]);
                     n.encoding.encode(n.simd, strip, b, rows, &w.inputs);
                 }
             }
@@ -692,7 +706,8 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
         member.share(B, |b| {
             let votes: Vec<[u32; BLOCK]> = w.votes.iter().skip(b).step_by(B).map(|votes| *lock(votes)).collect();
             let block = micro * B + b;
-            let judged = judge.judge(&votes, &self.samples_of(block), batch);
+            let samples: Vec<u32> = self.samples_of(block).collect();
+            let judged = judge.judge(&votes, &samples, batch);
             let place = n.share.start + (block * BLOCK) as u32;
             for (class, (to, g)) in write(&w.classes[b]).iter_mut().zip(&judged.gradients).enumerate() {
                 *to = E::ordered(n.simd, rounding.round(g, class, place, self.state.step.step));
@@ -707,7 +722,6 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
         let (n, w) = (self.network, self.workspace);
         let (shift, last) = (chunk_shift(&n.model), n.model.layers.len() - 1);
         let classes = w.class_rows();
-        let mut room = vec![[Stored([E::of(0); BLOCK]); B]; 1 << shift];
         // The step has begun, so it is its number less one that tells whether it scores wires.
         let due = n.learning.as_ref().filter(|learning| learning.is_due(self.state.step.step - 1));
         let moves = due.map(|learning| WireUpdate::of(learning, &n.constants, &self.state.step));
@@ -749,7 +763,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                         let mut gates = lock(&state.chunks[chunk]);
                         trees.copy_sums(chunk << shift, &mut gates.sums);
                         if is_updated {
-                            self.update(i, chunk, &mut gates, &update);
+                            n.update(&self.state, (i, chunk), &mut gates, &update, &mut self.room.0);
                         }
                     });
                     if is_updated {
@@ -766,7 +780,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                 let first = chunk << shift;
                 let Wires { wiring, scored } = &mut *lock(&state.wires[chunk]);
                 let mut kept = (0 < i && i < last).then(|| write(&w.planes[i % 2][chunk]));
-                let rows = kept.as_mut().map_or(room.as_mut_slice(), |rows| rows.as_mut_slice());
+                let rows = kept.as_mut().map_or(self.room.1.as_mut_slice(), |rows| rows.as_mut_slice());
                 let pass = Backward {
                     first,
                     wiring,
@@ -788,7 +802,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                 };
                 E::backward(n.simd, n.constants.bits, pass);
                 if is_updated {
-                    self.update(i, chunk, &mut gates, &update);
+                    n.update(&self.state, (i, chunk), &mut gates, &update, &mut self.room.0);
                 }
             });
             drop((sent, consumer));
@@ -806,7 +820,8 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             self.mark(|| format!("wait_for_ranks {i}"));
             let update = self.update_of(i);
             member.share(state.chunks.len(), |chunk| {
-                self.update(i, chunk, &mut lock(&state.chunks[chunk]), &update);
+                let mut gates = lock(&state.chunks[chunk]);
+                n.update(&self.state, (i, chunk), &mut gates, &update, &mut self.room.0);
                 if let (Some(update), Wires { wiring, scored: Some(scored) }) =
                     (&moves, &mut *lock(&state.wires[chunk]))
                 {
@@ -826,18 +841,5 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
     fn update_of(&self, i: usize) -> Update {
         let temperature = self.state.cages.get(i).map_or(self.state.step.temperature, |cage| cage.temperature);
         Update::of(&self.network.constants, &self.state.step, temperature)
-    }
-
-    /// New logits of the gates of chunk `chunk` of layer `i`, and their tables for the next step.
-    fn update(&self, i: usize, chunk: usize, gates: &mut Gates, update: &Update) {
-        let (n, state) = (self.network, &self.network.layers[i]);
-        let choices = n.choices();
-        let first = chunk << chunk_shift(&n.model);
-        let Gates { cages, confidences, .. } = &mut *gates;
-        cages.iter_mut().zip(confidences).for_each(|(cage, sum)| n.constants.adapt(cage, *sum, choices));
-        let tables = &state.tables[1 - self.state.current];
-        let mut set = |gate, table| tables.set(first + gate, table);
-        let sum = gates.update(n.simd, &n.constants, update, self.state.step.step, &mut set);
-        state.set_confidence(chunk, sum);
     }
 }

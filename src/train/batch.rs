@@ -64,8 +64,8 @@ pub struct Batch {
     pub words: u32,
     /// The whole batch's `uniforms::Batch`.
     pub uniform: Id,
-    /// The same of what is taken of it.
-    own: Id,
+    /// The same of what is taken of it, and its words.
+    own: (Id, u32),
     /// The parts of it that go through the network one after the other.
     pub shares: Vec<Share>,
     /// `[words of the batch · 32]` u32 sample numbers.
@@ -122,7 +122,8 @@ impl Batch {
             let own = uniforms::Batch { size: end - first, words, offset: first, ..extent };
             plan.add(Buffer::scratch(name, 0).holding(&[own]))
         };
-        let own = if size.is_shared() { part("share", first, end, (end - first).div_ceil(32)) } else { uniform };
+        let own_words = (end - first).div_ceil(32);
+        let own = if size.is_shared() { part("share", first, end, own_words) } else { uniform };
         let offsets: Vec<u32> = size.offsets().collect();
         let micro_batch = |(n, &first): (usize, &u32)| {
             let batch = part("micro-batch", first, end.min(first + size.words * 32), size.words);
@@ -139,7 +140,7 @@ impl Batch {
             places: plan.add(Buffer::scratch("places", 0).holding(&(0..padded).collect::<Vec<u32>>())),
             turns: how.is_warped().then(|| plan.add(Buffer::scratch("turns", 0).holding(&how.turns_table()))),
         });
-        Batch { extent, words: size.words, uniform, own, shares, chosen, samples, encoder, augmented }
+        Batch { extent, words: size.words, uniform, own: (own, own_words), shares, chosen, samples, encoder, augmented }
     }
 
     /// What is right, by sample number.
@@ -165,14 +166,15 @@ impl Batch {
     /// The images taken of the batch that `step` has chosen, moved, where that is asked for.
     pub fn moved(&self, cx: &Context, step: Id) -> Option<Pass> {
         let augmented = self.augmented.as_ref()?;
-        let (samples, row) = (u64::from(self.extent.words) * 32, u64::from(self.extent.row_words) * 4);
+        let (own, words) = self.own;
+        let (samples, row) = (u64::from(words) * 32, u64::from(self.extent.row_words) * 4);
         let pass = self
-            .bytes(self.own)
+            .bytes(own)
             .read_by(augment(augmented.turns.is_some()))
             .bind("step", step)
             .bind("augmented", augmented.pixels)
             .binds(augmented.turns.map(|turns| ("turns", turns)))
-            .groups(&cx.tuning, self.extent.row_words * self.extent.words * 32, 64, 32)
+            .groups(&cx.tuning, self.extent.row_words * words * 32, 64, 32)
             // Sample numbers and pixels in, pixels out.
             .least_bytes(samples * (4 + 2 * row));
         Some(pass)

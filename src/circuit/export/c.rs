@@ -5,13 +5,12 @@ use std::fmt::Write;
 use super::Options;
 use super::c_places;
 use super::columns;
-use super::expression::{self, Syntax};
+use super::expression::{self, C};
 use super::head;
 use super::label::Label;
 use super::slots::Slots;
 use crate::circuit::Netlist;
 
-pub(super) const SYNTAX: Syntax = Syntax { not: "~", zero: "UINT64_C(0)", one: "~UINT64_C(0)" };
 /// Gates a function: compilers take much longer for one long function than for many short ones.
 const GATES_A_FUNCTION: usize = 64;
 
@@ -77,7 +76,7 @@ pub fn source(netlist: &Netlist, options: &Options, label: &Label) -> String {
         for (j, lut) in luts.iter().enumerate() {
             let operands: Vec<String> = lut.inputs().iter().map(|&s| slots.name(s)).collect();
             let output = slots.name(netlist.output_of(i * GATES_A_FUNCTION + j));
-            let _ = writeln!(c, "    {output} = {};", expression::lut(lut.table, &operands, SYNTAX));
+            let _ = writeln!(c, "    {output} = {};", expression::lut(lut.table, &operands, C));
         }
         c.push_str("}\n\n");
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::c::SYNTAX;
+use super::expression::C;
 use super::places::{self, Layout, TREES_A_FUNCTION};
 use crate::circuit::{Netlist, Stage, Unit};
 
@@ -53,7 +53,7 @@ fn trees(c: &mut String, stage: &Stage, units: &[Unit], [map, given]: [Layout; 2
         given.pitch
     );
     for (u, unit) in units.iter().enumerate() {
-        let (gates, root) = places::unit(unit, |_, leaf| format!("n[{}]", map.leaf(leaf)), SYNTAX);
+        let (gates, root) = places::unit(unit, |_, leaf| format!("n[{}]", map.leaf(leaf)), C);
         c.push_str("            {\n");
         for (name, value) in gates {
             let _ = writeln!(c, "                const uint64_t {name} = {value};");

@@ -11,6 +11,13 @@ pub struct Syntax {
     pub one: &'static str,
 }
 
+/// C.
+pub const C: Syntax = Syntax { not: "~", zero: "UINT64_C(0)", one: "~UINT64_C(0)" };
+/// Rust.
+pub const RUST: Syntax = Syntax { not: "!", zero: "0", one: "!0" };
+/// Verilog, of single bits.
+pub const VERILOG: Syntax = Syntax { not: "~", zero: "1'b0", one: "1'b1" };
+
 /// The table as an expression over `operands`, the first being the highest bit of the code; no outer parentheses.
 pub fn lut(table: u64, operands: &[String], syntax: Syntax) -> String {
     let codes = 1u32 << operands.len();
@@ -54,10 +61,11 @@ pub fn lut(table: u64, operands: &[String], syntax: Syntax) -> String {
 mod tests {
     use super::*;
 
-    const C: Syntax = Syntax { not: "~", zero: "0", one: "1" };
+    /// Easy to read.
+    const PLAIN: Syntax = Syntax { not: "~", zero: "0", one: "1" };
 
     fn text(table: u64, operands: &[&str]) -> String {
-        lut(table, &operands.iter().map(|s| s.to_string()).collect::<Vec<_>>(), C)
+        lut(table, &operands.iter().map(|s| s.to_string()).collect::<Vec<_>>(), PLAIN)
     }
 
     #[test]

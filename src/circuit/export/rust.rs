@@ -4,14 +4,13 @@ use std::fmt::Write;
 
 use super::Options;
 use super::columns;
-use super::expression::{self, Syntax};
+use super::expression::{self, RUST};
 use super::head;
 use super::label::Label;
 use super::rust_places;
 use super::slots::Slots;
 use crate::circuit::Netlist;
 
-pub(super) const SYNTAX: Syntax = Syntax { not: "!", zero: "0", one: "!0" };
 /// Gates a function: compilers take much longer for one long function than for many short ones.
 const GATES_A_FUNCTION: usize = 256;
 
@@ -49,7 +48,7 @@ pub fn source(netlist: &Netlist, options: &Options, label: &Label) -> String {
             .map(|(j, lut)| {
                 let operands: Vec<String> = lut.inputs().iter().map(|&s| slots.name(s)).collect();
                 let output = slots.name(netlist.output_of(i * GATES_A_FUNCTION + j));
-                format!("    {output} = {};\n", expression::lut(lut.table, &operands, SYNTAX))
+                format!("    {output} = {};\n", expression::lut(lut.table, &operands, RUST))
             })
             .collect();
         let x = if body.contains("x[") { "x" } else { "_x" };

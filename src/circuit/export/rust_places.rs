@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use super::expression::RUST;
 use super::places::{self, Layout, TREES_A_FUNCTION};
-use super::rust::SYNTAX;
 use crate::circuit::{Netlist, Stage, Unit};
 
 /// Names of the two arrays in which maps lie by turns.
@@ -38,7 +38,7 @@ fn trees(r: &mut String, stage: &Stage, units: &[Unit], [map, given]: [Layout; 2
     let (stride, pool, [rows, columns]) = (stage.grid.stride, stage.grid.pool, stage.grid.places());
     let mut body = String::new();
     for (u, unit) in units.iter().enumerate() {
-        let (gates, root) = places::unit(unit, |_, leaf| format!("n[{}]", map.leaf(leaf)), SYNTAX);
+        let (gates, root) = places::unit(unit, |_, leaf| format!("n[{}]", map.leaf(leaf)), RUST);
         body.push_str("            {\n");
         for (name, value) in gates {
             let _ = writeln!(body, "                let {name} = {value};");
@@ -87,7 +87,7 @@ pub fn calls(netlist: &Netlist) -> String {
         let (to, map) = (ARRAYS[(number + 1) % 2], maps[number + 1]);
         let clear = if number > 0 { format!("    {to}[..{}].fill(0);\n", map.words) } else { String::new() };
         let from = if from == "features" { from.to_string() } else { format!("&{from}") };
-        let _ = write!(r, "{clear}    conv{number}({from}, &mut {to}[{}..]);\n", map.origin);
+        let _ = writeln!(r, "{clear}    conv{number}({from}, &mut {to}[{}..]);", map.origin);
     }
     let _ = writeln!(r, "    let x = &{}[..];", ARRAYS[netlist.stages.len() % 2]);
     r

@@ -6,13 +6,12 @@
 
 use std::fmt::Write;
 
-use super::expression::{self, Syntax};
+use super::expression::{self, VERILOG};
 use super::label::{Inputs, Label};
 use super::verilog_places;
 use super::{Options, Outputs, head, names};
 use crate::circuit::{Netlist, Stage, Unit, Vote};
 
-pub(super) const SYNTAX: Syntax = Syntax { not: "~", zero: "1'b0", one: "1'b1" };
 /// Votes added up in one expression; as many as a six-input LUT has pins.
 const VOTES_A_SUM: usize = 6;
 
@@ -356,7 +355,7 @@ fn value(netlist: &Netlist, options: &Options, node: &Node, operands: &[String])
         // What drives a channel is written where it is declared.
         Value::Unit(..) => String::new(),
         Value::Bit(bit) => format!("{}[{bit}]", operands[0]),
-        Value::Gate(table) => expression::lut(table, operands, SYNTAX),
+        Value::Gate(table) => expression::lut(table, operands, VERILOG),
         Value::Complement => format!("~{}", operands[0]),
         Value::Sum(0) => operands.join(" + "),
         Value::Sum(constant) => format!("{} + {}'d{constant}", operands.join(" + "), node.width),

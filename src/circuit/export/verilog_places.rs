@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use super::expression::VERILOG;
 use super::places::{self, Layout};
-use super::verilog::SYNTAX;
 use crate::circuit::{Grid, Leaf, Netlist, Stage};
 
 /// The modules of the trees of all convolutions, for the module `name`.
@@ -12,7 +12,7 @@ pub fn modules(netlist: &Netlist, name: &str) -> String {
     for (number, stage) in netlist.stages.iter().enumerate() {
         let _ = writeln!(v, "// {}", places::about(number, stage));
         for (u, unit) in stage.units.iter().enumerate() {
-            let (gates, root) = places::unit(unit, |i, _| format!("a[{i}]"), SYNTAX);
+            let (gates, root) = places::unit(unit, |i, _| format!("a[{i}]"), VERILOG);
             let last = unit.leaves.len().max(1) - 1;
             let _ = writeln!(v, "module {name}_conv{number}_tree{u}(input wire [{last}:0] a, output wire v);");
             gates.iter().for_each(|(name, value)| v.push_str(&format!("  wire {name} = {value};\n")));
