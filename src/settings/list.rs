@@ -467,7 +467,7 @@ mod tests {
     #[test]
     fn help_tells_range_and_default() {
         assert!(flag_help("rotate").ends_with("either way [0 to 45] [default: 0.0]"), "{}", flag_help("rotate"));
-        assert!(flag_help("tau").ends_with("[more than 0] [default: 14.0]"), "{}", flag_help("tau"));
+        assert!(flag_help("tau").ends_with("[more than 0] [default: 17.0]"), "{}", flag_help("tau"));
         assert!(flag_help("select").ends_with("[default: last, with --patience best]"));
     }
 }

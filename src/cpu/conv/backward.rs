@@ -191,7 +191,7 @@ fn run_unit<L: Lanes, const B: usize>(
         let draws = draws.get(number * of_band..(number + 1) * of_band).unwrap_or(&[]);
         let turn = unit as u32 % 32;
         paths.follow(task.simd, &tree, &Windows { window, rule: task.rule, draws, turn, leaves: sends, gates: sums });
-        for j in 0..gates {
+        for (j, totals) in totals.iter_mut().enumerate().take(gates) {
             if !sums || !tree.is_live[leaves + j] {
                 continue;
             }
@@ -204,7 +204,7 @@ fn run_unit<L: Lanes, const B: usize>(
                     dots::<L, B, 3>(gradients, [a, b, both], negative, is_mixed)
                 };
                 for i in 0..3 {
-                    totals[j][i] += made[i];
+                    totals[i] += made[i];
                 }
                 all += made[3];
             }
