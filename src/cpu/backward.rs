@@ -313,15 +313,12 @@ pub(super) fn ask_for<L: Lanes, const B: usize, const K: usize>(
     consumer: &Consumer<B>,
     source: &Rows<L::Element, B>,
     gate: usize,
-    is_far: bool,
 ) {
     for edge in consumer.edges.of_gate::<K>(gate).chunks_exact(K) {
         let reader = (edge[0] >> 3) as usize;
         source.of(reader).iter().for_each(|block| L::prefetch(block));
-        if is_far {
-            L::prefetch(consumer.tables.place::<K>(reader));
-            edge[1..].iter().for_each(|&wire| L::prefetch(&consumer.outputs[wire as usize]));
-        }
+        L::prefetch(consumer.tables.place::<K>(reader));
+        edge[1..].iter().for_each(|&wire| L::prefetch(&consumer.outputs[wire as usize]));
     }
 }
 

@@ -267,7 +267,7 @@ impl<'a, E: Element, const B: usize> Gradients<'a, E, B> {
             match self {
                 Gradients::Dense(consumer, rows, first, area) => {
                     if place + AHEAD < *area {
-                        ask_for::<L, B, 2>(consumer, rows, first + place + AHEAD, true);
+                        ask_for::<L, B, 2>(consumer, rows, first + place + AHEAD);
                     }
                     g = gather::<L, B, 2>(consumer, rows, first + place);
                 }
