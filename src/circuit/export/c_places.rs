@@ -52,15 +52,7 @@ fn trees(c: &mut String, stage: &Stage, units: &[Unit], [map, given]: [Layout; 2
         stride * map.pitch,
         given.pitch
     );
-    for (u, unit) in units.iter().enumerate() {
-        let (gates, root) = places::unit(unit, |_, leaf| format!("n[{}]", map.leaf(leaf)), C);
-        c.push_str("            {\n");
-        for (name, value) in gates {
-            let _ = writeln!(c, "                const uint64_t {name} = {value};");
-        }
-        let or = if pool > 1 { "|=" } else { "=" };
-        let _ = write!(c, "                r[{}] {or} {root};\n            }}\n", u * given.plane);
-    }
+    c.push_str(&places::blocks(units, [map, given], pool > 1, "const uint64_t", C));
     c.push_str("        }\n    }\n");
 }
 

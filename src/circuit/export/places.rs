@@ -1,5 +1,7 @@
 //! What exports that loop over places share: where maps lie, and a unit as expressions.
 
+use std::fmt::Write;
+
 use super::expression::{self, Syntax};
 use crate::circuit::{Leaf, Literal, Netlist, Stage, Unit};
 
@@ -50,6 +52,22 @@ pub fn arrays(netlist: &Netlist, maps: &[Layout]) -> [usize; 2] {
         let own = maps.iter().enumerate().skip(first).filter(|(i, _)| i % 2 == turn);
         own.map(|(_, map)| map.words.max(1)).max().unwrap_or(0)
     })
+}
+
+/// A block of statements a unit, that set its place of `r` by what `n` has; `constant` is how the language names a value.
+pub fn blocks(units: &[Unit], [map, given]: [Layout; 2], is_pooled: bool, constant: &str, syntax: Syntax) -> String {
+    let or = if is_pooled { "|=" } else { "=" };
+    let mut text = String::new();
+    for (u, of) in units.iter().enumerate() {
+        let (gates, root) = unit(of, |_, leaf| format!("n[{}]", map.leaf(leaf)), syntax);
+        text.push_str("            {\n");
+        // Writing to a String cannot fail.
+        for (name, value) in gates {
+            let _ = writeln!(text, "                {constant} {name} = {value};");
+        }
+        let _ = write!(text, "                r[{}] {or} {root};\n            }}\n", u * given.plane);
+    }
+    text
 }
 
 /// A unit's gates that matter, each a name and an expression in terms of leaves and of gates before it, and what it gives.

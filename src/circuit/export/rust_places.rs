@@ -36,16 +36,7 @@ pub fn functions(netlist: &Netlist) -> String {
 /// lengths, so that no index into them is checked at run time.
 fn trees(r: &mut String, stage: &Stage, units: &[Unit], [map, given]: [Layout; 2]) {
     let (stride, pool, [rows, columns]) = (stage.grid.stride, stage.grid.pool, stage.grid.places());
-    let mut body = String::new();
-    for (u, unit) in units.iter().enumerate() {
-        let (gates, root) = places::unit(unit, |_, leaf| format!("n[{}]", map.leaf(leaf)), RUST);
-        body.push_str("            {\n");
-        for (name, value) in gates {
-            let _ = writeln!(body, "                let {name} = {value};");
-        }
-        let or = if pool > 1 { "|=" } else { "=" };
-        let _ = write!(body, "                r[{}] {or} {root};\n            }}\n", u * given.plane);
-    }
+    let body = places::blocks(units, [map, given], pool > 1, "let", RUST);
     let leaves = units.iter().flat_map(|unit| &unit.leaves);
     let seen = leaves.map(|leaf| map.leaf(leaf) + 1).max().unwrap_or(0);
     let n = if body.contains("n[") { "n" } else { "_n" };
