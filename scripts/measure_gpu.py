@@ -2,11 +2,11 @@
 """Everything worth knowing of gatewright on one GPU, in under eight minutes: for a card that can be had for a short while.
 
     cargo build --release && cargo test --release --test kernels --no-run     # before the clock runs
-    scripts/measure_gpu.py [--out FOLDER] [--adapter A] [--minutes 8] [--small] [--program PATH]
+    scripts/measure_gpu.py [--out FOLDER] [--adapter A] [--minutes 8] [--small] [--program PATH] [--tests PATH…]
 
 Leaves FOLDER/gpu.json and FOLDER/gpu.md, whose tables docs/PERFORMANCE.md can take. Each part has a time of its own; what fails or does
 not end in it is told of in its place, and the next begins. Parts that no longer fit the minutes are passed over with a line. --small
-shrinks every part to a try-out on software Vulkan.
+shrinks every part to a try-out on software Vulkan. On a machine without cargo, --program and --tests name what was built elsewhere.
 """
 
 import argparse
@@ -23,6 +23,7 @@ PROGRAM = HERE.parent / "target/release/gatewright"
 SHAPES = {"3x2000": 128, "6x8000": 128, "6x64000": 512}
 METHODS = ["hard-st", "gumbel-st", "soft-mix", "soft-gumbel"]
 TEN_GB = 10 * 10**9
+CARGO_TEST = ["cargo", "test", "--release", "--test"]
 
 
 class Measurement:
@@ -99,9 +100,9 @@ def measure(m):
         told = m.run(large, [*command, "--rounds", "3", "--steps", "1", *adapter, "--json"], 90)
         if told and told["peak_gpu_bytes"] < TEN_GB:
             m.parts[-1]["failed"] = f"it took {told['peak_gpu_bytes']} bytes only"
-    # Last, for it may have to be compiled.
-    tests = ["cargo", "test", "--release", "--test", "kernels", "--", *(["sliced"] if small else [])]
-    m.run("the kernels' tests", tests, 240, is_json=False)
+    # Last, for they may have to be compiled.
+    for name, tests in [(path.name, [path.resolve()]) for path in m.given.tests] or [("kernels", [*CARGO_TEST, "kernels", "--"])]:
+        m.run(f"the tests of {name}", [*tests, *(["sliced"] if small else [])], 240, is_json=False)
     return chosen
 
 
@@ -126,9 +127,9 @@ def markdown(chosen, parts):
         if name.startswith(("inference", "a default run")) and "told" in part:
             scalars = {key: value for key, value in part["told"].items() if not isinstance(value, (list, dict))}
             lines += ["", f"### {name}", "", "```json", json.dumps(scalars, indent=1), "```"]
-    if "told" in of.get("the kernels' tests", {}):
-        results = [line for line in of["the kernels' tests"]["told"] if line.startswith("test result")]
-        lines += ["", "The kernels' tests: " + "; ".join(results)]
+    for name, part in of.items():
+        if name.startswith("the tests of") and "told" in part:
+            lines += ["", f"{name}: " + "; ".join(line for line in part["told"] if line.startswith("test result"))]
     lines += ["", "| part | seconds | command |", "|---|---|---|"]
     for part in parts:
         how = part.get("failed") or part.get("passed_over") or part.get("seconds", "–")
@@ -157,6 +158,7 @@ def main():
     arguments.add_argument("--minutes", type=float, default=8.0)
     arguments.add_argument("--small", action="store_true", help="a try-out: everything small")
     arguments.add_argument("--program", type=pathlib.Path, default=PROGRAM)
+    arguments.add_argument("--tests", type=pathlib.Path, nargs="+", default=[], help="test programs, in place of cargo")
     given = arguments.parse_args()
     PROGRAM = given.program.resolve()
     if not PROGRAM.exists():
