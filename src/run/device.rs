@@ -125,8 +125,8 @@ impl Device {
             };
         }
         let is_named = asked.adapter.is_some() || std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
-        let convolves = !settings.convolutions.is_empty();
-        let (chosen, note) = match (is_named, convolves, refuses) {
+        let is_cpus = !settings.convolutions.is_empty() || settings.freezes();
+        let (chosen, note) = match (is_named, is_cpus, refuses) {
             (true, _, _) => (Some(0), None),
             (false, true, Some(why)) => {
                 return Err(Error::usage(format!("{why}; choose --method hard-st or gumbel-st, and --gradients int8")));

@@ -9,6 +9,7 @@ use super::outline::Outline;
 use super::sender::{Of, Sender};
 use crate::network::{Candidates, Form, Layer};
 use crate::plan::{Id, Pass, Plan};
+use crate::settings::Settings;
 use crate::{Error, Result};
 
 /// The wires of a layer of some form.
@@ -23,7 +24,13 @@ impl Wires {
     ///
     /// # Errors
     /// [`Error::Usage`] for them.
-    pub fn check(outline: &Outline) -> Result<()> {
+    pub fn check(settings: &Settings, outline: &Outline) -> Result<()> {
+        if settings.freezes() || !settings.reads.is_empty() {
+            return Err(Error::usage(
+                "frozen layers, and layers that read every map, are trained over by the CPU only; leave out --adapter, or name \
+                 --adapter cpu",
+            ));
+        }
         if outline.layers.iter().all(|layer| layer.form.is_dense()) {
             return Ok(());
         }

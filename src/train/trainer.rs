@@ -15,7 +15,7 @@ use super::tables::from_words;
 use super::votes::HISTORY;
 use crate::data::{Dataset, Encoder, Head, ImageShape, Split};
 use crate::gpu::{Clock, Gpu, Session, Span};
-use crate::network::{Draw, Layer, Model};
+use crate::network::{Draw, Initialization, Layer, Model, Sources};
 use crate::plan::{Id, Pass, Plan, Tuning, uniforms};
 use crate::ranks::Ranks;
 use crate::settings::Settings;
@@ -149,7 +149,9 @@ pub fn draw_model(
     let mut map = [inputs / area, image.height, image.width].map(|n| n as u32);
     for (i, what) in settings.convolutions.iter().enumerate() {
         let conv = what.over(map).map_err(|problem| Error::usage(format!("layer {i} {problem}")))?;
-        let layer = Layer::draw_conv(i, what, conv, draw);
+        // What is never trained passes on what it reads.
+        let start = if settings.is_frozen(i) { Initialization::Residual.into() } else { settings.start };
+        let layer = Layer::draw_conv(i, what, conv, Draw { start, ..draw });
         let [rows, columns] = conv.outputs();
         (map, inputs) = ([what.units, rows as u32, columns as u32], layer.outputs());
         layers.push(layer);
@@ -162,6 +164,10 @@ pub fn draw_model(
             )));
         }
         layers.push(match i {
+            _ if i == settings.convolutions.len() && !settings.reads.is_empty() => {
+                let sources = Sources::new(encoder.features(), &layers, &settings.reads);
+                Layer::draw_over(i, &sources, gates, settings.arity, draw)
+            }
             0 => Layer::draw_first(&encoder, image, gates, settings.arity, draw),
             _ => Layer::draw(i, inputs, gates, settings.arity, draw),
         });
