@@ -1,9 +1,9 @@
 //! What does not change during a run, and what changes every step.
 
 use crate::Result;
+use crate::network::Model;
 use crate::plan::uniforms::{Cage, Step};
 use crate::plan::{CageScope, slice_scale};
-use crate::network::Model;
 use crate::settings::{self, FrozenLayers, PoolGradient, Schedule, Settings};
 use crate::train::Augmentation;
 

@@ -125,7 +125,8 @@ impl Network<'_> {
             }
             Forward { first: 0, wiring, arity: layer.arity, tables, inputs, outputs }.run();
         }
-        let gates = rows[lie[self.model.layers.len()].clone()].chunks_exact(self.model.group()).take(self.model.classes.len());
+        let gates =
+            rows[lie[self.model.layers.len()].clone()].chunks_exact(self.model.group()).take(self.model.classes.len());
         gates.map(|gates| std::array::from_fn(|b| count(gates, b).map(|n| n as f32))).collect()
     }
 

@@ -158,7 +158,13 @@ pub struct LayerState {
 }
 
 impl LayerState {
-    fn new(layer: &Layer, (index, sends): (usize, bool), first_gate: usize, chunk: usize, constants: &Constants) -> Self {
+    fn new(
+        layer: &Layer,
+        (index, sends): (usize, bool),
+        first_gate: usize,
+        chunk: usize,
+        constants: &Constants,
+    ) -> Self {
         let (gates, logits) = (layer.gates(), layer.parametrization.logits(layer.arity));
         let own = constants.scope() == CageScope::Gate;
         let (choices, selections) =
@@ -273,7 +279,8 @@ impl<E: Element, const B: usize> Workspace<E, B> {
         let zero = Stored([E::of(0); BLOCK]);
         // The first layer that is trained sends no gradients on; the last layer's are its classes'.
         let last = model.layers.len() - 1;
-        let dense = |parity: usize| (first + 1..last).filter(move |&i| i % 2 == parity && model.layers[i].form.is_dense());
+        let dense =
+            |parity: usize| (first + 1..last).filter(move |&i| i % 2 == parity && model.layers[i].form.is_dense());
         let rows = |parity: usize| dense(parity).map(|i| model.layers[i].gates()).max().unwrap_or(0);
         let chunk = 1usize << chunk_shift(model);
         let plane = |rows: usize| {

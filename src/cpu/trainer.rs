@@ -91,9 +91,8 @@ impl<'a> Trainer<'a> {
             ));
         }
         let trained = constants.trained(&model);
-        let first_trained = trained.iter().position(|&trained| trained).ok_or_else(|| {
-            Error::usage("no layer is trained")
-        })?;
+        let first_trained =
+            trained.iter().position(|&trained| trained).ok_or_else(|| Error::usage("no layer is trained"))?;
         if let Some(i) = (first_trained + 1..model.layers.len()).find(|&i| !model.layers[i].reads.is_before()) {
             return Err(Error::usage(format!(
                 "layer {i} reads every layer before it, and sends them no gradients, but layer {first_trained} is trained; freeze it"
@@ -855,7 +854,8 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             });
             self.mark(|| format!("update {i}"));
         }
-        let moved: Vec<usize> = n.learned_layers().filter(|&i| i > first_trained && is_last && moves.is_some()).collect();
+        let moved: Vec<usize> =
+            n.learned_layers().filter(|&i| i > first_trained && is_last && moves.is_some()).collect();
         if !moved.is_empty() {
             member.share(moved.len(), |i| n.rewired(moved[i]));
             self.mark(|| "list_consumers".into());

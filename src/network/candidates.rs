@@ -80,7 +80,13 @@ impl Candidates {
         let count = count.min(layer.inputs);
         if layer.reads == Reads::All {
             let sources = Sources::new(model.encoder.features(), &model.layers[..index], shares);
-            return Self::draw_over(pool, count, (&sources, model.image), layer, &mut Philox::new(seed, STREAM + index as u32));
+            return Self::draw_over(
+                pool,
+                count,
+                (&sources, model.image),
+                layer,
+                &mut Philox::new(seed, STREAM + index as u32),
+            );
         }
         let mut rng = Philox::new(seed, STREAM + index as u32);
         let places = (index == 0 && model.image.is_picture()).then(|| Places::of(&model.encoder, model.image));

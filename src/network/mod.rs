@@ -23,6 +23,6 @@ pub use conv::{Conv, Convolution, MAX_DEPTH, MAX_POOL, TreeChannels};
 pub use initialize::{Initialization, Start};
 pub use layer::{Draw, Form, Layer, Reads};
 pub use model_file::{FORMAT_VERSION, Model};
-pub use sources::Sources;
 pub use parametrization::{Parametrization, function_table, pass_through, walsh_hadamard};
+pub use sources::Sources;
 pub use wiring::{Consumers, Wiring, most_readers};

@@ -85,6 +85,16 @@ impl Model {
         self.layers.iter().any(|layer| !layer.reads.is_before())
     }
 
+    /// The parts of layer `layer`'s wires that go to the input bits, and to the outputs of each layer before it, if it reads them all.
+    pub fn shares_of_sources(&self, layer: usize) -> Option<Vec<f64>> {
+        let own = self.layers.get(layer).filter(|own| !own.reads.is_before())?;
+        let all = own.wiring.len().max(1) as f64;
+        let share = |rows: &Range<usize>| {
+            own.wiring.iter().filter(|&&wire| rows.contains(&(wire as usize))).count() as f64 / all
+        };
+        Some(self.rows()[..=layer].iter().map(share).collect())
+    }
+
     /// `[layers + 1]`: the rows of the input bits, and of each layer's outputs, where all lie one after the other.
     pub fn rows(&self) -> Vec<Range<usize>> {
         let counts = std::iter::once(self.encoder.features()).chain(self.layers.iter().map(Layer::outputs));

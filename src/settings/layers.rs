@@ -88,7 +88,9 @@ impl Layers {
         })?;
         self.add_dense(item, gates)?;
         if self.dense.len() > 1 {
-            return Err(Error::usage(format!("`{item}` names more than one layer, and only the first reads the maps; list them")));
+            return Err(Error::usage(format!(
+                "`{item}` names more than one layer, and only the first reads the maps; list them"
+            )));
         }
         Ok(())
     }
@@ -234,7 +236,13 @@ mod tests {
         assert_eq!(layers.convolutions[0], first);
         assert_eq!(layers.dense, [40000, 40000, 100]);
         assert_eq!(read("conv 96 3x3 pool 2 pad 1, 50").unwrap().convolutions, [first]);
+        let text = "conv 9 3x3 depth 1 channels 1; conv 9 3x3 depth 1 channels 2; 500 reads 1:0:20; 2x40";
+        let reading = read(text).unwrap();
+        assert_eq!((reading.reads, reading.dense), (vec![1, 0, 20], vec![500, 40, 40]));
+        assert_eq!(read(text).unwrap().to_string(), text);
         let told = |text: &str| read(text).unwrap_err().to_string();
+        assert!(told("conv 9 3x3; 500 reads 1:1001").contains("0 to 1000"));
+        assert!(told("conv 9 3x3; 500 reads").contains("neither"));
         assert!(told("100; conv 8 3x3; 10").contains("put convolutions first"));
         assert!(told("conv 8 3x3").contains("conv 8 3x3; 10000"));
         assert!(told("conv 8 3x3 depth 4; 10").contains("depth takes a number from 1 to 3"));

@@ -383,7 +383,9 @@ impl Settings {
         let all = self.all_said();
         let learns = self.learn_wiring != LearnedLayers::None;
         Overrides {
-            freeze: all.freeze.filter(|freeze| !(self.convolutions.is_empty() && *freeze == FrozenLayers::Convolutions)),
+            freeze: all
+                .freeze
+                .filter(|freeze| !(self.convolutions.is_empty() && *freeze == FrozenLayers::Convolutions)),
             // CAGE sets it.
             temperature: all.temperature.filter(|_| self.cage.is_none()),
             candidates: all.candidates.filter(|_| learns),

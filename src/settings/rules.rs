@@ -65,7 +65,9 @@ impl Overrides {
             return Err(Error::usage("no wires learn, so nothing can be set of how they do; add --learn-wiring all"));
         }
         if settings.convolutions.is_empty() && self.freeze == Some(FrozenLayers::Convolutions) {
-            return Err(Error::usage("there are no convolutions that could be frozen; leave out --freeze, or name layers by number"));
+            return Err(Error::usage(
+                "there are no convolutions that could be frozen; leave out --freeze, or name layers by number",
+            ));
         }
         if settings.cage.is_some() && self.temperature.is_some() {
             return Err(Error::usage("CAGE sets the backward temperature; add --no-cage to fix it with --temperature"));

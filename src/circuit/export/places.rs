@@ -70,7 +70,8 @@ pub fn inputs(netlist: &Netlist) -> Vec<usize> {
     let read = [(first.channels, [first.grid.height, first.grid.width])];
     let given = netlist.stages.iter().map(|stage| (stage.units.len(), stage.grid.outputs()));
     let mut inputs = Vec::with_capacity(netlist.inputs());
-    for (map, (channels, [rows, columns])) in Layout::of_maps(&netlist.stages).iter().zip(read.into_iter().chain(given)) {
+    for (map, (channels, [rows, columns])) in Layout::of_maps(&netlist.stages).iter().zip(read.into_iter().chain(given))
+    {
         for (channel, y) in (0..channels).flat_map(|channel| (0..rows).map(move |y| (channel, y))) {
             inputs.extend((0..columns).map(|x| map.bit(channel, [y, x])));
         }

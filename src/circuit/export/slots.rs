@@ -18,7 +18,8 @@ impl Slots {
     pub fn new(netlist: &Netlist) -> Self {
         let inputs = netlist.inputs();
         let mut readers = netlist.fan_out();
-        let mut slots = Slots { of_input: places::inputs(netlist), of_lut: Vec::with_capacity(netlist.luts.len()), count: 0 };
+        let mut slots =
+            Slots { of_input: places::inputs(netlist), of_lut: Vec::with_capacity(netlist.luts.len()), count: 0 };
         let mut free = Vec::new();
         for (i, lut) in netlist.luts.iter().enumerate() {
             for &s in lut.inputs() {
