@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use gatewright::circuit::{Engine, Netlist, Simplification, export, simplify};
 use gatewright::data::memory::{extent, is_taken};
 use gatewright::data::{Encoder, Head, ImageShape};
-use gatewright::network::{Form, Layer, Model, Parametrization};
+use gatewright::network::{Form, Layer, Model, Parametrization, Reads};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -97,6 +97,7 @@ impl Network {
                 && logits.chunks_exact(per_gate).zip(&tables).all(|(l, &table)| parametrization.hard_table(l) == table);
             let layer = Layer {
                 form: Form::Dense,
+                reads: Reads::Before,
                 inputs,
                 arity,
                 wiring: wiring.as_array().iter().copied().collect(),

@@ -173,31 +173,53 @@ impl Network<'_> {
 
 /// A convolution's outputs by its gates' multilinear extensions, and the greatest of each window.
 fn convolve(layer: &Layer, conv: &Conv, tables: &[u64], inputs: &[[f32; LANES]]) -> Vec<[f32; LANES]> {
-    let ([rows, columns], pool) = (conv.outputs(), conv.pool as usize);
+    let ([rows, columns], pool, leaves) = (conv.outputs(), conv.pool as usize, conv.leaves());
     let mut made = Vec::with_capacity(layer.outputs());
-    let mut nodes: Vec<[f32; LANES]> = Vec::new();
-    for (wires, tables) in layer.wiring.chunks_exact(conv.leaves()).zip(tables.chunks_exact(conv.tree_gates())) {
+    let mut nodes = vec![[0.0; LANES]; leaves + conv.tree_gates()];
+    for (wires, tables) in layer.wiring.chunks_exact(leaves).zip(tables.chunks_exact(conv.tree_gates())) {
+        let (same, live) = reduced(leaves, tables);
+        let root = same[nodes.len() - 1];
         for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
             let mut most = [0.0f32; LANES];
             for (y, x) in (0..pool * pool).map(|q| (row * pool + q / pool, column * pool + q % pool)) {
-                nodes.clear();
-                nodes.extend(wires.iter().map(|&w| conv.source(w, y, x).map_or([0.0; LANES], |bit| inputs[bit])));
-                for (j, &table) in tables.iter().enumerate() {
-                    let (a, b) = (nodes[2 * j], nodes[2 * j + 1]);
+                for (leaf, &wire) in wires.iter().enumerate().filter(|&(leaf, _)| live[leaf]) {
+                    nodes[leaf] = conv.source(wire, y, x).map_or([0.0; LANES], |bit| inputs[bit]);
+                }
+                for (j, &table) in tables.iter().enumerate().filter(|&(j, _)| live[leaves + j]) {
+                    let (a, b) = (nodes[same[2 * j]], nodes[same[2 * j + 1]]);
                     let [t0, t1, t2, t3] = std::array::from_fn(|c| ((table >> c) & 1) as f32);
-                    nodes.push(std::array::from_fn(|s| {
+                    nodes[leaves + j] = std::array::from_fn(|s| {
                         let (low, high) = (t0 + b[s] * (t1 - t0), t2 + b[s] * (t3 - t2));
                         low + a[s] * (high - low)
-                    }));
+                    });
                 }
-                if let Some(root) = nodes.last() {
-                    most = std::array::from_fn(|s| most[s].max(root[s]));
-                }
+                most = std::array::from_fn(|s| most[s].max(nodes[root][s]));
             }
             made.push(most);
         }
     }
     made
+}
+
+/// Of each node of a tree of these tables the node whose value it has, another where a gate passes an input on; and whether the root's
+/// value hangs on it. Extensions of gates that pass an input on are that input, to the last bit.
+fn reduced(leaves: usize, tables: &[u64]) -> (Vec<usize>, Vec<bool>) {
+    let mut same: Vec<usize> = (0..leaves).collect();
+    for (j, &table) in tables.iter().enumerate() {
+        same.push(match table {
+            0b1100 => same[2 * j],
+            0b1010 => same[2 * j + 1],
+            _ => leaves + j,
+        });
+    }
+    let mut live = vec![false; same.len()];
+    live[same[same.len() - 1]] = true;
+    for j in (0..tables.len()).rev().filter(|j| same[leaves + j] == leaves + j) {
+        if live[leaves + j] {
+            (live[same[2 * j]], live[same[2 * j + 1]]) = (true, true);
+        }
+    }
+    (same, live)
 }
 
 /// A layer's outputs by its gates' multilinear extensions: between the halves of its table, of 2^K entries, at each pin's

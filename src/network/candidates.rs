@@ -24,7 +24,8 @@ pub enum Pool {
     Any,
     /// No more than four pixels each way from the pin's first input.
     Box,
-    /// Beside the pin's first input along an axis: x or y ± 1, 2, 4, 8 pixels, another channel, another threshold.
+    /// Beside the pin's first input along an axis: x or y ± 1, 2, 4, 8 pixels, another channel, another threshold. Not for layers that
+    /// read maps, where it is as `Box`.
     Axis,
 }
 

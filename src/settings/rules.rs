@@ -5,7 +5,7 @@ use super::frozen::FrozenLayers;
 use super::layers::Layers;
 use super::learned::LearnedLayers;
 use super::list::{Overrides, Settings};
-use crate::network::{Convolution, Initialization};
+use crate::network::{Convolution, Initialization, Pool};
 use crate::plan::GradientFormat;
 use crate::{Error, Result};
 
@@ -231,6 +231,11 @@ impl Settings {
                 "the wires of layer {both} cannot learn while --freeze keeps it as it is drawn; name it by one of --freeze and \
                  --learn-wiring"
             )));
+        }
+        if !self.reads.is_empty() && self.learns(self.convolutions.len()) && self.candidates_from == Pool::Axis {
+            return Err(Error::usage(
+                "--candidates-from axis is of input bits alone, and the layer reads maps too; choose any or box",
+            ));
         }
         if self.method.is_soft() {
             return Err(Error::usage(
