@@ -220,6 +220,10 @@ fn sorted(mut state: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
     state
 }
 
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytemuck::pod_collect_to_vec(bytes)
+}
+
 fn named(state: State) -> Vec<(String, Vec<u8>)> {
     sorted(state.tensors.into_iter().map(|t| (t.name, t.bytes)).collect())
 }
@@ -416,8 +420,14 @@ fn wires_move_by_shaders_as_on_the_cpu() {
         let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         let names = |state: &[(String, Vec<u8>)]| state.iter().map(|(n, b)| (n.clone(), b.len())).collect::<Vec<_>>();
         assert_eq!(names(&theirs), names(&ours));
+        // The sums are whole numbers; what one counts for follows the cosine, which a driver rounds its own way.
+        let close = |theirs: &[u8], ours: &[u8]| {
+            let mut both = floats(theirs).into_iter().zip(floats(ours));
+            both.all(|(theirs, ours)| (theirs - ours).abs() <= 1e-6 * ours.abs())
+        };
         for ((name, theirs), (_, ours)) in theirs.iter().zip(&ours).filter(|((name, _), _)| name.contains(".wir")) {
-            assert!(theirs == ours, "{format:?}: {name}");
+            let same = if name.ends_with("wire weights") { close(theirs, ours) } else { theirs == ours };
+            assert!(same, "{format:?}: {name}");
         }
         let wiring = shaders.download().unwrap().layers[0].wiring.clone();
         assert_eq!(wiring, own.download().layers[0].wiring);
@@ -431,8 +441,7 @@ fn wires_move_by_shaders_as_on_the_cpu() {
         shaders.submit(1).unwrap();
         let (theirs, ours) = (named(shaders.state().unwrap()), sorted(own.state()));
         for ((name, theirs), (_, ours)) in theirs.iter().zip(&ours).filter(|((n, _), _)| n.ends_with("wire weights")) {
-            let both = bytemuck::pod_collect_to_vec::<u8, f32>(theirs).into_iter();
-            for (theirs, ours) in both.zip(bytemuck::pod_collect_to_vec::<u8, f32>(ours)) {
+            for (theirs, ours) in floats(theirs).into_iter().zip(floats(ours)) {
                 assert!((theirs - ours).abs() < 1e-5 * (1.0 + ours.abs()), "{name}: {theirs} and {ours}");
             }
         }
@@ -520,7 +529,7 @@ fn depth_is_the_shaders() {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         serde_json::from_slice(&made.stdout).unwrap()
     };
-    let (cpu, shaders) = (told(&["--adapter", "cpu"]), told(&["--adapter", "llvmpipe"]));
+    let (cpu, shaders) = (told(&["--adapter", "cpu"]), told(&["--adapter", "0"]));
     assert_eq!(cpu.len(), 2);
     for (cpu, shaders) in cpu.iter().zip(&shaders) {
         for l in 0..4 {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use gatewright::circuit::{Engine, Netlist, Simplification, export, simplify};
 use gatewright::data::memory::{extent, is_taken};
 use gatewright::data::{Encoder, Head, ImageShape};
-use gatewright::network::{Form, Layer, Model, Parametrization, Reads};
+use gatewright::network::{Conv, Form, Layer, Model, Parametrization, Reads};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -15,8 +15,9 @@ use serde_json::json;
 use crate::errors::{refused, told};
 use crate::given::{bytes, samples};
 
-/// A layer's wiring, tables, parametrization and logits.
-type Part<'py> = (PyReadonlyArray2<'py, u32>, PyReadonlyArray1<'py, u64>, String, PyReadonlyArray2<'py, f32>);
+/// A layer's wiring, tables, parametrization, logits, and, of a convolution, its shape as JSON.
+type Part<'py> =
+    (PyReadonlyArray2<'py, u32>, PyReadonlyArray1<'py, u64>, String, PyReadonlyArray2<'py, f32>, Option<String>);
 
 /// A trained network, discretized: it turns bytes into votes.
 #[pyclass(frozen, module = "gatewright._gatewright")]
@@ -71,8 +72,9 @@ impl Network {
     }
 
     /// Of its parts: the extent of an image (channels, rows, columns); of each input bit, the byte that it looks at and what
-    /// that is greater than; of each layer, wiring [gates, k] uint32, tables [gates] uint64, a parametrization and logits
-    /// [gates, n] float32, which are left out where they do not give the tables; names of classes; tau.
+    /// that is greater than; of each layer, wiring [gates, k] uint32 (of a convolution [trees, leaves]), tables [gates] uint64, a parametrization, logits
+    /// [gates, n] float32, which are left out where they do not give the tables, and None or the shape of a convolution as JSON, all
+    /// as in the model file (docs/MODEL_FORMAT.md); names of classes; tau.
     #[staticmethod]
     fn from_parts(
         dataset: String,
@@ -86,8 +88,10 @@ impl Network {
         let encoder = Encoder { pixel: pixel.as_array().to_vec(), threshold: threshold.as_array().to_vec() };
         let mut inputs = encoder.features();
         let mut made = Vec::with_capacity(layers.len());
-        for (number, (wiring, tables, parametrization, logits)) in layers.iter().enumerate() {
-            let arity = wiring.shape()[1];
+        for (number, (wiring, tables, parametrization, logits, conv)) in layers.iter().enumerate() {
+            let conv: Option<Conv> = (conv.as_ref().map(|conv| serde_json::from_str(conv)).transpose())
+                .map_err(|problem| refused(format!("layer {number}: {problem}")))?;
+            let arity = if conv.is_some() { 2 } else { wiring.shape()[1] };
             let parametrization: Parametrization = word("parametrization", parametrization)?;
             let tables = tables.as_array().to_vec();
             let logits: Vec<f32> = logits.as_array().iter().copied().collect();
@@ -96,7 +100,7 @@ impl Network {
                 && per_gate > 0
                 && logits.chunks_exact(per_gate).zip(&tables).all(|(l, &table)| parametrization.hard_table(l) == table);
             let layer = Layer {
-                form: Form::Dense,
+                form: conv.map_or(Form::Dense, Form::Conv),
                 reads: Reads::Before,
                 inputs,
                 arity,
@@ -105,8 +109,8 @@ impl Network {
                 parametrization: if gives { parametrization } else { Parametrization::IwpSin },
                 logits: if gives { logits } else { Vec::new() },
             };
-            inputs = layer.gates();
             layer.check().map_err(|problem| refused(format!("layer {number} {problem}")))?;
+            inputs = layer.outputs();
             made.push(layer);
         }
         let (channels, height, width) = image;
@@ -272,19 +276,25 @@ impl Network {
     }
 
     /// What it is made of: `pixel` and `threshold` of every input bit, and `layers`, each a dict of `wiring` [gates, k]
-    /// uint32, `tables` [gates] uint64, `parametrization` and `logits` [gates, n] float32.
+    /// uint32 (of a convolution [trees, leaves]), `tables` [gates] uint64, `parametrization` and `logits` [gates, n] float32, and,
+    /// of a convolution, `conv`, its shape as JSON, all as in the model file.
     fn parts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let parts = PyDict::new(py);
         parts.set_item("pixel", self.model.encoder.pixel.to_pyarray(py))?;
         parts.set_item("threshold", self.model.encoder.threshold.to_pyarray(py))?;
         let layer = |layer: &Layer| {
-            if !layer.form.is_dense() {
+            if !layer.reads.is_before() {
                 return Err(refused(
-                    "this network has layers that are not dense; docs/MODEL_FORMAT.md tells how its file is read",
+                    "this network has a layer that reads everything before it; docs/MODEL_FORMAT.md tells how its file is read",
                 ));
             }
             let made = PyDict::new(py);
-            made.set_item("wiring", layer.wiring.to_pyarray(py).reshape([layer.gates(), layer.arity])?)?;
+            let mut wires = [layer.gates(), layer.arity];
+            if let Form::Conv(conv) = &layer.form {
+                wires = [layer.gates() / conv.tree_gates(), conv.leaves()];
+                made.set_item("conv", json!(conv).to_string())?;
+            }
+            made.set_item("wiring", layer.wiring.to_pyarray(py).reshape(wires)?)?;
             made.set_item("tables", layer.tables.to_pyarray(py))?;
             made.set_item("parametrization", layer.parametrization.name())?;
             let per_gate = layer.logits.len() / layer.gates().max(1);

@@ -1,5 +1,6 @@
 """Networks of torchlogix and difflogic: fixtures made by the real ones (peers/make.py), and what is no network."""
 
+import json
 import pathlib
 import types
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from gatewright import from_torch
+from gatewright._gatewright import Network
 from gatewright._from_torch import _layer_parts, network
 
 PEERS = pathlib.Path(__file__).parent / "peers"
@@ -114,3 +116,21 @@ def test_states_that_do_not_tell_a_network_are_refused():
         from_torch(b"a pickle", classes=3)
     with pytest.raises(ValueError, match="τ"):
         from_torch(state, classes=3, tau=float("nan"))
+
+
+def test_a_convolution_is_made_of_parts_and_taken_apart():
+    """One tree of depth 1, a NAND of two neighbours in a row, OR-ed over pools of two, on images of 3 x 5 pixels."""
+    conv = dict(channels=1, height=3, width=5, kernel=[1, 2], stride=1, pad=0, depth=1, pool=2)
+    trees = (np.array([[0, 1]], np.uint32), np.array([0b0111], np.uint64), "op", np.zeros((1, 0), np.float32), json.dumps(conv))
+    sums = (np.array([[0], [1]], np.uint32), np.array([0b10, 0b10], np.uint64), "iwp", np.zeros((2, 0), np.float32), None)
+    bits = np.arange(15, dtype=np.uint32), np.zeros(15, np.uint8)
+    made = Network.from_parts("made", (1, 3, 5), *bits, [trees, sums], ["left", "right"], 1.0)
+    x = (np.random.default_rng(0).random((200, 15)) < 0.8).astype(np.uint8)
+    places = x.reshape(-1, 3, 5)
+    nand = 1 - (places[:, :2, :4] & places[:, :2, 1:])
+    pooled = nand.reshape(-1, 2, 2, 2).max(axis=(1, 3))
+    assert np.array_equal(made.votes(x), pooled) and 0 < pooled.mean() < 1
+    apart = made.parts()["layers"][0]
+    assert json.loads(apart["conv"]) == conv and np.array_equal(apart["wiring"], [[0, 1]])
+    with pytest.raises(ValueError, match="layer 0"):
+        Network.from_parts("made", (1, 3, 5), *bits, [(*trees[:4], "{}"), sums], ["left", "right"], 1.0)

@@ -95,6 +95,62 @@ def test_what_is_no_such_network_is_refused():
         network(Other())
 
 
+def conv(size, channels, kernels, depth=2, kind="raw", groups=None, **more):
+    from torchlogix.layers import LogicConv2d
+
+    unique = dict(init_method="random-unique", channel_group_size=groups)
+    return LogicConv2d(
+        size, channels, kernels, depth, parametrization=kind, parametrization_kwargs=dict(weight_init="random"),
+        connections_kwargs=unique, **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["raw", "warp", "light"])
+def test_convolutions_are_converted_compared_and_go_back(kind):
+    from torchlogix.layers import OrPooling2d
+
+    from gatewright._to_torch import module
+
+    torch.manual_seed(3)
+    model = torch.nn.Sequential(
+        conv((9, 8), 2, 6, 3, kind, receptive_field_size=3, padding=1),
+        OrPooling2d(2, 2),
+        conv((4, 4), 6, 10, 1, kind, receptive_field_size=(3, 2), stride=2, groups=2),
+        torch.nn.Flatten(),
+        dense(10 * 1 * 2, 100, 2, kind),
+        GroupSum(10, 2.0),
+    )
+    made = network(model)
+    assert made.image == (2, 9, 8) and made.tau == 2.0
+    x = (np.random.default_rng(4).random((300, 144)) < 0.4).astype(np.uint8)
+    back = module(made)(torch.from_numpy(x)).numpy()
+    assert np.array_equal(back, made.votes(x))
+
+
+def test_images_into_convolutions():
+    torch.manual_seed(5)
+    model = torch.nn.Sequential(
+        FixedBinarization(torch.tensor([0.3, 0.6]), feature_dim=1),
+        conv((6, 6), 2, 8, receptive_field_size=3),
+        torch.nn.Flatten(),
+        dense(8 * 16, 200),
+        GroupSum(10, 1.0),
+    )
+    assert network(model, image=(1, 6, 6)).image == (1, 6, 6)
+
+
+def test_convolutions_that_are_none_here_are_refused():
+    from torchlogix.layers import OrPooling2d
+
+    deep = conv((9, 9), 2, 4, 4, receptive_field_size=5)
+    overlapping = [conv((9, 9), 2, 4, receptive_field_size=3), OrPooling2d(3, 1)]
+    for layers, told in [([deep], "trees of depth 4"), (overlapping, "windows that overlap")]:
+        with pytest.raises(ValueError, match=told):
+            network(torch.nn.Sequential(*layers, torch.nn.Flatten(), dense(100, 100), GroupSum(10)))
+    with pytest.raises(ValueError, match="give the module itself"):
+        network(torch.nn.Sequential(deep, GroupSum(2)).state_dict(), classes=2)
+
+
 @pytest.mark.skipif("DIFFLOGIC" not in os.environ, reason="the sources of difflogic are not named")
 def test_difflogic_is_converted_and_compared():
     sys.path.insert(0, os.environ["DIFFLOGIC"])

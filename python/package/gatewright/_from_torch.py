@@ -1,5 +1,7 @@
 """Networks that torchlogix and difflogic trained."""
 
+import json
+
 import numpy as np
 
 from gatewright._gatewright import Network
@@ -121,9 +123,10 @@ def _names(classes, gates):
     return names
 
 
-def _as_bits(inputs):
+def _as_bits(shape):
     """The encoder of a network that takes bits."""
-    return (1, 1, inputs), np.arange(inputs, dtype=np.uint32), np.zeros(inputs, np.uint8)
+    inputs = int(np.prod(shape))
+    return tuple(shape) if len(shape) == 3 else (1, 1, inputs), np.arange(inputs, dtype=np.uint32), np.zeros(inputs, np.uint8)
 
 
 def _thresholds(bits):
@@ -134,6 +137,8 @@ def _thresholds(bits):
 
 
 def _of_state(state, classes, tau, parametrization, image, scale, name):
+    if any(".tree_weights." in f".{key}" for key in state):
+        raise ValueError("a state_dict tells no strides, padding and pools of convolutions; give the module itself")
     prefixes = [key[: -len("weight")] for key in state if key.split(".")[-1] == "weight"]
     if any(key.split(".")[-1] == "weights" and f"{key[:-7]}indices" not in state for key in state) and not prefixes:
         raise ValueError("a state_dict of difflogic has no wiring, so its network cannot be told; give the module itself")
@@ -160,7 +165,7 @@ def _of_state(state, classes, tau, parametrization, image, scale, name):
         kind = "raw" if weights.shape[1] == 16 and k == 2 else parametrization
         if kind not in ("raw", "warp", "light"):
             raise ValueError('whether weights are of warp or of light is not told by them; say parametrization="warp" or "light"')
-        layers.append((_wiring(indices, k, inputs, what), *_tables(weights, k, kind, f"{prefix}weight")))
+        layers.append((_wiring(indices, k, inputs, what), *_tables(weights, k, kind, f"{prefix}weight"), None))
         inputs = len(weights)
     names = _names(classes, inputs)
     extent, pixel, threshold = _state_encoder(state, first, image, scale)
@@ -187,7 +192,7 @@ def _state_inputs(state, indices, image):
 def _state_encoder(state, inputs, image, scale):
     thresholds = _state_thresholds(state)
     if thresholds is None:
-        return _as_bits(inputs)
+        return _as_bits([inputs])
     if thresholds.ndim > 2 or (thresholds.ndim == 2 and thresholds.size != inputs):
         raise ValueError(f"thresholds have the shape {list(thresholds.shape)}, and there are {inputs} input bits")
     every = np.atleast_1d(thresholds).astype(np.float32)
@@ -196,13 +201,13 @@ def _state_encoder(state, inputs, image, scale):
     flat = np.broadcast_to(every, (pixels, per_pixel)).reshape(-1)
     found = _thresholds(scale(np.arange(256, dtype=np.uint8)).reshape(256, 1) > flat[None])
     if found is None:
-        return _as_bits(inputs)
+        return _as_bits([inputs])
     extent = (1, 1, pixels) if image is None else tuple(image)
     return extent, np.repeat(np.arange(pixels, dtype=np.uint32), per_pixel), found
 
 
 def _layer_parts(layer, inputs, what):
-    """Wiring [gates, k], tables, parametrization and logits of a layer of a live module."""
+    """Wiring [gates, k], tables, parametrization, logits and None of a layer of a live module."""
     if hasattr(layer, "lut_rank"):
         k = int(layer.lut_rank)
         connections = getattr(layer, "connections", None)
@@ -213,8 +218,7 @@ def _layer_parts(layer, inputs, what):
         else:
             indices = np.stack([_array(pin, what) for pin in layer.indices])
         weights = _array(layer.weight if hasattr(layer, "weight") else layer.weights, what)
-        kind = type(getattr(layer, "parametrization", None)).__name__
-        kind = {"WarpLUTParametrization": "warp", "LightLUTParametrization": "light"}.get(kind, "raw")
+        kind = _kind(layer)
     else:
         k, kind = 2, "raw"
         indices = np.stack([_array(pin, what) for pin in layer.indices])
@@ -222,7 +226,46 @@ def _layer_parts(layer, inputs, what):
     wiring = _wiring(indices, k, inputs, what)
     if weights.ndim != 2 or len(weights) != len(wiring):
         raise ValueError(f"{what} has weights {list(weights.shape)} for {len(wiring)} gates")
-    return wiring, *_tables(weights, k, kind, what)
+    return wiring, *_tables(weights, k, kind, what), None
+
+
+def _kind(layer):
+    """raw, warp or light."""
+    kind = type(getattr(layer, "parametrization", None)).__name__
+    return {"WarpLUTParametrization": "warp", "LightLUTParametrization": "light"}.get(kind, "raw")
+
+
+def _conv_parts(layer, pool, what):
+    """The same of a LogicConv2d and the OrPooling2d behind it, if there is one, and its shape as JSON; [channels, rows, columns] of what
+    comes out."""
+    if int(layer.lut_rank) != 2 or not 1 <= int(layer.tree_depth) <= 3:
+        raise ValueError(f"{what} has trees of depth {layer.tree_depth} of gates of {layer.lut_rank} inputs; 1 to 3 of 2 are read")
+    if hasattr(layer.connections, "weights") or not hasattr(layer.connections, "indices"):
+        raise ValueError(f"{what} has connections that are not fixed, and those of convolutions are")
+    height, width = (int(n) for n in layer.in_dim)
+    rows, columns = (int(n) for n in layer.receptive_field_size)
+    conv = dict(
+        channels=int(layer.channels), height=height, width=width, kernel=[rows, columns], stride=int(layer.stride),
+        pad=int(layer.padding), depth=int(layer.tree_depth), pool=1,
+    )  # fmt: skip
+    if pool is not None:
+        sides = {n for given in (pool.kernel_size, pool.stride) for n in (given if isinstance(given, tuple) else (given,))}
+        if len(sides) != 1 or pool.padding not in (0, (0, 0)):
+            raise ValueError(f"the pool behind {what} has windows that overlap, or are no squares, or are padded")
+        conv["pool"] = int(sides.pop())
+    # [2, trees, places, pairs of leaves, (y, x, channel)], counted over the padded map: at the first place, where in the window.
+    leaves = _array(layer.connections.indices[0], what)[:, :, 0]
+    y, x, channel = np.moveaxis(leaves, -1, 0)
+    if min(y.min(), x.min(), channel.min()) < 0 or y.max() >= rows or x.max() >= columns or channel.max() >= conv["channels"]:
+        raise ValueError(f"{what} has leaves beyond its windows of {rows} x {columns} and {conv['channels']} channels")
+    wires = (channel * rows + y) * columns + x
+    # Pair by pair, its first leaf before its second.
+    wires = np.ascontiguousarray(wires.transpose(1, 2, 0).reshape(len(wires[0]), -1), dtype=np.uint32)
+    # [pairs, trees, n] a level, from the leaves to the root: tree by tree.
+    weights = np.concatenate([_array(level, what) for level in layer.tree_weights]).transpose(1, 0, 2)
+    parts = _tables(weights.reshape(-1, weights.shape[2]), 2, _kind(layer), what)
+    sides = [(n + 2 * conv["pad"] - k) // conv["stride"] + 1 for n, k in ((height, rows), (width, columns))]
+    return (wires, *parts, json.dumps(conv)), [len(wires), *(n // conv["pool"] for n in sides)]
 
 
 #: Modules that change nothing in evaluation mode.
@@ -233,28 +276,38 @@ def _of_module(module, classes, image, scale, name):
     import torch
 
     leaves = [m for m in module.modules() if _is_leaf(m)]
-    binarization, logic, group = None, [], None
+    binarization, logic, pools, group = None, [], {}, None
     for leaf in leaves:
         kind = type(leaf).__name__
         if group is not None:
             raise ValueError(f"{kind} comes after GroupSum, and nothing can")
         if kind == "GroupSum":
             group = leaf
-        elif kind in ("LogicDense", "LogicLayer"):
+        elif kind in _LOGIC:
             logic.append(leaf)
+        elif kind == "OrPooling2d" and logic and type(logic[-1]).__name__ == "LogicConv2d":
+            pools[id(logic[-1])] = leaf
         elif kind.endswith("Binarization") and not logic:
             binarization = leaf if getattr(leaf, "thresholds", None) is not None else None
         elif kind not in _NEUTRAL:
-            raise ValueError(f"{kind} is no layer that a network here has; dense logic layers and GroupSum are read")
+            raise ValueError(f"{kind} is no layer that a network here has; convolutions, pools, dense logic layers and GroupSum are read")
     if group is None or not logic:
         raise ValueError("the module has no logic layer with a GroupSum after it")
     if getattr(group, "beta", 0.0) != 0.0:
         raise ValueError(f"its GroupSum adds beta = {group.beta}, and votes start at 0")
-    inputs = int(logic[0].in_dim)
-    layers = []
+    shape = _shape(logic[0])
+    layers, taken = [], shape
     for number, layer in enumerate(logic):
-        layers.append(_layer_parts(layer, inputs, f"layer {number}"))
-        inputs = len(layers[-1][0])
+        what = f"layer {number}"
+        if type(layer).__name__ == "LogicConv2d":
+            if taken != _shape(layer):
+                raise ValueError(f"{what} is a convolution of a map of {_shape(layer)}, and comes after one of {taken}")
+            parts, taken = _conv_parts(layer, pools.get(id(layer)), what)
+        else:
+            parts = _layer_parts(layer, int(np.prod(taken)), what)
+            taken = [len(parts[0])]
+        layers.append(parts)
+    inputs = int(np.prod(taken))
     names = _names(int(group.k) if classes is None else classes, inputs)
     if len(names) != int(group.k):
         raise ValueError(f"there are {len(names)} names for {int(group.k)} classes")
@@ -262,30 +315,41 @@ def _of_module(module, classes, image, scale, name):
     module.eval()
     try:
         with torch.no_grad():
-            extent, pixel, threshold, first = _encoder(torch, module, leaves, binarization, logic[0], image, scale)
+            extent, pixel, threshold, first = _encoder(torch, module, binarization, shape, image, scale)
             made = Network.from_parts(name, extent, pixel, threshold, layers, names, float(group.tau))
-            _compare(torch, module, made, first, group, scale, image)
+            _compare(torch, module, made, (first, shape), group, scale, image)
     finally:
         module.train(was_training)
     return made
 
 
+#: Layers of gates.
+_LOGIC = ("LogicDense", "LogicLayer", "LogicConv2d")
+
+
+def _shape(layer):
+    """What a layer of gates takes: [inputs], or [channels, rows, columns]."""
+    if type(layer).__name__ == "LogicConv2d":
+        return [int(layer.channels), *(int(n) for n in layer.in_dim)]
+    return [int(layer.in_dim)]
+
+
 def _is_leaf(module):
     kind = type(module).__name__
-    return kind in ("LogicDense", "LogicLayer", "GroupSum") or kind.endswith("Binarization") or _is_bare(module)
+    return kind in (*_LOGIC, "GroupSum") or kind.endswith("Binarization") or _is_bare(module)
 
 
 def _is_bare(module):
     """A module without modules of its own that belongs to no layer."""
-    belongs = ("Connections", "Parametrization")
+    belongs = ("Connections", "Parametrization", "ParameterList")
     return not list(module.children()) and not type(module).__name__.endswith(belongs)
 
 
-def _encoder(torch, module, leaves, binarization, first, image, scale):
+def _encoder(torch, module, binarization, shape_of_bits, image, scale):
     """The encoder, and what the module is given: "bytes", or "bits" for its first logic layer."""
-    inputs = int(first.in_dim)
+    inputs = int(np.prod(shape_of_bits))
     if binarization is None:
-        return *_as_bits(inputs), "bits"
+        return *_as_bits(shape_of_bits), "bits"
     where = _where(module)
     if image is None:
         per_pixel = int(binarization.get_thresholds().shape[-1]) if hasattr(binarization, "get_thresholds") else 1
@@ -304,7 +368,7 @@ def _encoder(torch, module, leaves, binarization, first, image, scale):
     steps = bits(constant)
     threshold = _thresholds(steps) if steps.shape[1] == inputs else None
     if threshold is None:
-        return *_as_bits(inputs), "bits"
+        return *_as_bits(shape_of_bits), "bits"
     width = max(pixels - 1, 1).bit_length()
     numbers = (np.arange(pixels)[None] >> np.arange(width)[:, None]) & 1
     told = bits((numbers * 255).astype(np.uint8))
@@ -312,7 +376,7 @@ def _encoder(torch, module, leaves, binarization, first, image, scale):
     never = threshold == 255
     pixel[never] = 0
     if pixel.max(initial=0) >= pixels:
-        return *_as_bits(inputs), "bits"
+        return *_as_bits(shape_of_bits), "bits"
     extent = tuple(image)
     return extent, pixel.astype(np.uint32), threshold, "bytes"
 
@@ -321,8 +385,9 @@ def _where(module):
     return next((p.device for p in module.parameters()), "cpu")
 
 
-def _compare(torch, module, made, first, group, scale, image):
+def _compare(torch, module, made, taken, group, scale, image):
     """Run both on the same samples; an answer that differs is an error."""
+    first, shape_of_bits = taken
     random = np.random.default_rng(0)
     width = int(np.prod(made.image))
     given = random.random((COMPARED, width), dtype=np.float32)
@@ -334,7 +399,9 @@ def _compare(torch, module, made, first, group, scale, image):
         given = (given < random.uniform(0.02, 0.98, (COMPARED, 1))).astype(np.uint8)
         taken = given.astype(np.float32)
     run = module if first == "bytes" or _takes_bits(module) else _after_binarization(torch, module)
-    shape = tuple(image) if first == "bytes" and image is not None else (width,)
+    shape = (width,) if first == "bytes" else shape_of_bits
+    if first == "bytes" and image is not None:
+        shape = tuple(image)
     votes = made.votes(given)
     tau = float(group.tau)
     for at in range(0, COMPARED, 1000):
@@ -361,4 +428,4 @@ def _takes_bits(module):
 def _after_binarization(torch, module):
     """The module from its first logic layer on, for bits."""
     leaves = [m for m in module.modules() if _is_leaf(m) and not type(m).__name__.endswith("Binarization")]
-    return torch.nn.Sequential(*(m for m in leaves if type(m).__name__ in ("LogicDense", "LogicLayer", "GroupSum")))
+    return torch.nn.Sequential(*leaves)
