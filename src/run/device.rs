@@ -125,8 +125,11 @@ impl Device {
             };
         }
         let is_named = asked.adapter.is_some() || std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
-        let is_cpus = !settings.convolutions.is_empty() || settings.freezes();
-        let (chosen, note) = match (is_named, is_cpus, refuses) {
+        if !is_named && settings.freezes() && refuses.is_none() {
+            return Ok((Device::Cpu(Cpu::new(asked)), None));
+        }
+        let convolves = !settings.convolutions.is_empty();
+        let (chosen, note) = match (is_named, convolves, refuses) {
             (true, _, _) => (Some(0), None),
             (false, true, Some(why)) => {
                 return Err(Error::usage(format!("{why}; choose --method hard-st or gumbel-st, and --gradients int8")));
