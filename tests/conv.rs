@@ -8,13 +8,15 @@ use gatewright::circuit::verify::verify;
 use gatewright::circuit::{self, Engine, Grid, Leaf, Literal, Lut, Netlist, Stage, Unit, Vote};
 use gatewright::cpu::{Constants, Simd, Trainer};
 use gatewright::data::{Encoder, Head, ImageShape};
+use gatewright::gpu::Gpu;
 use gatewright::network::{
     Conv, Convolution, Draw, Form, Initialization, Layer, Model, Parametrization, TreeChannels, Wiring,
 };
-use gatewright::plan::CageScope;
+use gatewright::plan::{CageScope, GradientFormat, Tuning};
 use gatewright::random::Philox;
 use gatewright::reference;
-use gatewright::settings::{Cage, PoolGradient};
+use gatewright::settings::{Cage, Method, PoolGradient, Schedule, Settings};
+use gatewright::train;
 use native::{constants, forward, made_gradients, samples, shape, table_gradients};
 use tools::have;
 
@@ -81,6 +83,62 @@ fn table_gradients_are_the_twins_to_the_bit() {
                         let differ = made.iter().zip(expected).filter(|(a, b)| a != b).count();
                         assert_eq!(differ, 0, "network {i}, {bits} bits, {rule:?}, layer {layer}, {simd:?}");
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Settings by which shaders do what `c` has the CPU do for `model`.
+fn settings_of(c: &Constants, model: &Model) -> Settings {
+    let dense = model.layers.iter().filter(|layer| layer.form == Form::Dense);
+    Settings {
+        layers: dense.map(Layer::gates).collect(),
+        parametrization: model.layers[0].parametrization,
+        batch: c.batch,
+        gradients: [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16][(c.bits as usize - 8) / 4],
+        pool_gradient: c.pool_gradient,
+        method: if c.noisy { Method::GumbelSt } else { Method::HardSt },
+        cage: c.cage,
+        temperature: c.temperature,
+        tau: c.tau,
+        lr: c.learning_rate,
+        schedule: Schedule::Constant,
+        warmup: 0,
+        weight_decay: c.weight_decay,
+        seed: c.seed,
+        ..Settings::deep()
+    }
+}
+
+#[test]
+fn shaders_make_the_twins_table_gradients_to_the_bit() {
+    let gpu = Gpu::open(None).unwrap();
+    let mut rng = Philox::new(1, 0);
+    let rules = [PoolGradient::Any, PoolGradient::First, PoolGradient::Exact];
+    for (i, (convolutions, dense)) in shapes().iter().enumerate() {
+        for (j, bits) in [8, 12, 16].into_iter().enumerate() {
+            let rule = rules[(i + j) % 3];
+            let batch = [31, 64, 65, 150][(i + j) % 4];
+            let classes = if dense.len() == 1 { 10 } else { 5 };
+            let train = samples(batch as usize + 9, IMAGE.pixels(), classes as u32, &mut rng);
+            let model = model(IMAGE, convolutions, dense, classes, i as u64);
+            let c = Constants { pool_gradient: rule, ..constants(batch, bits) };
+            let expected = table_gradients(&model, &train, &c);
+            for (tuning, micro_batch) in
+                [(Tuning::SOFTWARE, None), (Tuning::HARDWARE, None), (Tuning::SOFTWARE, Some(32))]
+            {
+                let settings = Settings { micro_batch, ..settings_of(&c, &model) };
+                let mut shaders = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
+                shaders.submit(1).unwrap();
+                let whole = |g: f32| (f64::from(g) * f64::from(c.slice_scale())).round() as i64;
+                for (layer, (made, expected)) in shaders.table_gradients().unwrap().iter().zip(&expected).enumerate() {
+                    let differ =
+                        made.iter().zip(expected).filter(|(made, expected)| whole(**made) != **expected).count();
+                    assert_eq!(
+                        differ, 0,
+                        "network {i}, {bits} bits, {rule:?}, layer {layer}, {micro_batch:?}, {tuning:?}"
+                    );
                 }
             }
         }

@@ -2,10 +2,10 @@
 
 // One layer at one batch size.
 struct Layer {
-    gates: u32,        // gates of this layer
+    gates: u32,        // rows of this layer: its gates, or the outputs of its trees
     inputs: u32,       // features of the layer before
     words: u32,        // 32-sample words a feature: ceil(batch / 32)
-    group: u32,        // gates of the last layer an output: a class, a label, or a bit of a value
+    group: u32,        // rows of the last layer an output: a class, a label, or a bit of a value
 }
 
 // Where a layer's tables lie beside those of others.

@@ -1,4 +1,4 @@
-// Table gradients that ranks have added up as whole numbers, to what these are worth, in place:
+// Table gradients that ranks or places of maps have added up as whole numbers, to what these are worth, in place:
 //   S[gate][c] = sum / scale
 // A lane takes a number at a time, of all gates of some layers, whatever they are.
 #import shared/structs.wgsl

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::augment::augment;
 use super::backward::{Backward, Consumer, Kernels, Moves, Row, Rows};
 use super::constants::Constants;
-use super::conv::{Source, Task, TreeKernels, Trees, pad};
+use super::conv::{Source, Task, TreeKernels, pad};
 use super::encode::Encoding;
 use super::evaluate::Evaluated;
 use super::forward::{Forward, count};
@@ -20,7 +20,7 @@ use super::team::{Member, work_together};
 use super::traffic::Pass;
 use super::wires::{Scored, WireUpdate, Wires};
 use crate::data::{Head, Split};
-use crate::network::{Layer, Learning, Model, WireRule};
+use crate::network::{Form, Layer, Learning, Model, WireRule};
 use crate::plan::uniforms::{Cage, Step};
 use crate::plan::{CageScope, sums_are_short};
 use crate::random::Permutation;
@@ -99,7 +99,9 @@ impl<'a> Trainer<'a> {
             )));
         }
         for layer in &model.layers {
-            Trees::check_sums(layer, constants.batch, constants.bits).map_err(Error::usage)?;
+            if let Form::Conv(conv) = layer.form {
+                conv.check_sums(constants.batch, constants.bits).map_err(Error::usage)?;
+            }
         }
         let choices = first.parametrization.choices(first.arity) as f32;
         let per_gate = first.parametrization.selections(first.arity);

@@ -158,6 +158,19 @@ impl Conv {
         Some(channel * (self.height * self.width) as usize + self.grid().source([dy, dx], [y, x])?)
     }
 
+    /// Refuse batches of `batch` samples with gradients of `bits` bits if a table's sum over places and samples could pass 32 bits; the
+    /// error is a sentence.
+    pub fn check_sums(&self, batch: u32, bits: u32) -> std::result::Result<(), String> {
+        let places = self.places().iter().product::<usize>() as u64;
+        if (places * u64::from(batch)) << (bits - 1) < 1 << 31 {
+            return Ok(());
+        }
+        Err(format!(
+            "a table shared by {places} places sums gradients of {bits} bits past 32 bits over a batch of {batch}; choose \
+             --gradients int8, or a smaller --batch"
+        ))
+    }
+
     /// Refuse an impossible shape; the error is a sentence without its subject.
     pub fn check(&self) -> std::result::Result<(), String> {
         let sizes = [self.channels, self.height, self.width];

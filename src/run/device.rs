@@ -134,8 +134,7 @@ impl Device {
             (false, true, Some(why)) => {
                 return Err(Error::usage(format!("{why}; choose --method hard-st or gumbel-st, and --gradients int8")));
             }
-            (false, true, None) => (None, None),
-            (false, false, refuses) => by_itself(&gpu::adapters()?, refuses)?,
+            (false, _, refuses) => by_itself(&gpu::adapters()?, refuses)?,
         };
         if chosen.is_none() {
             return Ok((Device::Cpu(Cpu::new(asked)), note));

@@ -52,7 +52,7 @@ pub struct Share {
     pub batch: Id,
     /// Whether what it leaves is added to what the step's earlier shares left.
     pub added: bool,
-    /// Whether integer gradients are left as they are summed, for ranks to add up.
+    /// Whether integer gradients are left as they are summed, for ranks, or places of maps, to add up.
     pub whole: bool,
 }
 
@@ -116,7 +116,9 @@ impl Batch {
             offset: 0,
         };
         let uniform = plan.add(Buffer::scratch("batch", 0).holding(&[extent]));
-        let whole = size.is_shared() && cx.settings.gradients.is_sliced();
+        // Those of trees are added up over places, by lanes that do not know of one another.
+        let is_summed = size.is_shared() || outline.layers.iter().any(|layer| !layer.form.is_dense());
+        let whole = is_summed && cx.settings.gradients.is_sliced();
         let [first, end] = size.own;
         let mut part = |name, first: u32, end: u32, words| {
             let own = uniforms::Batch { size: end - first, words, offset: first, ..extent };

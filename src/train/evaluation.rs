@@ -123,7 +123,7 @@ impl EvaluationPlan {
                 .iter()
                 .enumerate()
                 .map(|(i, l)| {
-                    plan.add(Buffer::scratch("outputs", u64::from(l.gates) * row_bytes(words, false)).of_layer(i))
+                    plan.add(Buffer::scratch("outputs", u64::from(l.rows()) * row_bytes(words, false)).of_layer(i))
                 })
                 .collect(),
             tables: network.tables.layers.iter().map(|tables| tables.bits).collect(),
@@ -146,7 +146,7 @@ impl EvaluationPlan {
         let chunk = |features: Vec<Pass>, x: &Activations| {
             let mut passes = vec![batch.pick()];
             passes.extend(features);
-            passes.extend(network.forward(&cx, &extents, x));
+            passes.extend(network.forward(&cx, &extents, x, None));
             passes.push(votes::count(&cx, extents[last], x, votes));
             passes.push(votes::evaluate(&cx, &truth, [batch.uniform, votes, judged], words));
             passes

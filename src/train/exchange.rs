@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::form::Wires;
 use super::learning::pace;
 use super::step::StepPlan;
 use super::votes::HISTORY;
@@ -45,7 +46,7 @@ impl Exchange {
             return Ok(None);
         }
         let (network, (_, every, until)) = (&plan.network, pace(settings));
-        let layer = |(tables, wires): (&super::tables::Tables, &super::form::Wires)| {
+        let layer = |(tables, wires): (&super::tables::Tables, &Wires)| {
             let gradients_back = session.read_back(vec![tables.gradients])?;
             let scores = match wires.scores() {
                 Some(scores) => Some((scores, session.read_back(vec![scores])?)),
@@ -55,7 +56,8 @@ impl Exchange {
         };
         let layers = network.tables.layers.iter().zip(&network.wires).rev().map(layer).collect::<Result<_>>()?;
         let are_whole = settings.gradients.is_sliced();
-        let are_short = are_whole && sums_are_short(settings.gradients.bits(), settings.batch);
+        let has_trees = plan.network.wires.iter().any(|wires| matches!(wires, Wires::Conv(_)));
+        let are_short = are_whole && !has_trees && sums_are_short(settings.gradients.bits(), settings.batch);
         Ok(Some(Exchange { ranks, are_whole, are_short, wires: (every, until), layers }))
     }
 

@@ -42,8 +42,10 @@ pub fn fitting_plan(
     let narrowed = |width: u64| {
         let mut inputs = outline.features;
         let layers = outline.layers.iter().map(|layer| {
-            let gates = layer.gates.min(width as u32);
-            super::outline::LayerOutline { gates, inputs: std::mem::replace(&mut inputs, gates), ..*layer }
+            let gates = if layer.form.is_dense() { layer.gates.min(width as u32) } else { layer.gates };
+            let own = super::outline::LayerOutline { gates, inputs, ..*layer };
+            inputs = own.rows();
+            own
         });
         Outline { layers: layers.collect(), ..outline.clone() }
     };

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::batch::Share;
 use super::context::Context;
+use super::conv::{self, Trees};
 use super::dense::Dense;
 use super::outline::Outline;
 use super::sender::{Of, Sender};
@@ -17,31 +18,57 @@ use crate::{Error, Result};
 pub enum Wires {
     /// Every gate reads rows of its own.
     Dense(Dense),
+    /// Trees read a map at all its places.
+    Conv(Trees),
 }
 
+/// What a layer's passes in a step work in beside what all layers share; nothing where gates read rows of their own.
+pub type Room = conv::Room;
+
 impl Wires {
-    /// Refuse forms that no shader trains.
+    /// Refuse what no shader trains.
     ///
     /// # Errors
-    /// [`Error::Usage`] for them.
+    /// [`Error::Usage`] for it.
     pub fn check(settings: &Settings, outline: &Outline) -> Result<()> {
         if settings.freezes() || !settings.reads.is_empty() {
             return Err(Error::usage(
-                "frozen layers, and layers that read every map, are trained over by the CPU only; leave out --adapter, or name \
+                "frozen layers, and layers that read every map, are trained by the CPU only; leave out --adapter, or name \
                  --adapter cpu",
             ));
         }
-        if outline.layers.iter().all(|layer| layer.form.is_dense()) {
-            return Ok(());
+        let layers = &outline.layers;
+        for layer in layers {
+            let Form::Conv(conv) = layer.form else { continue };
+            if settings.method.is_soft() || !settings.gradients.is_sliced() {
+                return Err(Error::usage(
+                    "convolutions are trained by hard methods with gradients in whole numbers only; choose --method hard-st or \
+                     gumbel-st, and --gradients int8, int12 or int16",
+                ));
+            }
+            conv.check_sums(settings.batch, settings.gradients.bits()).map_err(Error::usage)?;
         }
-        Err(Error::usage("convolutions are trained by the CPU only; leave out --adapter, or name --adapter cpu"))
+        if layers.windows(2).any(|pair| pair[0].form.is_dense() && !pair[1].form.is_dense()) {
+            return Err(Error::usage(
+                "convolutions are trained before dense layers only, and this network has one after",
+            ));
+        }
+        Ok(())
     }
 
     /// Have buffers for layer `i`; what they hold is [given](Wires::contents).
     pub fn plan(plan: &mut Plan, cx: &Context, i: usize) -> Self {
         match cx.outline.layers[i].form {
-            // Of convolutions none is planned: `check` comes first.
-            Form::Dense | Form::Conv(_) => Wires::Dense(Dense::plan(plan, cx, i)),
+            Form::Dense => Wires::Dense(Dense::plan(plan, cx, i)),
+            Form::Conv(conv) => Wires::Conv(Trees::plan(plan, cx, i, conv)),
+        }
+    }
+
+    /// Have what its passes in a step work in, for rows of `words` words.
+    pub fn room(&self, plan: &mut Plan, cx: &Context, i: usize, words: u32) -> Option<Room> {
+        match self {
+            Wires::Dense(_) => None,
+            Wires::Conv(trees) => Some(trees.room(plan, cx, i, words)),
         }
     }
 
@@ -49,6 +76,7 @@ impl Wires {
     pub fn contents<'l>(&self, layer: &'l Layer, candidates: Option<&'l Candidates>) -> Vec<(Id, Cow<'l, [u8]>)> {
         match self {
             Wires::Dense(dense) => dense.contents(layer, candidates),
+            Wires::Conv(trees) => trees.contents(layer),
         }
     }
 
@@ -56,6 +84,7 @@ impl Wires {
     pub fn learned(&self) -> Option<Id> {
         match self {
             Wires::Dense(dense) => dense.learned_wiring(),
+            Wires::Conv(_) => None,
         }
     }
 
@@ -63,6 +92,7 @@ impl Wires {
     pub fn scores(&self) -> Option<Id> {
         match self {
             Wires::Dense(dense) => dense.scores(),
+            Wires::Conv(_) => None,
         }
     }
 
@@ -70,6 +100,7 @@ impl Wires {
     pub fn score(&self, cx: &Context, of: Of, share: Share, rows: (Id, bool), step: Id) -> Option<Pass> {
         match self {
             Wires::Dense(dense) => dense.score(cx, of, share, rows, step),
+            Wires::Conv(_) => None,
         }
     }
 
@@ -77,24 +108,30 @@ impl Wires {
     pub fn rewire(&self, cx: &Context, of: (usize, Id), step: Id) -> Option<Pass> {
         match self {
             Wires::Dense(dense) => dense.rewire(cx, of, step),
+            Wires::Conv(_) => None,
         }
     }
 
-    /// Inputs to outputs.
-    pub fn forward(&self, cx: &Context, of: Of) -> Pass {
+    /// Inputs to outputs; in a step, its share, its counter and the layer's room are given.
+    pub fn forward(&self, cx: &Context, of: Of, step: Option<(Share, Id, Option<&Room>)>) -> Pass {
         match self {
             Wires::Dense(dense) => dense.forward(cx, of),
+            Wires::Conv(trees) => {
+                trees.forward(cx, of, step.and_then(|(share, step, room)| Some((share, step, room?))))
+            }
         }
     }
 
-    /// Gradient rows of a plane that the layer keeps for the one before it.
-    pub fn kept_rows(cx: &Context, i: usize) -> u32 {
+    /// Bytes of what the layer keeps of its gradients for the one before it, for rows of `words` words.
+    pub fn kept_bytes(cx: &Context, i: usize, words: u32) -> u64 {
         match cx.outline.layers[i].form {
-            Form::Dense | Form::Conv(_) => Dense::kept_rows(cx, i),
+            Form::Dense => u64::from(Dense::kept_rows(cx, i)) * cx.gradient_row_bytes(words),
+            Form::Conv(conv) => Trees::kept_bytes(cx, i, &conv, words),
         }
     }
 
-    /// Gradients gathered by `from` to table gradients, and to rows in `keep` where there are such; what the layer before gathers by.
+    /// Gradients gathered by `from` to table gradients, and to what is kept in `keep` where there is such; what the layer before gathers
+    /// by.
     ///
     /// # Errors
     /// [`Error::Usage`] if a gate has more readers than the driver lets a lane add up.
@@ -102,12 +139,16 @@ impl Wires {
         &self,
         cx: &Context,
         of: Of,
-        share: Share,
+        (share, room): (Share, Option<&Room>),
         from: &Sender,
         keep: Option<Id>,
-    ) -> Result<(Pass, Sender)> {
+    ) -> Result<(Vec<Pass>, Sender)> {
         match self {
-            Wires::Dense(dense) => dense.backward(cx, of, share, from, keep),
+            Wires::Dense(dense) => {
+                let (pass, sender) = dense.backward(cx, of, share, from, keep)?;
+                Ok((vec![pass], sender))
+            }
+            Wires::Conv(trees) => Ok(trees.backward(cx, of, room.copied().unwrap_or_default(), from, keep)),
         }
     }
 }

@@ -4,6 +4,7 @@ mod augmentation;
 mod bandwidth;
 mod batch;
 mod context;
+mod conv;
 mod dense;
 mod evaluation;
 mod exchange;
@@ -38,6 +39,10 @@ pub use votes::HISTORY;
 /// The pages of training, as its passes are made of them: what tests of single pages run.
 pub mod pages {
     pub use super::batch::augment;
+    pub use super::conv::{
+        Backward as ConvBackward, edges as conv_edges, forward_hard as conv_forward_hard,
+        forward_soft as conv_forward_soft, sender as conv_sender,
+    };
     pub use super::dense::{Backward, edges, forward_hard, forward_soft, move_wires, score_wires, sender};
     pub use super::sender::SenderPart;
     pub use super::tables::{advance, selected_tables, tabulate, update, weigh_sums};

@@ -1,9 +1,10 @@
 //! What a step has to know of a network and its data to be planned: shapes, no contents.
 
 use crate::data::{Dataset, Encoder, ImageShape, Split, Task};
-use crate::network::{Form, Model, Parametrization, most_readers};
+use crate::network::{Conv, Convolution, Form, Model, Parametrization, most_readers};
 use crate::plan::EncoderTable;
 use crate::settings::Settings;
+use crate::{Error, Result};
 
 /// The shapes of a network and of the samples it works on.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +34,7 @@ pub struct Outline {
 pub struct LayerOutline {
     /// What it makes of its tables.
     pub form: Form,
-    /// Tables, and rows.
+    /// Tables.
     pub gates: u32,
     /// Rows of the layer before.
     pub inputs: u32,
@@ -41,26 +42,32 @@ pub struct LayerOutline {
     pub arity: usize,
     /// How logits become tables.
     pub parametrization: Parametrization,
-    /// Most pins that read one row of the layer before; 0 before it is wired.
+    /// Most pins, or leaves of trees, that read one row of the layer before; 0 before it is wired.
     pub most_readers: u32,
 }
 
 impl Outline {
     /// Of a network that `settings` will have drawn for `data`, read by `encoder`; not wired yet.
-    pub fn of_settings(settings: &Settings, data: &Dataset, encoder: &Encoder) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) for a convolution that does not go over what it reads.
+    pub fn of_settings(settings: &Settings, data: &Dataset, encoder: &Encoder) -> Result<Self> {
         let mut inputs = encoder.features() as u32;
-        let layer = |&gates: &usize| {
-            let before = std::mem::replace(&mut inputs, gates as u32);
-            LayerOutline {
-                form: Form::Dense,
-                gates: gates as u32,
-                inputs: before,
-                arity: settings.arity,
-                parametrization: settings.parametrization,
-                most_readers: 0,
-            }
+        let mut layer = |form: Form, gates: usize| {
+            let (arity, parametrization) = (settings.arity, settings.parametrization);
+            let own = LayerOutline { form, gates: gates as u32, inputs, arity, parametrization, most_readers: 0 };
+            inputs = own.rows();
+            own
         };
-        Outline {
+        let shapes = over_maps(&settings.convolutions, data.image, encoder.features())?;
+        let mut layers: Vec<_> = settings
+            .convolutions
+            .iter()
+            .zip(shapes)
+            .map(|(what, conv)| layer(Form::Conv(conv), what.gates()))
+            .collect();
+        layers.extend(settings.layers.iter().map(|&gates| layer(Form::Dense, gates)));
+        Ok(Outline {
             image: data.image,
             features: encoder.features() as u32,
             most_features: most_features(encoder, data.image),
@@ -69,8 +76,8 @@ impl Outline {
             code_bits: data.head.bits(),
             label_words: data.train.targets_a_sample().max(1) as u32,
             samples: data.train.len() as u32,
-            layers: settings.layers.iter().map(layer).collect(),
-        }
+            layers,
+        })
     }
 
     /// Of `model` and the samples of `split`.
@@ -81,7 +88,13 @@ impl Outline {
             inputs: l.inputs as u32,
             arity: l.arity,
             parametrization: l.parametrization,
-            most_readers: most_readers(&l.wiring, l.inputs),
+            most_readers: match l.form {
+                Form::Dense => most_readers(&l.wiring, l.inputs),
+                Form::Conv(conv) => {
+                    let channels: Vec<u32> = l.wiring.iter().map(|&wire| conv.leaf(wire).0 as u32).collect();
+                    most_readers(&channels, conv.channels as usize)
+                }
+            },
         };
         Outline {
             image: model.image,
@@ -101,14 +114,14 @@ impl Outline {
         self.image.pixels().div_ceil(4) as u32
     }
 
-    /// Gates of the last layer an output.
+    /// Rows of the last layer an output.
     pub fn group(&self) -> u32 {
-        self.layers.last().map_or(0, |layer| layer.gates) / self.outputs.max(1)
+        self.layers.last().map_or(0, LayerOutline::rows) / self.outputs.max(1)
     }
 
     /// Rows of the widest layer, or input bits where these are more.
     pub fn widest(&self) -> u32 {
-        self.layers.iter().map(|layer| layer.gates).fold(self.features, u32::max)
+        self.layers.iter().map(LayerOutline::rows).fold(self.features, u32::max)
     }
 
     /// Selections of the whole network.
@@ -118,6 +131,14 @@ impl Outline {
 }
 
 impl LayerOutline {
+    /// Rows that it makes: a gate's, or those of its trees' outputs.
+    pub fn rows(&self) -> u32 {
+        match self.form {
+            Form::Dense => self.gates,
+            Form::Conv(conv) => self.gates / conv.tree_gates() as u32 * conv.area() as u32,
+        }
+    }
+
     /// Pins of all gates.
     pub fn pins(&self) -> u32 {
         self.gates * self.arity as u32
@@ -142,6 +163,22 @@ impl LayerOutline {
     pub fn read(&self) -> u32 {
         self.inputs.min(self.pins())
     }
+}
+
+/// The shapes of `convolutions` one over another, the first over the map of `features` bits that an encoder makes of images.
+///
+/// # Errors
+/// [`Error::Usage`](crate::Error::Usage) for one that does not go over what it reads.
+pub fn over_maps(convolutions: &[Convolution], image: ImageShape, features: usize) -> Result<Vec<Conv>> {
+    let area = (image.height * image.width).max(1);
+    let mut map = [features / area, image.height, image.width].map(|n| n as u32);
+    let over = |(i, what): (usize, &Convolution)| {
+        let conv = what.over(map).map_err(|problem| Error::usage(format!("layer {i} {problem}")))?;
+        let [rows, columns] = conv.outputs();
+        map = [what.units, rows as u32, columns as u32];
+        Ok(conv)
+    };
+    convolutions.iter().enumerate().map(over).collect()
 }
 
 fn most_features(encoder: &Encoder, image: ImageShape) -> u32 {

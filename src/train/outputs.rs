@@ -4,7 +4,7 @@ use super::trainer::Trainer;
 use crate::{Error, Result};
 
 impl Trainer {
-    /// `[layers][gates][samples]` outputs at the last step, bits as zeros and ones.
+    /// `[layers][outputs][samples]` outputs at the last step, bits as zeros and ones.
     ///
     /// # Errors
     /// [`Error::Usage`] if the batch was cut into micro-batches.
@@ -17,7 +17,7 @@ impl Trainer {
         let mut layers = Vec::new();
         for (&outputs, layer) in rows.outputs.iter().zip(&self.model().layers) {
             let per_row = rows.row_bytes() as usize / 4;
-            let stored: Vec<u32> = self.session.read(outputs, layer.gates() * per_row)?;
+            let stored: Vec<u32> = self.session.read(outputs, layer.outputs() * per_row)?;
             let row = |row: &[u32]| -> Vec<f64> {
                 (0..batch).map(|s| if rows.are_real { fraction(row, s) } else { bit(row, s) }).collect()
             };

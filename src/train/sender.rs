@@ -75,6 +75,13 @@ pub struct Sender {
     pub least_bytes: u64,
 }
 
+impl Sender {
+    /// Turns of loops that gathering a row's gradients takes, of words of `quads` quads of planes.
+    pub fn turns(&self, quads: u32) -> u32 {
+        self.readers * (12 + self.arity + 2 * quads)
+    }
+}
+
 /// What a pass of a layer works on.
 #[derive(Clone, Copy)]
 pub struct Of<'a> {

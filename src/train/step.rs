@@ -5,9 +5,9 @@
 use std::borrow::Cow;
 
 use super::augmentation::Augmentation;
-use super::batch::{Batch, BatchSize};
+use super::batch::{Batch, BatchSize, Share};
 use super::context::{Context, Way};
-use super::form::Wires;
+use super::form::{Room, Wires};
 use super::outline::Outline;
 use super::samples::{Residence, Samples};
 use super::sender::{Activations, Of, row_bytes};
@@ -79,17 +79,24 @@ impl Network {
     /// Have each layer's `uniforms::Layer`, for rows of `words` words.
     pub fn extents(&self, plan: &mut Plan, cx: &Context, words: u32) -> Vec<Id> {
         let layers = cx.outline.layers.iter().enumerate().map(|(i, layer)| {
-            let (gates, inputs, group) = (layer.gates, layer.inputs, cx.outline.group());
+            let (gates, inputs, group) = (layer.rows(), layer.inputs, cx.outline.group());
             let extent = uniforms::Layer { gates, inputs, words, group };
             plan.add(Buffer::scratch("layer", 0).of_layer(i).holding(&[extent]))
         });
         layers.collect()
     }
 
-    /// Input rows to the last layer's, a pass a layer.
-    pub fn forward(&self, cx: &Context, extents: &[Id], x: &Activations) -> Vec<Pass> {
+    /// Input rows to the last layer's, a pass a layer; in a step, its share and each layer's room are given.
+    pub fn forward(
+        &self,
+        cx: &Context,
+        extents: &[Id],
+        x: &Activations,
+        step: Option<(Share, &[Option<Room>])>,
+    ) -> Vec<Pass> {
         let forward = |(i, wires): (usize, &Wires)| {
-            wires.forward(cx, Of { i, extent: extents[i], tables: &self.tables.layers[i], activations: x })
+            let of = Of { i, extent: extents[i], tables: &self.tables.layers[i], activations: x };
+            wires.forward(cx, of, step.map(|(share, rooms)| (share, self.tables.step, rooms[i].as_ref())))
         };
         self.wires.iter().enumerate().map(forward).collect()
     }
@@ -188,7 +195,9 @@ struct StepBuffers {
     activations: Activations,
     votes: Id,
     gradients: Gradients,
-    /// Two planes of gradient rows, of the widest layer that keeps them; layer l writes plane l % 2.
+    /// What each layer's passes work in.
+    rooms: Vec<Option<Room>>,
+    /// Two planes of what is kept of gradients, of the layer that keeps most; layer l writes plane l % 2.
     planes: [Option<Id>; 2],
 }
 
@@ -201,7 +210,7 @@ impl StepBuffers {
             .then(|| plan.add(Buffer::scratch("input bits", u64::from(outline.features) * row_bytes(words, false))));
         let [inputs, outputs] = if are_real { ["soft inputs", "soft outputs"] } else { ["input bits", "outputs"] };
         let mut rows = |i: usize, gates: u32| plan.add(Buffer::scratch(outputs, u64::from(gates) * row).of_layer(i));
-        let outputs = outline.layers.iter().enumerate().map(|(i, layer)| rows(i, layer.gates)).collect();
+        let outputs = outline.layers.iter().enumerate().map(|(i, layer)| rows(i, layer.rows())).collect();
         let real = are_real.then(|| network.tables.plan_real(plan, cx));
         let activations = Activations {
             are_real,
@@ -217,12 +226,13 @@ impl StepBuffers {
             },
         };
         let mut plane = |parity: usize| {
-            let widest =
-                (0..outline.layers.len()).filter(|i| i % 2 == parity).max_by_key(|&i| Wires::kept_rows(cx, i))?;
-            let bytes = u64::from(Wires::kept_rows(cx, widest)) * cx.gradient_row_bytes(words);
+            let kept = |&i: &usize| Wires::kept_bytes(cx, i, words);
+            let widest = (0..outline.layers.len()).filter(|i| i % 2 == parity).max_by_key(kept)?;
+            let bytes = kept(&widest);
             (bytes > 0).then(|| plan.add(Buffer::scratch("gradient plane", bytes).of_layer(widest)))
         };
         let planes = [plane(0), plane(1)];
+        let rooms = network.wires.iter().enumerate().map(|(i, wires)| wires.room(plan, cx, i, words)).collect();
         StepBuffers {
             batch,
             extents: network.extents(plan, cx, words),
@@ -231,6 +241,7 @@ impl StepBuffers {
             activations,
             votes: votes::plan(plan, cx, words),
             gradients: Gradients::plan(plan, cx, words),
+            rooms,
             planes,
         }
     }
@@ -254,7 +265,7 @@ impl StepBuffers {
             } else {
                 vec![batch.encode(cx, share, x.inputs)]
             });
-            step.extend(network.forward(cx, &self.extents, x));
+            step.extend(network.forward(cx, &self.extents, x, Some((share, &self.rooms))));
             step.push(votes::count(cx, self.extents[last], x, self.votes));
             step.extend(self.gradients.loss(cx, share, &truth, [batch.chosen, self.votes, tables.step], words));
 
@@ -262,13 +273,13 @@ impl StepBuffers {
             summed.clear();
             let mut sender = self.gradients.sender(cx, words);
             for (i, wires) in network.wires.iter().enumerate().rev() {
-                let keep = self.planes[i % 2].filter(|_| Wires::kept_rows(cx, i) > 0);
+                let keep = self.planes[i % 2].filter(|_| Wires::kept_bytes(cx, i, words) > 0);
                 let of = Of { i, extent: self.extents[i], tables: &tables.layers[i], activations: x };
                 // Rows of outputs are the last layer's own.
                 let rows = keep.map_or((sender.rows, true), |rows| (rows, false));
-                let pass;
-                (pass, sender) = wires.backward(cx, of, share, &sender, keep)?;
-                step.push(pass);
+                let passes;
+                (passes, sender) = wires.backward(cx, of, (share, self.rooms[i].as_ref()), &sender, keep)?;
+                step.extend(passes);
                 step.extend(wires.score(cx, of, share, rows, tables.step));
                 summed.push(step.len());
             }

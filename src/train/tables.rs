@@ -279,7 +279,7 @@ impl AllTables {
         self.stacks.iter().zip(&real.stacks).map(select).collect()
     }
 
-    /// Table gradients that ranks have added up as whole numbers, to what these are worth.
+    /// Table gradients that ranks or places of maps have added up as whole numbers, to what these are worth.
     pub fn weigh_sums(&self, cx: &Context) -> Vec<Pass> {
         let weigh = |stack: &Stack| {
             let numbers = stack.span.places * stack.like.codes();

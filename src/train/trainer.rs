@@ -7,7 +7,7 @@ use super::augmentation::Augmentation;
 use super::exchange::Exchange;
 use super::fit::fitting_plan;
 use super::learning::learning;
-use super::outline::Outline;
+use super::outline::{Outline, over_maps};
 use super::samples::Stream;
 use super::state::{State, Tensor};
 use super::step::StepPlan;
@@ -145,15 +145,11 @@ pub fn draw_model(
     };
     let mut inputs = encoder.features();
     let mut layers = Vec::new();
-    let area = (image.height * image.width).max(1);
-    let mut map = [inputs / area, image.height, image.width].map(|n| n as u32);
-    for (i, what) in settings.convolutions.iter().enumerate() {
-        let conv = what.over(map).map_err(|problem| Error::usage(format!("layer {i} {problem}")))?;
+    for (i, conv) in over_maps(&settings.convolutions, image, inputs)?.into_iter().enumerate() {
         // What is never trained passes on what it reads.
         let start = if settings.is_frozen(i) { Initialization::Residual.into() } else { settings.start };
-        let layer = Layer::draw_conv(i, what, conv, Draw { start, ..draw });
-        let [rows, columns] = conv.outputs();
-        (map, inputs) = ([what.units, rows as u32, columns as u32], layer.outputs());
+        let layer = Layer::draw_conv(i, &settings.convolutions[i], conv, Draw { start, ..draw });
+        inputs = layer.outputs();
         layers.push(layer);
     }
     for (i, &gates) in (layers.len()..).zip(&settings.layers) {
@@ -209,7 +205,7 @@ impl Trainer {
     pub fn of_rank(gpu: &Arc<Gpu>, settings: &Settings, data: &Dataset, tuning: Tuning, ranks: Ranks) -> Result<Self> {
         let encoder = learn_encoder(settings, data)?;
         // Whether it fits is known by its shapes, before it is drawn.
-        fitting_plan(settings, &Outline::of_settings(settings, data, &encoder), tuning, gpu.limits(), &ranks)?;
+        fitting_plan(settings, &Outline::of_settings(settings, data, &encoder)?, tuning, gpu.limits(), &ranks)?;
         let model = draw_for(settings, data, encoder)?;
         Self::sharing(gpu, settings, model, &data.train, tuning, ranks)
     }
@@ -500,6 +496,14 @@ impl Trainer {
     /// As for [`Trainer::finish`].
     pub fn gradient_norms(&mut self) -> Result<Vec<f64>> {
         self.of_layers(|tables| tables.gradients, |entries| norm(entries.iter().copied()))
+    }
+
+    /// `[layers][gates][2^arity]` table gradients of the last step.
+    ///
+    /// # Errors
+    /// As for [`Trainer::finish`].
+    pub fn table_gradients(&mut self) -> Result<Vec<Vec<f32>>> {
+        self.of_layers(|tables| tables.gradients, <[f32]>::to_vec)
     }
 
     /// `[layers]`: the Euclidean norm of Adam's first moments of each layer's logits.

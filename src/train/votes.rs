@@ -60,7 +60,7 @@ pub fn count(cx: &Context, layer: Id, x: &Activations, votes: Id) -> Pass {
         }
     };
     // Rows in, votes out.
-    let least = u64::from(cx.outline.layers[last].gates) * x.row_bytes() + u64::from(outputs * words) * 128;
+    let least = u64::from(cx.outline.layers[last].rows()) * x.row_bytes() + u64::from(outputs * words) * 128;
     pass.bind("layer", layer).bind("outputs", x.outputs[last]).bind("votes", votes).least_bytes(least)
 }
 

@@ -85,19 +85,6 @@ impl Trees {
     pub fn bytes(&self) -> usize {
         self.sums.len() * 4 + self.units_of.iter().map(|task| task.len() * 4).sum::<usize>()
     }
-
-    /// Most that a table's sum can come to must fit 32 bits: places × samples × the greatest gradient.
-    pub fn check_sums(layer: &Layer, batch: u32, bits: u32) -> Result<(), String> {
-        let Form::Conv(conv) = layer.form else { return Ok(()) };
-        let places = conv.places().iter().product::<usize>() as u64;
-        if (places * u64::from(batch)) << (bits - 1) < 1 << 31 {
-            return Ok(());
-        }
-        Err(format!(
-            "a table shared by {places} places sums gradients of {bits} bits past 32 bits over a batch of {batch}; choose \
-             --gradients int8, or a smaller --batch"
-        ))
-    }
 }
 
 /// What a convolution reads and sends in a micro-batch.
