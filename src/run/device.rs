@@ -125,16 +125,15 @@ impl Device {
             };
         }
         let is_named = asked.adapter.is_some() || std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
-        if !is_named && settings.freezes() && refuses.is_none() {
-            return Ok((Device::Cpu(Cpu::new(asked)), None));
-        }
         let convolves = !settings.convolutions.is_empty();
-        let (chosen, note) = match (is_named, convolves, refuses) {
-            (true, _, _) => (Some(0), None),
-            (false, true, Some(why)) => {
+        let (chosen, note) = match (is_named, refuses) {
+            (true, _) => (Some(0), None),
+            (false, Some(why)) if convolves => {
                 return Err(Error::usage(format!("{why}; choose --method hard-st or gumbel-st, and --gradients int8")));
             }
-            (false, _, refuses) => by_itself(&gpu::adapters()?, refuses)?,
+            // No shader trains these.
+            (false, None) if settings.freezes() || !settings.reads.is_empty() => (None, None),
+            (false, refuses) => by_itself(&gpu::adapters()?, refuses)?,
         };
         if chosen.is_none() {
             return Ok((Device::Cpu(Cpu::new(asked)), note));
