@@ -244,7 +244,7 @@ settings! {
         "How wires are drawn: axis has the first layer over images compare neighbours along an axis, and wires all else as unique does"
         wiring: Wiring = Wiring::Axis, Any, Step;
 
-        "Layers that are not trained but stay as they are drawn, gates that pass an input on (of pooled trees half at AND): none, convolutions, or their numbers from 0 (0,1)"
+        "Layers that are not trained but stay as they are drawn, convolutions as trees that pass a leaf on (of pooled ones half at AND): none, convolutions, or their numbers from 0 (0,1)"
         freeze: FrozenLayers = FrozenLayers::None, Any, Step [value_name = "LAYERS"];
 
         "How logits become gate tables"
@@ -271,7 +271,7 @@ settings! {
         "Inputs that a pin chooses among"
         candidates: usize = 16, Within(2.0, 64.0), Step [value_name = "C"];
 
-        "Where they lie, in the first layer over images: anywhere, in a box around the pin's first input, or beside it along an axis; elsewhere anywhere"
+        "Where they lie, in the first layer over images: anywhere, in a box around the pin's first input, or beside it along an axis; in a layer that reads every map anywhere, or in a box; elsewhere anywhere"
         candidates_from: Pool = Pool::Box, Any, Step;
 
         "How a pin comes to its choice: by Adam on what the loss would change by, or by the plain sum of that"

@@ -33,7 +33,7 @@ impl Wires {
     pub fn check(settings: &Settings, outline: &Outline) -> Result<()> {
         if settings.freezes() || !settings.reads.is_empty() {
             return Err(Error::usage(
-                "frozen layers, and layers that read every map, are trained over by the CPU only; leave out --adapter, or name \
+                "frozen layers, and layers that read every map, are trained by the CPU only; leave out --adapter, or name \
                  --adapter cpu",
             ));
         }
