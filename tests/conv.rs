@@ -401,7 +401,8 @@ fn constants_twins_and_the_unread_go_but_ones_that_end_at_the_edge_stay() {
         unit(0b1110, [leaf(0, 1, 1), leaf(0, 0, 1)]),
         unit(0b1000, [leaf(4, 1, 1), leaf(2, 1, 1)]),
     ];
-    let vote = |unit: u32, bit: u32, inverted| Vote { signal: 9 * unit + bit, inverted };
+    // Behind nine features and the five channels of the first map.
+    let vote = |unit: u32, bit: u32, inverted| Vote { signal: 9 + 5 * 9 + 9 * unit + bit, inverted };
     let netlist = Netlist {
         image: ImageShape { channels: 1, height: 3, width: 3 },
         encoder: Encoder { pixel: (0..9).collect(), threshold: vec![0; 9] },

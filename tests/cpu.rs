@@ -277,7 +277,7 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
 
 /// How the wires of `model` learn, among `count` candidates a pin, every `every`-th step up to `until`.
 fn learning(model: &Model, count: usize, rule: WireRule, rate: f32, every: u32, until: u32) -> Learning {
-    let draw = |i| Some(Candidates::draw(Pool::Any, count, model, i, 5));
+    let draw = |i| Some(Candidates::draw(Pool::Any, count, (model, &[]), i, 5));
     Learning { rule, rate, every, until, layers: (0..model.layers.len()).map(draw).collect() }
 }
 

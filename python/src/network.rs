@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use gatewright::circuit::{Engine, Netlist, Simplification, export, simplify};
 use gatewright::data::memory::{extent, is_taken};
 use gatewright::data::{Encoder, Head, ImageShape};
-use gatewright::network::{Conv, Form, Layer, Model, Parametrization};
+use gatewright::network::{Conv, Form, Layer, Model, Parametrization, Reads};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -101,6 +101,7 @@ impl Network {
                 && logits.chunks_exact(per_gate).zip(&tables).all(|(l, &table)| parametrization.hard_table(l) == table);
             let layer = Layer {
                 form: conv.map_or(Form::Dense, Form::Conv),
+                reads: Reads::Before,
                 inputs,
                 arity,
                 wiring: wiring.as_array().iter().copied().collect(),
@@ -282,6 +283,11 @@ impl Network {
         parts.set_item("pixel", self.model.encoder.pixel.to_pyarray(py))?;
         parts.set_item("threshold", self.model.encoder.threshold.to_pyarray(py))?;
         let layer = |layer: &Layer| {
+            if !layer.reads.is_before() {
+                return Err(refused(
+                    "this network has a layer that reads everything before it; docs/MODEL_FORMAT.md tells how its file is read",
+                ));
+            }
             let made = PyDict::new(py);
             let mut wires = [layer.gates(), layer.arity];
             if let Form::Conv(conv) = &layer.form {

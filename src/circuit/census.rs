@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Lut, Netlist};
+use super::{Lut, Netlist, Stage};
 
 /// Names of the 16 functions of two inputs in the field's order: 0 FALSE, 1 AND, 3 A, 5 B, 6 XOR, … 15 TRUE.
 pub const FUNCTION_NAMES: [&str; 16] = [
@@ -122,11 +122,10 @@ impl Census {
 fn gates(netlist: &Netlist) -> Vec<(&Lut, u32)> {
     let (inputs, readers) = (netlist.inputs(), netlist.fan_out());
     let mut gates = Vec::with_capacity(netlist.gates());
-    for (i, stage) in netlist.stages.iter().enumerate() {
-        let of_units: Vec<u32> = match netlist.stages.get(i + 1) {
-            Some(next) => next.readers(),
-            None => readers[..inputs].chunks_exact(stage.grid.area()).map(|bits| bits.iter().sum()).collect(),
-        };
+    for (i, (stage, map)) in netlist.stages.iter().zip(netlist.maps().into_iter().skip(1)).enumerate() {
+        let of_luts = readers[map].chunks_exact(stage.grid.area()).map(|bits| bits.iter().sum());
+        let of_next = netlist.stages.get(i + 1).map_or_else(|| vec![0; stage.units.len()], Stage::readers);
+        let of_units = of_next.iter().zip(of_luts).map(|(next, luts): (&u32, u32)| next + luts);
         for (unit, of_unit) in stage.units.iter().zip(of_units) {
             let mut of_gates = unit.readers();
             if let Some(root) = unit.root_gate() {

@@ -1,6 +1,7 @@
 //! The circuit as plain data: input features, convolutions, look-up tables in topological order, and the votes of each class.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::{Lut, MAX_ARITY, Signal, Stage};
 use crate::data::{Encoder, ImageShape};
@@ -17,7 +18,7 @@ pub struct Vote {
 /// A Boolean circuit that counts votes: the score of class `c` is `offsets[c]` + the number of votes in `votes[c]`
 /// that are cast, the predicted class is the one with the greatest score, the first among equals.
 ///
-/// Signals `0..inputs()` are the encoder's features, or, of a circuit with convolutions, the map that the last one gives,
+/// Signals `0..inputs()` are the encoder's features and after them the maps that convolutions give, first to last, each
 /// `[channel][row][column]`; signal `inputs() + i` is the output of LUT `i`.
 ///
 /// It holds only what decides the result: no logits, no temperature.
@@ -45,9 +46,21 @@ impl Netlist {
         self.encoder.features()
     }
 
-    /// Number of signals that are no LUT's: features, or bits of the last convolution's map.
+    /// Number of signals that are no LUT's: features, and bits of all maps.
     pub fn inputs(&self) -> usize {
-        self.stages.last().map_or(self.features(), Stage::outputs)
+        self.features() + self.stages.iter().map(Stage::outputs).sum::<usize>()
+    }
+
+    /// `[stages + 1]`: the signals of the features, and of the map that each convolution gives.
+    pub fn maps(&self) -> Vec<Range<usize>> {
+        let counts = std::iter::once(self.features()).chain(self.stages.iter().map(Stage::outputs));
+        let mut end = 0;
+        counts
+            .map(|count| {
+                end += count;
+                end - count..end
+            })
+            .collect()
     }
 
     /// Number of signals: inputs and LUTs.
@@ -77,8 +90,8 @@ impl Netlist {
         }
         let (features, inputs) = (self.features(), self.inputs());
         let (mut luts, mut signals): (Vec<Lut>, Vec<Signal>) = (Vec::new(), (0..features as Signal).collect());
-        for stage in &self.stages {
-            signals = stage.unroll(&signals, features, &mut luts);
+        for (stage, map) in self.stages.iter().zip(self.maps()) {
+            signals.extend(stage.unroll(&signals[map], features, &mut luts));
         }
         let after = features + luts.len();
         let renumbered =
@@ -117,27 +130,23 @@ impl Netlist {
 
     /// `[feature]`: how many pins and votes read it, those of a convolution counted at every place.
     pub fn use_of_features(&self) -> Vec<u32> {
-        match self.stages.first() {
-            Some(stage) => stage.use_of_map(),
-            None => {
-                let mut readers = self.fan_out();
-                readers.truncate(self.features());
-                readers
-            }
+        let mut readers = self.fan_out();
+        readers.truncate(self.features());
+        if let Some(stage) = self.stages.first() {
+            readers.iter_mut().zip(stage.use_of_map()).for_each(|(readers, of_stage)| *readers += of_stage);
         }
+        readers
     }
 
     /// `[signal]`: gates on the longest path from a feature, 0 for features and constants' inputs.
     pub fn levels(&self) -> Vec<u32> {
+        let mut levels = Vec::with_capacity(self.signals());
+        levels.resize(self.features(), 0);
         let mut of_channels = vec![0; self.stages.first().map_or(0, |stage| stage.channels)];
         for stage in &self.stages {
             of_channels = stage.levels(&of_channels);
+            levels.extend(of_channels.iter().flat_map(|&level| std::iter::repeat_n(level, stage.grid.area())));
         }
-        let mut levels = match self.stages.last() {
-            Some(stage) => of_channels.iter().flat_map(|&level| vec![level; stage.grid.area()]).collect(),
-            None => vec![0; self.features()],
-        };
-        levels.reserve(self.luts.len());
         for lut in &self.luts {
             let deepest = lut.inputs().iter().map(|&s| levels[s as usize]).max().unwrap_or(0);
             levels.push(deepest + u32::from(lut.arity > 0));
@@ -153,11 +162,10 @@ impl Netlist {
 
     /// Check that the parts fit together; the error is a sentence.
     pub fn check(&self) -> std::result::Result<(), String> {
-        let features = self.features();
         if let Some(p) = self.encoder.pixel.iter().find(|&&p| p as usize >= self.image.pixels()) {
             return Err(format!("its encoder reads pixel {p} of an image of {}", self.image.pixels()));
         }
-        let mut bits = features;
+        let mut bits = self.features();
         for (i, stage) in self.stages.iter().enumerate() {
             stage.check().map_err(|problem| format!("convolution {i} {problem}"))?;
             if stage.inputs() != bits {
@@ -169,7 +177,7 @@ impl Netlist {
             if lut.arity as usize > MAX_ARITY || lut.table & !lut.mask() != 0 {
                 return Err(format!("gate {i} has a table that does not fit its {} inputs", lut.arity));
             }
-            if let Some(s) = lut.inputs().iter().find(|&&s| s as usize >= bits + i) {
+            if let Some(s) = lut.inputs().iter().find(|&&s| s as usize >= self.inputs() + i) {
                 return Err(format!("gate {i} reads signal {s}, which no earlier gate drives"));
             }
         }

@@ -13,7 +13,7 @@ pub fn maps(netlist: &Netlist, bytes: &[u8]) -> Vec<Vec<bool>> {
 
 /// `[signal]`: the value of every signal for one sample's `image.pixels()` bytes.
 pub fn signals(netlist: &Netlist, bytes: &[u8]) -> Vec<bool> {
-    let mut values = maps(netlist, bytes).pop().unwrap_or_default();
+    let mut values = maps(netlist, bytes).concat();
     for lut in &netlist.luts {
         let code = lut.inputs().iter().fold(0, |code, &s| (code << 1) | u32::from(values[s as usize]));
         values.push(lut.output(code));

@@ -64,6 +64,7 @@ pub fn run(args: Args) -> Result<()> {
             "functions": functions,
             "census": census,
             "pins_apart": pins_apart(&model),
+            "shares_of_sources": (0..model.layers.len()).map(|i| model.shares_of_sources(i)).collect::<Vec<_>>(),
         });
         println!("{told:#}");
     } else {
@@ -71,6 +72,18 @@ pub fn run(args: Args) -> Result<()> {
             if let Form::Conv(conv) = layer.form {
                 let trees = layer.gates() / conv.tree_gates();
                 println!("layer {i} is a convolution of {trees} trees, {conv}");
+            }
+            if let Some(shares) = model.shares_of_sources(i) {
+                let (input, maps) = shares.split_first().unwrap_or((&0.0, &[]));
+                let maps = maps
+                    .iter()
+                    .enumerate()
+                    .map(|(map, share)| format!(", {:.1} % to what layer {map} gives", share * 100.0));
+                println!(
+                    "layer {i} reads the input bits and every map before it: of its wires {:.1} % go to input bits{}",
+                    input * 100.0,
+                    maps.collect::<String>()
+                );
             }
         }
         print(&census, if model.table.is_some() { "bytes of a row" } else { "pixels" });

@@ -240,6 +240,11 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
             for (i, wires) in (done..end).zip(&mut wiring[done..end]) {
                 let row = if gathering.is_some() { &rows[i] } else { source.of(first + i) };
                 let pins = pins_of(inputs, wires);
+                // Candidates lie anywhere, in more rows than caches hold.
+                let next = (i + 1) * K * scored.count;
+                for &candidate in scored.candidates.get(next..next + K * scored.count).unwrap_or_default() {
+                    L::prefetch(&inputs[candidate as usize]);
+                }
                 score::<L, B, K>(row, tables.get::<K>(first + i), pins, inputs, scored, i * K, added);
                 if let Some(update) = update {
                     for pin in 0..K {

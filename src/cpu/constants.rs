@@ -1,9 +1,10 @@
 //! What does not change during a run, and what changes every step.
 
 use crate::Result;
+use crate::network::Model;
 use crate::plan::uniforms::{Cage, Step};
 use crate::plan::{CageScope, slice_scale};
-use crate::settings::{self, PoolGradient, Schedule, Settings};
+use crate::settings::{self, FrozenLayers, PoolGradient, Schedule, Settings};
 use crate::train::Augmentation;
 
 /// Everything that decides a run beside its network and its samples.
@@ -41,6 +42,8 @@ pub struct Constants {
     pub seed: u64,
     /// Which places of a pooled window gradients go to.
     pub pool_gradient: PoolGradient,
+    /// Layers that are not trained.
+    pub frozen: FrozenLayers,
     /// How images are moved, if they are.
     pub augmentation: Option<Augmentation>,
 }
@@ -68,6 +71,7 @@ impl Constants {
             weight_decay: settings.weight_decay,
             seed: settings.seed,
             pool_gradient: settings.pool_gradient,
+            frozen: settings.freeze.clone(),
             augmentation: Augmentation::of_samples(settings, are_rows)?,
         })
     }
@@ -80,6 +84,12 @@ impl Constants {
     /// CAGE's scope; the network where CAGE is off.
     pub fn scope(&self) -> CageScope {
         self.cage.map_or(CageScope::Network, |cage| cage.scope)
+    }
+
+    /// `[layers]`: whether each of `model`'s is trained.
+    pub fn trained(&self, model: &Model) -> Vec<bool> {
+        let layers = model.layers.iter().enumerate();
+        layers.map(|(i, layer)| !self.frozen.has(i, !layer.form.is_dense())).collect()
     }
 
     fn running_mean(&self, mean: f32, confidence: f32) -> f32 {

@@ -1,5 +1,7 @@
 //! How a network judges a split: on bits, and, by code of its own, with its selected gates on real numbers.
 
+use std::ops::Range;
+
 use super::bits::{Bits, signals};
 use super::conv::Maps;
 use super::forward::{Forward, count};
@@ -48,16 +50,17 @@ impl Network<'_> {
         let parts: Vec<_> =
             (0..split.len().div_ceil(size)).map(|_| std::sync::Mutex::new(Evaluated::default())).collect();
         work_together(threads.min(parts.len()), |member| {
-            let widest = self.model.layers.iter().map(Layer::outputs).max().unwrap_or(0);
-            let (inputs, planes) = (signals(self.model.encoder.features()), [0, 1].map(|_| signals(widest)));
-            let maps: Vec<_> = self.model.layers.iter().map(|layer| Maps::<i8, BLOCKS>::of(layer, 0)).collect();
+            let lie = self.rows_in_evaluation();
+            let rows = signals(lie.iter().map(|rows| rows.end).max().unwrap_or(0));
+            let maps: Vec<_> = self.model.layers.iter().map(|layer| Maps::<i8, BLOCKS>::of(layer, false)).collect();
             member.share(parts.len(), |part| {
                 let first = part * size;
                 let count = size.min(split.len() - first);
-                self.encode_all(split, first..first + count, &inputs);
+                let inputs = &rows[lie[0].clone()];
+                self.encode_all(split, first..first + count, inputs);
                 let votes = match real {
-                    true => self.votes_of_reals((tables, &wiring), &inputs),
-                    false => self.votes_of_bits((&packed, &wiring), &inputs, &planes, &maps),
+                    true => self.votes_of_reals((tables, &wiring), inputs),
+                    false => self.votes_of_bits((&packed, &wiring), (&rows, &lie), &maps),
                 };
                 let mut made = Evaluated::default();
                 for b in 0..count.div_ceil(BLOCK) {
@@ -81,6 +84,21 @@ impl Network<'_> {
         all
     }
 
+    /// `[layers + 1]`: where input bits and each layer's outputs lie while a batch is evaluated: side by side if some layer reads them
+    /// all, and otherwise outputs in two planes by turns, behind the input bits.
+    fn rows_in_evaluation(&self) -> Vec<Range<usize>> {
+        let model = &self.model;
+        if model.reads_all() {
+            return model.rows();
+        }
+        let (features, widest) = (model.encoder.features(), model.layers.iter().map(Layer::outputs).max().unwrap_or(0));
+        let plane = |(i, layer): (usize, &Layer)| {
+            let first = features + i % 2 * widest;
+            first..first + layer.outputs()
+        };
+        std::iter::once(0..features).chain(model.layers.iter().enumerate().map(plane)).collect()
+    }
+
     fn encode_all(&self, split: &Split, samples: std::ops::Range<usize>, inputs: &[Bits<BLOCKS>]) {
         let pixels = self.model.image.pixels();
         let rows = &split.pixels[samples.start * pixels..samples.end * pixels];
@@ -95,21 +113,20 @@ impl Network<'_> {
     fn votes_of_bits(
         &self,
         (tables, wiring): (&[Tables], &[Vec<u32>]),
-        inputs: &[Bits<BLOCKS>],
-        planes: &[Vec<Bits<BLOCKS>>; 2],
+        (rows, lie): (&[Bits<BLOCKS>], &[Range<usize>]),
         maps: &[Option<Maps<i8, BLOCKS>>],
     ) -> Vec<[[f32; BLOCK]; BLOCKS]> {
         for (i, ((layer, tables), wiring)) in self.model.layers.iter().zip(tables).zip(wiring).enumerate() {
-            let inputs = if i == 0 { inputs } else { &planes[(i + 1) % 2] };
-            let outputs = &planes[i % 2][..layer.outputs()];
+            // A layer that reads all has all before it side by side.
+            let (inputs, outputs) = (&rows[lie[i].end - layer.inputs..lie[i].end], &rows[lie[i + 1].clone()]);
             if let (Some(trees), Some(maps)) = (&self.layers[i].trees, &maps[i]) {
                 maps.run_all(self.simd, trees, layer, tables, inputs, outputs);
                 continue;
             }
             Forward { first: 0, wiring, arity: layer.arity, tables, inputs, outputs }.run();
         }
-        let last = &planes[(self.model.layers.len() + 1) % 2];
-        let gates = last.chunks_exact(self.model.group()).take(self.model.classes.len());
+        let gates =
+            rows[lie[self.model.layers.len()].clone()].chunks_exact(self.model.group()).take(self.model.classes.len());
         gates.map(|gates| std::array::from_fn(|b| count(gates, b).map(|n| n as f32))).collect()
     }
 
@@ -127,19 +144,22 @@ impl Network<'_> {
                 std::array::from_fn(|s| ((word >> s) & 1) as f32)
             };
             let mut activations: Vec<[f32; LANES]> = inputs.iter().map(real).collect();
+            // All that came before, for layers that read it.
+            let mut all = if self.model.reads_all() { activations.clone() } else { Vec::new() };
             for ((layer, tables), wiring) in self.model.layers.iter().zip(tables).zip(wiring) {
-                if let Form::Conv(conv) = layer.form {
-                    activations = convolve(layer, &conv, tables, &activations);
-                    continue;
-                }
-                activations = match layer.arity {
-                    1 => extend::<1, 2>(wiring, tables, &activations),
-                    2 => extend::<2, 4>(wiring, tables, &activations),
-                    3 => extend::<3, 8>(wiring, tables, &activations),
-                    4 => extend::<4, 16>(wiring, tables, &activations),
-                    5 => extend::<5, 32>(wiring, tables, &activations),
-                    _ => extend::<6, 64>(wiring, tables, &activations),
+                let inputs = if layer.reads.is_before() { &activations } else { &all };
+                activations = match (layer.form, layer.arity) {
+                    (Form::Conv(conv), _) => convolve(layer, &conv, tables, inputs),
+                    (Form::Dense, 1) => extend::<1, 2>(wiring, tables, inputs),
+                    (Form::Dense, 2) => extend::<2, 4>(wiring, tables, inputs),
+                    (Form::Dense, 3) => extend::<3, 8>(wiring, tables, inputs),
+                    (Form::Dense, 4) => extend::<4, 16>(wiring, tables, inputs),
+                    (Form::Dense, 5) => extend::<5, 32>(wiring, tables, inputs),
+                    (Form::Dense, _) => extend::<6, 64>(wiring, tables, inputs),
                 };
+                if self.model.reads_all() {
+                    all.extend(&activations);
+                }
             }
             for (votes, gates) in votes.iter_mut().zip(activations.chunks_exact(self.model.group())) {
                 for gate in gates {
@@ -153,31 +173,53 @@ impl Network<'_> {
 
 /// A convolution's outputs by its gates' multilinear extensions, and the greatest of each window.
 fn convolve(layer: &Layer, conv: &Conv, tables: &[u64], inputs: &[[f32; LANES]]) -> Vec<[f32; LANES]> {
-    let ([rows, columns], pool) = (conv.outputs(), conv.pool as usize);
+    let ([rows, columns], pool, leaves) = (conv.outputs(), conv.pool as usize, conv.leaves());
     let mut made = Vec::with_capacity(layer.outputs());
-    let mut nodes: Vec<[f32; LANES]> = Vec::new();
-    for (wires, tables) in layer.wiring.chunks_exact(conv.leaves()).zip(tables.chunks_exact(conv.tree_gates())) {
+    let mut nodes = vec![[0.0; LANES]; leaves + conv.tree_gates()];
+    for (wires, tables) in layer.wiring.chunks_exact(leaves).zip(tables.chunks_exact(conv.tree_gates())) {
+        let (same, live) = reduced(leaves, tables);
+        let root = same[nodes.len() - 1];
         for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
             let mut most = [0.0f32; LANES];
             for (y, x) in (0..pool * pool).map(|q| (row * pool + q / pool, column * pool + q % pool)) {
-                nodes.clear();
-                nodes.extend(wires.iter().map(|&w| conv.source(w, y, x).map_or([0.0; LANES], |bit| inputs[bit])));
-                for (j, &table) in tables.iter().enumerate() {
-                    let (a, b) = (nodes[2 * j], nodes[2 * j + 1]);
+                for (leaf, &wire) in wires.iter().enumerate().filter(|&(leaf, _)| live[leaf]) {
+                    nodes[leaf] = conv.source(wire, y, x).map_or([0.0; LANES], |bit| inputs[bit]);
+                }
+                for (j, &table) in tables.iter().enumerate().filter(|&(j, _)| live[leaves + j]) {
+                    let (a, b) = (nodes[same[2 * j]], nodes[same[2 * j + 1]]);
                     let [t0, t1, t2, t3] = std::array::from_fn(|c| ((table >> c) & 1) as f32);
-                    nodes.push(std::array::from_fn(|s| {
+                    nodes[leaves + j] = std::array::from_fn(|s| {
                         let (low, high) = (t0 + b[s] * (t1 - t0), t2 + b[s] * (t3 - t2));
                         low + a[s] * (high - low)
-                    }));
+                    });
                 }
-                if let Some(root) = nodes.last() {
-                    most = std::array::from_fn(|s| most[s].max(root[s]));
-                }
+                most = std::array::from_fn(|s| most[s].max(nodes[root][s]));
             }
             made.push(most);
         }
     }
     made
+}
+
+/// Of each node of a tree of these tables the node whose value it has, another where a gate passes an input on; and whether the root's
+/// value hangs on it. Extensions of gates that pass an input on are that input, to the last bit.
+fn reduced(leaves: usize, tables: &[u64]) -> (Vec<usize>, Vec<bool>) {
+    let mut same: Vec<usize> = (0..leaves).collect();
+    for (j, &table) in tables.iter().enumerate() {
+        same.push(match table {
+            0b1100 => same[2 * j],
+            0b1010 => same[2 * j + 1],
+            _ => leaves + j,
+        });
+    }
+    let mut live = vec![false; same.len()];
+    live[same[same.len() - 1]] = true;
+    for j in (0..tables.len()).rev().filter(|j| same[leaves + j] == leaves + j) {
+        if live[leaves + j] {
+            (live[same[2 * j]], live[same[2 * j + 1]]) = (true, true);
+        }
+    }
+    (same, live)
 }
 
 /// A layer's outputs by its gates' multilinear extensions: between the halves of its table, of 2^K entries, at each pin's

@@ -41,7 +41,9 @@ pub struct Network<'a> {
     pub chosen: Vec<AtomicU32>,
     /// `[blocks]` of 64 images of the share, moved, if they are.
     pub moved: Vec<RwLock<Vec<u8>>>,
-    /// Selections of the whole network.
+    /// `[layers]`: whether each is trained; the others keep their logits, and their tables have no noise.
+    pub trained: Vec<bool>,
+    /// Selections of all layers that are trained.
     pub selections: usize,
     pub state: State,
     /// How wires learn, if any do.
@@ -81,7 +83,7 @@ impl Network<'_> {
 
     /// `[layers][gates]` tables of the logits, with the noise of step `step` if that is asked for.
     pub fn tables(&self, step: Option<u32>) -> Vec<Vec<u64>> {
-        let of = |gates: &Gates| {
+        let of = |gates: &Gates, step: Option<u32>| {
             let mut gates = gates.clone();
             gates.noise = vec![0.0; if step.is_some() { gates.logits.len() } else { 0 }];
             let mut tables = vec![0; gates.count];
@@ -89,7 +91,16 @@ impl Network<'_> {
             gates.tabulate(self.simd, self.constants.seed, step, &mut Room::new(), &mut set);
             tables
         };
-        self.gates(of)
+        let layers = self.layers.iter().zip(&self.trained);
+        let layer = |(layer, &trained): (&LayerState, &bool)| {
+            layer.chunks.iter().flat_map(|chunk| of(&lock(chunk), step.filter(|_| trained))).collect()
+        };
+        layers.map(layer).collect()
+    }
+
+    /// The first layer that is trained: those before it need no gradients.
+    pub fn first_trained(&self) -> usize {
+        first_of(&self.trained)
     }
 
     /// `[layers]` of what `of` gives of all chunks of a layer's wires, one after the other.
@@ -119,8 +130,14 @@ impl Network<'_> {
 
     /// Mean confidence of the selections as the tables are.
     pub fn confidence(&self) -> f32 {
-        self.layers.iter().map(LayerState::confidence).sum::<f32>() / self.selections as f32
+        let trained = self.layers.iter().zip(&self.trained).filter(|(_, trained)| **trained);
+        trained.map(|(layer, _)| layer.confidence()).sum::<f32>() / self.selections as f32
     }
+}
+
+/// The first of these layers that is trained.
+fn first_of(trained: &[bool]) -> usize {
+    trained.iter().position(|&trained| trained).unwrap_or(0)
 }
 
 /// A layer in training.
@@ -134,14 +151,20 @@ pub struct LayerState {
     pub tables: [Tables; 2],
     /// `[chunks]`: sum of the confidences of the next step's selections, f32 as bits.
     confidences: Vec<AtomicU32>,
-    /// Who reads the layer before; nobody, if this is the first, or a convolution.
+    /// Who reads the layer before, if that needs gradients and this is no convolution.
     pub edges: Option<RwLock<Edges>>,
     /// Its trees, if it is a convolution.
     pub trees: Option<Trees>,
 }
 
 impl LayerState {
-    fn new(layer: &Layer, index: usize, first_gate: usize, chunk: usize, constants: &Constants) -> Self {
+    fn new(
+        layer: &Layer,
+        (index, sends): (usize, bool),
+        first_gate: usize,
+        chunk: usize,
+        constants: &Constants,
+    ) -> Self {
         let (gates, logits) = (layer.gates(), layer.parametrization.logits(layer.arity));
         let own = constants.scope() == CageScope::Gate;
         let (choices, selections) =
@@ -170,9 +193,9 @@ impl LayerState {
             chunks,
             tables: [0, 1].map(|_| Tables::new(gates, layer.arity)),
             wires: wires.map(Mutex::new).collect(),
-            edges: (index > 0 && layer.form.is_dense())
+            edges: (sends && layer.form.is_dense())
                 .then(|| RwLock::new(Edges::of(&layer.wiring, layer.inputs, layer.arity))),
-            trees: Trees::of(layer, index),
+            trees: Trees::of(layer, index, sends),
         }
     }
 
@@ -218,10 +241,11 @@ pub fn chunk_shift(model: &Model) -> u32 {
 /// The layers of `model` in training.
 pub fn layers_of(model: &Model, constants: &Constants) -> Vec<LayerState> {
     let chunk = 1 << chunk_shift(model);
+    let first_trained = first_of(&constants.trained(model));
     let mut first_gate = 0;
     let layers = model.layers.iter().enumerate().map(|(i, layer)| {
         first_gate += layer.gates();
-        LayerState::new(layer, i, first_gate - layer.gates(), chunk, constants)
+        LayerState::new(layer, (i, i > first_trained), first_gate - layer.gates(), chunk, constants)
     });
     layers.collect()
 }
@@ -229,10 +253,12 @@ pub fn layers_of(model: &Model, constants: &Constants) -> Vec<LayerState> {
 /// What a micro-batch of `B` blocks of 64 samples goes through, gradients being kept as `E`.
 #[derive(Debug)]
 pub struct Workspace<E, const B: usize> {
-    /// `[features]`
-    pub inputs: Vec<Bits<B>>,
-    /// `[layers][rows]`
-    pub outputs: Vec<Vec<Bits<B>>>,
+    /// Input bits, and after them the outputs of every layer.
+    rows: Vec<Bits<B>>,
+    /// `[layers + 1]`: where each one's lie among these.
+    own: Vec<Range<usize>>,
+    /// `[layers]`: where what each reads lies.
+    read: Vec<Range<usize>>,
     /// `[layers]`: what each that is a convolution reads and sends.
     pub maps: Vec<Option<Maps<E, B>>>,
     /// `[outputs · B]` votes of a block.
@@ -246,22 +272,26 @@ pub struct Workspace<E, const B: usize> {
 }
 
 impl<E: Element, const B: usize> Workspace<E, B> {
-    /// For training `model`.
-    pub fn new(model: &Model) -> Self {
+    /// For training `model`, of whose layers the first that are not `trained` need no gradients.
+    pub fn new(model: &Model, trained: &[bool]) -> Self {
         let outputs = model.classes.len();
+        let first = first_of(trained);
         let zero = Stored([E::of(0); BLOCK]);
-        // The first layer sends no gradients on; the last layer's are its classes'.
+        // The first layer that is trained sends no gradients on; the last layer's are its classes'.
         let last = model.layers.len() - 1;
-        let dense = |parity: usize| (1..last).filter(move |&i| i % 2 == parity && model.layers[i].form.is_dense());
+        let dense =
+            |parity: usize| (first + 1..last).filter(move |&i| i % 2 == parity && model.layers[i].form.is_dense());
         let rows = |parity: usize| dense(parity).map(|i| model.layers[i].gates()).max().unwrap_or(0);
         let chunk = 1usize << chunk_shift(model);
         let plane = |rows: usize| {
             (0..rows).step_by(chunk).map(|first| RwLock::new(vec![[zero; B]; chunk.min(rows - first)])).collect()
         };
+        let own = model.rows();
         Workspace {
-            inputs: signals(model.encoder.features()),
-            outputs: model.layers.iter().map(|l| signals(l.outputs())).collect(),
-            maps: model.layers.iter().enumerate().map(|(i, l)| Maps::of(l, i)).collect(),
+            rows: signals(own.last().map_or(0, |rows| rows.end)),
+            read: model.layers.iter().zip(&own).map(|(layer, before)| before.end - layer.inputs..before.end).collect(),
+            own,
+            maps: model.layers.iter().enumerate().map(|(i, l)| Maps::of(l, i > first)).collect(),
             votes: (0..outputs * B).map(|_| Mutex::new([0; BLOCK])).collect(),
             classes: std::array::from_fn(|_| RwLock::new(vec![zero; outputs])),
             judged: std::array::from_fn(|_| Mutex::new([0.0; 2])),
@@ -269,9 +299,24 @@ impl<E: Element, const B: usize> Workspace<E, B> {
         }
     }
 
+    /// `[features]` input bits.
+    pub fn features(&self) -> &[Bits<B>] {
+        &self.rows[self.own[0].clone()]
+    }
+
+    /// `[inputs]`: what layer `i` reads.
+    pub fn inputs(&self, i: usize) -> &[Bits<B>] {
+        &self.rows[self.read[i].clone()]
+    }
+
+    /// `[rows]`: what layer `i` gives.
+    pub fn outputs(&self, i: usize) -> &[Bits<B>] {
+        &self.rows[self.own[i + 1].clone()]
+    }
+
     /// Bytes of memory that it takes.
     pub fn bytes(&self) -> usize {
-        let signals = self.inputs.len() + self.outputs.iter().map(Vec::len).sum::<usize>();
+        let signals = self.rows.len();
         let rows: usize = self.planes.iter().flatten().map(|rows| read(rows).len()).sum();
         let votes = self.votes.len() * BLOCK * 4;
         let maps: usize = self.maps.iter().flatten().map(Maps::bytes).sum();
@@ -282,7 +327,8 @@ impl<E: Element, const B: usize> Workspace<E, B> {
     pub fn bits(&self, batch: usize) -> Option<Vec<Vec<Vec<f64>>>> {
         let bit = |bits: &Bits<B>, s: usize| ((bits[s / BLOCK].load(Ordering::Relaxed) >> (s % BLOCK)) & 1) as f64;
         let row = |bits: &Bits<B>| (0..batch).map(|s| bit(bits, s)).collect();
-        (batch <= B * BLOCK).then(|| self.outputs.iter().map(|layer| layer.iter().map(row).collect()).collect())
+        let layer = |i: usize| self.outputs(i).iter().map(row).collect();
+        (batch <= B * BLOCK).then(|| (0..self.read.len()).map(layer).collect())
     }
 
     /// The gradient rows of all outputs.

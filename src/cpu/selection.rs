@@ -519,6 +519,7 @@ mod tests {
             weight_decay: 0.01,
             seed: 9,
             pool_gradient: crate::settings::PoolGradient::Any,
+            frozen: crate::settings::FrozenLayers::None,
             augmentation: None,
         };
         let twin = reference::Constants {

@@ -42,7 +42,7 @@ impl Network<'_> {
         let bits = blocks * 8;
         let row = blocks * BLOCK * if self.constants.bits == 8 { 1 } else { 2 };
         let outputs = model.classes.len();
-        let last = model.layers.len() - 1;
+        let (first, last) = (self.first_trained(), model.layers.len() - 1);
         let mut passes = Vec::new();
         let mut add = |kernel, layer, bytes: usize| passes.push(Pass { kernel, layer, bytes: bytes as u64 });
         add("select_batch", None, batch * 4);
@@ -66,13 +66,13 @@ impl Network<'_> {
             }
             add("group_sum", None, of(last).0 * bits + outputs * samples * 4);
             add("loss", None, outputs * (samples * 4 + row));
-            for i in (0..=last).rev() {
+            for i in (first..=last).rev() {
                 let layer = &model.layers[i];
                 if let Form::Conv(conv) = layer.form {
                     let map = conv.channels as usize * conv.padded().iter().product::<usize>();
-                    let sent = if i > 0 { map * row } else { 0 };
+                    let sent = if i > first { map * row } else { 0 };
                     add("backward_conv", Some(i), map * bits + layer.outputs() * row + sent);
-                    if micro + 1 == micro_batches && !is_shared {
+                    if micro + 1 == micro_batches && !is_shared && self.trained[i] {
                         add("update", Some(i), self.update_bytes(i));
                     }
                     continue;
@@ -84,8 +84,8 @@ impl Network<'_> {
                     let (_, tables, wires, _) = of(i + 1);
                     bytes += tables + wires * model.layers[i + 1].arity + gates * (4 + bits);
                 }
-                bytes += if 0 < i && i < last { gates * row } else { 0 };
-                if micro + 1 < micro_batches || is_shared {
+                bytes += if first < i && i < last { gates * row } else { 0 };
+                if micro + 1 < micro_batches || is_shared || !self.trained[i] {
                     add("backward", Some(i), bytes);
                 } else {
                     add("backward_update", Some(i), bytes + self.update_bytes(i));
@@ -93,7 +93,7 @@ impl Network<'_> {
             }
         }
         if is_shared {
-            for i in (0..=last).rev() {
+            for i in (0..=last).rev().filter(|&i| self.trained[i]) {
                 let sums = (model.layers[i].gates() << model.layers[i].arity) * 4;
                 add("wait_for_ranks", Some(i), 2 * sums);
                 add("update", Some(i), sums + self.update_bytes(i));

@@ -53,10 +53,10 @@ impl AnyWorkspace {
     fn of(network: &Network) -> Self {
         let model = &network.model;
         match (network.constants.bits, network.share.len().div_ceil(BLOCK)) {
-            (8, 1) => AnyWorkspace::Bytes1(Workspace::new(model)),
-            (8, _) => AnyWorkspace::Bytes2(Workspace::new(model)),
-            (_, 1) => AnyWorkspace::Words1(Workspace::new(model)),
-            _ => AnyWorkspace::Words2(Workspace::new(model)),
+            (8, 1) => AnyWorkspace::Bytes1(Workspace::new(model, &network.trained)),
+            (8, _) => AnyWorkspace::Bytes2(Workspace::new(model, &network.trained)),
+            (_, 1) => AnyWorkspace::Words1(Workspace::new(model, &network.trained)),
+            _ => AnyWorkspace::Words2(Workspace::new(model, &network.trained)),
         }
     }
 
@@ -89,6 +89,14 @@ impl<'a> Trainer<'a> {
             return Err(Error::usage(
                 "the CPU trains convolutions before dense layers only, and this network has one after",
             ));
+        }
+        let trained = constants.trained(&model);
+        let first_trained =
+            trained.iter().position(|&trained| trained).ok_or_else(|| Error::usage("no layer is trained"))?;
+        if let Some(i) = (first_trained + 1..model.layers.len()).find(|&i| !model.layers[i].reads.is_before()) {
+            return Err(Error::usage(format!(
+                "layer {i} reads every layer before it, and sends them no gradients, but layer {first_trained} is trained; freeze it"
+            )));
         }
         for layer in &model.layers {
             if let Form::Conv(conv) = layer.form {
@@ -126,7 +134,8 @@ impl<'a> Trainer<'a> {
             share: 0..0,
             chosen: Vec::new(),
             moved: Vec::new(),
-            selections: model.layers.iter().map(|l| l.gates() * per_gate).sum(),
+            selections: model.layers.iter().zip(&trained).filter(|(_, t)| **t).map(|(l, _)| l.gates() * per_gate).sum(),
+            trained,
             state,
             learning: None,
             constants,
@@ -572,12 +581,18 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
     /// Tables of the logits as they are, where no step has left them.
     fn tabulate(&mut self, member: &mut Member) {
         let n = self.network;
-        let noise = n.constants.noisy.then_some(self.state.step.step);
-        for layer in &n.layers {
-            let tables = &layer.tables[self.state.current];
+        for (layer, &trained) in n.layers.iter().zip(&n.trained) {
+            let noise = (n.constants.noisy && trained).then_some(self.state.step.step);
+            let (tables, others) = (&layer.tables[self.state.current], &layer.tables[1 - self.state.current]);
             member.share(layer.chunks.len(), |chunk| {
                 let first = chunk << chunk_shift(&n.model);
-                let mut set = |gate, table| tables.set(first + gate, table);
+                let mut set = |gate, table| {
+                    tables.set(first + gate, table);
+                    // No step makes the next one's.
+                    if !trained {
+                        others.set(first + gate, table);
+                    }
+                };
                 let sum =
                     lock(&layer.chunks[chunk]).tabulate(n.simd, n.constants.seed, noise, &mut self.room.0, &mut set);
                 layer.set_confidence(chunk, sum);
@@ -647,11 +662,11 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             match n.moved.get(block) {
                 Some(moved) => {
                     let moved = read(moved);
-                    n.encoding.encode(n.simd, strip, b, moved.chunks_exact(pixels), &w.inputs);
+                    n.encoding.encode(n.simd, strip, b, moved.chunks_exact(pixels), w.features());
                 }
                 None => {
                     let rows = self.samples_of(block).map(|s| &n.train.pixels[s as usize * pixels..][..pixels]);
-                    n.encoding.encode(n.simd, strip, b, rows, &w.inputs);
+                    n.encoding.encode(n.simd, strip, b, rows, w.features());
                 }
             }
         });
@@ -661,7 +676,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
     fn forward(&mut self, micro: usize, member: &mut Member) {
         let (n, w) = (self.network, self.workspace);
         for (i, (layer, state)) in n.model.layers.iter().zip(&n.layers).enumerate() {
-            let inputs = if i == 0 { &w.inputs } else { &w.outputs[i - 1] };
+            let inputs = w.inputs(i);
             if let (Some(trees), Some(maps)) = (&state.trees, &w.maps[i]) {
                 // One more part than channels: the draws of the pool.
                 member.share(maps.padded.len() + 1, |channel| match maps.padded.get(channel) {
@@ -677,7 +692,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                 let mut room = Vec::new();
                 member.share(trees.parts(), |part| {
                     for unit in trees.part(part) {
-                        maps.run(n.simd, trees, unit, (layer, tables), &w.outputs[i], &mut room);
+                        maps.run(n.simd, trees, unit, (layer, tables), w.outputs(i), &mut room);
                     }
                 });
                 self.mark(|| format!("forward_conv {i}"));
@@ -692,7 +707,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                     arity: layer.arity,
                     tables: &state.tables[self.state.current],
                     inputs,
-                    outputs: &w.outputs[i][gates],
+                    outputs: &w.outputs(i)[gates],
                 };
                 pass.run();
             });
@@ -706,7 +721,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
         let (group, last) = (n.model.group(), n.model.layers.len() - 1);
         member.share(w.votes.len(), |item| {
             let (class, b) = (item / B, item % B);
-            *lock(&w.votes[item]) = count(&w.outputs[last][class * group..(class + 1) * group], b);
+            *lock(&w.votes[item]) = count(&w.outputs(last)[class * group..(class + 1) * group], b);
         });
         self.mark(|| "group_sum".into());
         let judge = Judge { head: &n.model.head, split: n.train, spread: &n.spread, group, tau: n.constants.tau };
@@ -726,7 +741,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
         self.mark(|| "loss".into());
     }
 
-    /// Table gradients, last layer to first; with the batch's last micro-batch, new logits and their tables.
+    /// Table gradients, last layer to the first that is trained; with the batch's last micro-batch, new logits and their tables.
     fn backward(&mut self, added: bool, is_last: bool, member: &mut Member) {
         let (n, w) = (self.network, self.workspace);
         let (shift, last) = (chunk_shift(&n.model), n.model.layers.len() - 1);
@@ -737,7 +752,9 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
         // Where ranks share the batch, logits wait for the gradients of all.
         let is_shared = n.ranks.size() > 1;
         let is_updated = is_last && !is_shared;
-        for (i, (layer, state)) in n.model.layers.iter().zip(&n.layers).enumerate().rev() {
+        let first_trained = n.first_trained();
+        for (i, (layer, state)) in n.model.layers.iter().zip(&n.layers).enumerate().skip(first_trained).rev() {
+            let is_updated = is_updated && n.trained[i];
             let sent = if i + 1 < last { w.planes[(i + 1) % 2].as_slice() } else { &[] };
             let sent: Vec<_> = sent.iter().map(read).collect();
             let of_classes = [classes.as_slice()];
@@ -746,7 +763,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                 true => Rows::of_gates(&of_gates, shift),
                 false => Rows::of_classes(&of_classes, n.model.group()),
             };
-            let inputs = if i == 0 { &w.inputs } else { &w.outputs[i - 1] };
+            let inputs = w.inputs(i);
             let update = self.update_of(i);
             let consumer = n.layers.get(i + 1).and_then(|next| next.edges.as_ref().map(|edges| (next, read(edges))));
             if let (Some(trees), Some(maps)) = (&state.trees, &w.maps[i]) {
@@ -755,7 +772,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                     (Some((next, Some(maps))), _) => Source::Conv(next.conv, maps),
                     (_, Some((next, edges))) => {
                         let tables = &next.tables[self.state.current];
-                        Source::Dense(Consumer { edges, tables, outputs: &w.outputs[i] }, source)
+                        Source::Dense(Consumer { edges, tables, outputs: w.outputs(i) }, source)
                     }
                     _ => Source::Classes(source),
                 };
@@ -778,7 +795,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                     if is_updated {
                         self.mark(|| format!("update {i}"));
                     }
-                    if is_shared && member.leads() {
+                    if is_shared && n.trained[i] && member.leads() {
                         self.exchange.begin(n, state, false);
                     }
                 }
@@ -788,7 +805,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                 let mut gates = lock(&state.chunks[chunk]);
                 let first = chunk << shift;
                 let Wires { wiring, scored } = &mut *lock(&state.wires[chunk]);
-                let mut kept = (0 < i && i < last).then(|| write(&w.planes[i % 2][chunk]));
+                let mut kept = (first_trained < i && i < last).then(|| write(&w.planes[i % 2][chunk]));
                 let rows = kept.as_mut().map_or(self.room.1.as_mut_slice(), |rows| rows.as_mut_slice());
                 let pass = Backward {
                     first,
@@ -802,7 +819,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                     consumer: consumer.as_ref().map(|(next, edges)| Consumer {
                         edges,
                         tables: &next.tables[self.state.current],
-                        outputs: &w.outputs[i],
+                        outputs: w.outputs(i),
                     }),
                     source,
                     rows,
@@ -816,12 +833,12 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             });
             drop((sent, consumer));
             member.wait();
-            if is_last && is_shared && member.leads() {
+            if is_last && is_shared && n.trained[i] && member.leads() {
                 self.exchange.begin(n, state, moves.is_some());
             }
             self.mark(|| if is_updated { format!("backward_update {i}") } else { format!("backward {i}") });
         }
-        for (i, state) in n.layers.iter().enumerate().rev().filter(|_| is_last && is_shared) {
+        for (i, state) in n.layers.iter().enumerate().rev().filter(|&(i, _)| is_last && is_shared && n.trained[i]) {
             if member.leads() {
                 self.exchange.finish(state, moves.is_some());
             }
@@ -839,7 +856,8 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             });
             self.mark(|| format!("update {i}"));
         }
-        let moved: Vec<usize> = n.learned_layers().filter(|&i| i > 0 && is_last && moves.is_some()).collect();
+        let moved: Vec<usize> =
+            n.learned_layers().filter(|&i| i > first_trained && is_last && moves.is_some()).collect();
         if !moved.is_empty() {
             member.share(moved.len(), |i| n.rewired(moved[i]));
             self.mark(|| "list_consumers".into());

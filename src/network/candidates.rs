@@ -1,8 +1,9 @@
 //! Wires that learn: which inputs a pin may choose among, and by which rule it does.
 
-use super::Model;
 use super::axis::Places;
 use super::wiring::any_but;
+use super::{Layer, Model, Reads, Sources};
+use crate::data::ImageShape;
 use crate::random::Philox;
 
 /// How far from a pin's first input those of [`Pool::Box`] lie, in rows and columns of the image.
@@ -23,7 +24,8 @@ pub enum Pool {
     Any,
     /// No more than four pixels each way from the pin's first input.
     Box,
-    /// Beside the pin's first input along an axis: x or y ± 1, 2, 4, 8 pixels, another channel, another threshold.
+    /// Beside the pin's first input along an axis: x or y ± 1, 2, 4, 8 pixels, another channel, another threshold. Not for layers that
+    /// read maps, where it is as `Box`.
     Axis,
 }
 
@@ -73,10 +75,20 @@ impl Learning {
 
 impl Candidates {
     /// Draw `count` candidates, or as many as there are inputs, for every pin of layer `index` of `model`, which is as it was
-    /// drawn by `seed`.
-    pub fn draw(pool: Pool, count: usize, model: &Model, index: usize, seed: u64) -> Self {
+    /// drawn by `seed`; `shares` are those of what it reads, if that is everything before it.
+    pub fn draw(pool: Pool, count: usize, (model, shares): (&Model, &[u32]), index: usize, seed: u64) -> Self {
         let layer = &model.layers[index];
         let count = count.min(layer.inputs);
+        if layer.reads == Reads::All {
+            let sources = Sources::new(model.encoder.features(), &model.layers[..index], shares);
+            return Self::draw_over(
+                pool,
+                count,
+                (&sources, model.image),
+                layer,
+                &mut Philox::new(seed, STREAM + index as u32),
+            );
+        }
         let mut rng = Philox::new(seed, STREAM + index as u32);
         let places = (index == 0 && model.image.is_picture()).then(|| Places::of(&model.encoder, model.image));
         let mut wires: Vec<u32> = Vec::with_capacity(layer.wiring.len() * count);
@@ -93,6 +105,34 @@ impl Candidates {
             }
             while wires.len() < begin + count {
                 wires.push(any_but(&wires[begin..], layer.inputs, &mut rng));
+            }
+        }
+        Candidates { count, wires }
+    }
+
+    /// The same for a layer that reads everything before it.
+    fn draw_over(
+        pool: Pool,
+        count: usize,
+        (sources, image): (&Sources, ImageShape),
+        layer: &Layer,
+        rng: &mut Philox,
+    ) -> Self {
+        let mut wires: Vec<u32> = Vec::with_capacity(layer.wiring.len() * count);
+        for &wire in &layer.wiring {
+            let begin = wires.len();
+            wires.push(wire);
+            let mut tries = 0;
+            while wires.len() < begin + count {
+                let other = match pool {
+                    _ if tries > 8 * count => any_but(&wires[begin..], layer.inputs, rng),
+                    Pool::Any => sources.any(rng),
+                    Pool::Box | Pool::Axis => sources.near(wire, (RADIUS as u32, image.height as u32), rng),
+                };
+                tries += 1;
+                if !wires[begin..].contains(&other) {
+                    wires.push(other);
+                }
             }
         }
         Candidates { count, wires }

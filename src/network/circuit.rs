@@ -1,6 +1,6 @@
 //! A trained network as a circuit.
 
-use super::Model;
+use super::{Layer, Model};
 use crate::circuit::{Netlist, Signal, Stage, Vote};
 
 impl Model {
@@ -12,12 +12,16 @@ impl Model {
     pub fn netlist(&self) -> std::result::Result<Netlist, String> {
         self.check()?;
         let stages: Vec<Stage> = self.layers.iter().zip(0..).map_while(|(layer, l)| layer.stage(l)).collect();
-        let inputs = stages.last().map_or(self.encoder.features(), Stage::outputs);
+        let inputs = self.encoder.features() + stages.iter().map(Stage::outputs).sum::<usize>();
         let mut luts = Vec::new();
+        // Of everything so far, first to last, of which a layer reads all or what is last.
         let mut signals: Vec<Signal> = (0..inputs as Signal).collect();
         for (l, layer) in self.layers.iter().enumerate().skip(stages.len()) {
-            signals = layer.circuit(&signals, l as u32, inputs, &mut luts);
+            let read = &signals[signals.len() - layer.inputs..];
+            let given = layer.circuit(read, l as u32, inputs, &mut luts);
+            signals.extend(given);
         }
+        let signals = &signals[signals.len() - self.layers.last().map_or(0, Layer::outputs)..];
         let votes: Vec<Vec<Vote>> = (0..self.classes.len())
             .map(|class| {
                 let group = self.group();

@@ -1,6 +1,6 @@
 //! Dense layers: every gate reads `arity` rows of the layer before.
 
-use super::{Draw, Form, Layer, Wiring, axis_neighbours};
+use super::{Draw, Form, Layer, Reads, Sources, Wiring, axis_neighbours};
 use crate::circuit::{Lut, MAX_ARITY, Signal};
 use crate::data::{Encoder, ImageShape};
 use crate::random::Philox;
@@ -21,6 +21,12 @@ impl Layer {
         }
         let wiring = axis_neighbours(encoder, image, gates, arity, &mut Philox::new(draw.seed, 0));
         Self::wired(0, inputs, arity, wiring, draw)
+    }
+
+    /// Draw layer number `index`, which reads everything before it.
+    pub fn draw_over(index: usize, sources: &Sources, gates: usize, arity: usize, draw: Draw) -> Self {
+        let wiring = sources.draw(draw.wiring, gates, arity, &mut Philox::new(draw.seed, 2 * index as u32));
+        Layer { reads: Reads::All, ..Self::wired(index, sources.rows(), arity, wiring, draw) }
     }
 
     fn wired(index: usize, inputs: usize, arity: usize, wiring: Vec<u32>, draw: Draw) -> Self {

@@ -1,6 +1,6 @@
 //! A circuit as a network: gates in layers by their depth, with gates that pass on what later layers read.
 
-use super::{Form, Layer, Model, Parametrization};
+use super::{Form, Layer, Model, Parametrization, Reads};
 use crate::circuit::{Lut, Netlist, Signal, table_mask};
 
 /// Most gates that a circuit may become: passing on takes a gate a layer.
@@ -79,6 +79,7 @@ fn layer(inputs: usize, gates: Vec<(u64, Vec<u32>)>) -> Layer {
     };
     Layer {
         form: Form::Dense,
+        reads: Reads::Before,
         inputs,
         arity,
         wiring: gates.iter().flat_map(wires).collect(),

@@ -23,12 +23,32 @@ impl Form {
     }
 }
 
+/// Which rows a layer reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reads {
+    /// Those of the layer before; of a first layer, the input bits.
+    #[default]
+    Before,
+    /// The input bits, and after them the outputs of every layer before, first to last.
+    All,
+}
+
+impl Reads {
+    /// Whether it is what files need not say.
+    pub fn is_before(&self) -> bool {
+        *self == Reads::Before
+    }
+}
+
 /// A layer: tables of 2^arity entries, and what its form makes of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
     /// What it makes of its tables.
     pub form: Form,
-    /// Rows of the layer before.
+    /// Which rows it reads.
+    pub reads: Reads,
+    /// How many these are.
     pub inputs: usize,
     /// Inputs a gate, 1 to 6.
     pub arity: usize,
@@ -66,7 +86,7 @@ impl Layer {
     ) -> Self {
         let of_gates = logits.chunks_exact(parametrization.logits(arity));
         let tables = of_gates.map(|logits| parametrization.hard_table(logits)).collect();
-        Layer { form, inputs, arity, wiring, tables, parametrization, logits }
+        Layer { form, reads: Reads::Before, inputs, arity, wiring, tables, parametrization, logits }
     }
 
     /// Number of gates, each with a table of its own.

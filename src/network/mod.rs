@@ -12,6 +12,7 @@ mod initialize;
 mod layer;
 mod model_file;
 mod parametrization;
+mod sources;
 mod trees;
 mod wiring;
 
@@ -20,7 +21,8 @@ pub use axis::axis_neighbours;
 pub use candidates::{Candidates, Learning, Pool, WireRule, choose};
 pub use conv::{Conv, Convolution, MAX_DEPTH, MAX_POOL, TreeChannels};
 pub use initialize::{Initialization, Start};
-pub use layer::{Draw, Form, Layer};
+pub use layer::{Draw, Form, Layer, Reads};
 pub use model_file::{FORMAT_VERSION, Model};
 pub use parametrization::{Parametrization, function_table, pass_through, walsh_hadamard};
+pub use sources::Sources;
 pub use wiring::{Consumers, Wiring, most_readers};

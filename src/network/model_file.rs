@@ -1,12 +1,13 @@
 //! `model.safetensors`: a trained network whole, wiring and all. The format is described in docs/MODEL_FORMAT.md.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::{Form, Layer, Parametrization};
+use super::{Form, Layer, Parametrization, Reads};
 use crate::data::Encoder;
 use crate::data::{Head, ImageShape, Table};
 use crate::{Error, Result};
@@ -60,6 +61,8 @@ struct Header {
 struct LayerHeader {
     #[serde(default, skip_serializing_if = "Form::is_dense")]
     form: Form,
+    #[serde(default, skip_serializing_if = "Reads::is_before")]
+    reads: Reads,
     inputs: usize,
     gates: usize,
     arity: usize,
@@ -75,6 +78,33 @@ impl Model {
     /// Number of trained parameters over all layers.
     pub fn parameters(&self) -> usize {
         self.layers.iter().map(|l| l.gates() * l.parametrization.logits(l.arity)).sum()
+    }
+
+    /// Whether some layer reads more than the layer before it.
+    pub fn reads_all(&self) -> bool {
+        self.layers.iter().any(|layer| !layer.reads.is_before())
+    }
+
+    /// The parts of layer `layer`'s wires that go to the input bits, and to the outputs of each layer before it, if it reads them all.
+    pub fn shares_of_sources(&self, layer: usize) -> Option<Vec<f64>> {
+        let own = self.layers.get(layer).filter(|own| !own.reads.is_before())?;
+        let all = own.wiring.len().max(1) as f64;
+        let share = |rows: &Range<usize>| {
+            own.wiring.iter().filter(|&&wire| rows.contains(&(wire as usize))).count() as f64 / all
+        };
+        Some(self.rows()[..=layer].iter().map(share).collect())
+    }
+
+    /// `[layers + 1]`: the rows of the input bits, and of each layer's outputs, where all lie one after the other.
+    pub fn rows(&self) -> Vec<Range<usize>> {
+        let counts = std::iter::once(self.encoder.features()).chain(self.layers.iter().map(Layer::outputs));
+        let mut end = 0;
+        counts
+            .map(|count| {
+                end += count;
+                end - count..end
+            })
+            .collect()
     }
 
     /// Gates of the last layer, or rows of it where these are more, that vote for one output.
@@ -113,6 +143,7 @@ impl Model {
                 .iter()
                 .map(|l| LayerHeader {
                     form: l.form,
+                    reads: l.reads,
                     inputs: l.inputs,
                     gates: l.gates(),
                     arity: l.arity,
@@ -209,12 +240,15 @@ impl Model {
             return Err(format!("its encoder reads pixel {p} of an image of {pixels}"));
         }
         let mut features = self.encoder.features();
+        let mut all = features;
         for (i, layer) in self.layers.iter().enumerate() {
-            if layer.inputs != features {
-                return Err(format!("layer {i} expects {} inputs but is given {features}", layer.inputs));
+            let given = if layer.reads == Reads::All { all } else { features };
+            if layer.inputs != given {
+                return Err(format!("layer {i} expects {} inputs but is given {given}", layer.inputs));
             }
             layer.check().map_err(|problem| format!("layer {i} {problem}"))?;
             features = layer.outputs();
+            all = all.saturating_add(features);
         }
         let classes = self.classes.len();
         if self.layers.is_empty() || classes == 0 || features == 0 || !features.is_multiple_of(classes) {
@@ -249,7 +283,7 @@ fn read_encoder(tensors: &SafeTensors) -> std::result::Result<Encoder, String> {
 }
 
 fn read_layer(tensors: &SafeTensors, i: usize, header: &LayerHeader) -> std::result::Result<Layer, String> {
-    let LayerHeader { form, inputs, gates, arity, parametrization } = *header;
+    let LayerHeader { form, reads, inputs, gates, arity, parametrization } = *header;
     if !parametrization.can_have(arity) {
         return Err(format!("layer {i} has {} gates of {arity} inputs, which is not possible", parametrization.name()));
     }
@@ -268,7 +302,8 @@ fn read_layer(tensors: &SafeTensors, i: usize, header: &LayerHeader) -> std::res
         .data()
         .chunks_exact(width)
         .map(|bytes| bytes.iter().rev().fold(0u64, |table, &b| (table << 8) | u64::from(b)));
-    Ok(Layer { form, inputs, arity, wiring: u32s(wiring.data()), tables: tables.collect(), parametrization, logits })
+    let (wiring, tables) = (u32s(wiring.data()), tables.collect());
+    Ok(Layer { form, reads, inputs, arity, wiring, tables, parametrization, logits })
 }
 
 /// A tensor that must be there, of this dtype and shape (`None`: of one dimension).

@@ -77,6 +77,9 @@ fn draw_wires(what: &Convolution, conv: &Conv, wiring: Wiring, rng: &mut Philox)
 /// Every tree has its leaves, and they lie in the window.
 pub fn check(layer: &Layer, conv: &Conv) -> std::result::Result<(), String> {
     conv.check()?;
+    if !layer.reads.is_before() {
+        return Err("is a convolution, which reads the layer before it and no other".into());
+    }
     let inputs = [conv.channels, conv.height, conv.width].iter().try_fold(1usize, |n, &x| n.checked_mul(x as usize));
     if inputs != Some(layer.inputs) || layer.arity != 2 {
         return Err(format!(

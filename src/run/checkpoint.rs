@@ -78,6 +78,9 @@ impl Identity {
             if !layer.form.is_dense() {
                 network.update(format!("{:?}", layer.form));
             }
+            if !layer.reads.is_before() {
+                network.update(format!("{:?}", layer.reads));
+            }
             network.update((layer.gates() as u64).to_le_bytes());
             network.update(bytemuck::cast_slice::<u32, u8>(&layer.wiring));
         }

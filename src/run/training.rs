@@ -17,7 +17,7 @@ use super::summary::Summary;
 use super::together::{Lead, follow};
 use crate::data::{Dataset, Encoder, Split};
 use crate::network::Model;
-use crate::settings::{LearnedLayers, Select, Settings, essential_differences};
+use crate::settings::{Select, Settings, essential_differences};
 use crate::train::{Pace, Profile};
 use crate::{Error, Result, files};
 
@@ -233,7 +233,7 @@ fn on_device(
     }
     let ended = Ended { settings, options, steps: done, seconds, stepping: time.stepping, train_sha256: sha256 };
     let (model, mut summary) = conclude(&mut trainer, device, (data, watched), &ended)?;
-    summary.moved_wires = moved_wires(&drawn, &model, &settings.learn_wiring);
+    summary.moved_wires = moved_wires(&drawn, &model, settings);
     let best = best(folder.recorded()).filter(|_| is_held_out);
     (summary.best_step, summary.best_accuracy) = (best.map(|m| m.step), best.map(|m| m.accuracy));
     summary.validation_samples = Some(validation.len());
@@ -358,8 +358,8 @@ fn conclude(
 }
 
 /// Of the pins that learn, the fraction that `model` has at another input than they were `drawn` to.
-fn moved_wires(drawn: &[Vec<u32>], model: &Model, learned: &LearnedLayers) -> Option<f64> {
-    let learned = drawn.iter().zip(&model.layers).enumerate().filter(|&(i, _)| learned.has(i));
+fn moved_wires(drawn: &[Vec<u32>], model: &Model, settings: &Settings) -> Option<f64> {
+    let learned = drawn.iter().zip(&model.layers).enumerate().filter(|&(i, _)| settings.learns(i));
     let pins: Vec<bool> =
         learned.flat_map(|(_, (drawn, layer))| drawn.iter().zip(&layer.wiring).map(|(a, b)| a != b)).collect();
     let moved = pins.iter().filter(|&&moved| moved).count();

@@ -8,11 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::network::{Convolution, MAX_DEPTH, MAX_POOL, TreeChannels};
 
+/// Greatest share of a source in a layer's wires.
+const MOST_SHARE: u32 = 1000;
+
 /// A network's layers: convolutions first, then dense ones, joined by semicolons or commas.
 ///
 /// `3x8000` is three dense layers of 8,000 gates. `conv 96 3x3 pad 1 depth 2 channels 1 pool 2` is a convolution of 96 trees;
 /// all but its number of trees and its window may be left out: `stride 1`, `pad 0`, `depth 2`, `channels 1` (or `2`, `all`), and no
-/// pool.
+/// pool. The dense layer behind convolutions reads the last map, or, as in `64000 reads 1:2:3:4`, the input bits and every map, its
+/// wires drawn from them in this ratio.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Layers {
@@ -20,12 +24,15 @@ pub struct Layers {
     pub convolutions: Vec<Convolution>,
     /// Gates of each dense layer.
     pub dense: Vec<usize>,
+    /// In what ratio the wires of the first dense layer are drawn from the input bits and from each map, if it reads them all; empty
+    /// where it reads the last map alone.
+    pub reads: Vec<u32>,
 }
 
 impl Layers {
     /// Dense layers of so many gates.
     pub fn dense(dense: Vec<usize>) -> Self {
-        Layers { convolutions: Vec::new(), dense }
+        Layers { convolutions: Vec::new(), dense, reads: Vec::new() }
     }
 }
 
@@ -42,6 +49,8 @@ impl FromStr for Layers {
                     )));
                 }
                 layers.convolutions.push(convolution(item, told)?);
+            } else if let Some((gates, shares)) = item.split_once(" reads ") {
+                layers.add_reading(item, gates, shares)?;
             } else {
                 layers.add_dense(text, item)?;
             }
@@ -56,6 +65,36 @@ impl FromStr for Layers {
 }
 
 impl Layers {
+    /// Add the dense layer of `gates` gates that reads the input bits and every map.
+    fn add_reading(&mut self, item: &str, gates: &str, shares: &str) -> Result<(), Error> {
+        let maps = self.convolutions.len();
+        if maps == 0 || !self.dense.is_empty() {
+            return Err(Error::usage(format!(
+                "`{item}` does not follow a convolution; the first dense layer behind convolutions alone reads more than what is \
+                 before it"
+            )));
+        }
+        let read = |share: &str| share.trim().parse().ok().filter(|share| *share <= MOST_SHARE);
+        let read: Option<Vec<u32>> = shares.split(':').map(read).collect();
+        let read = read.filter(|read| read.len() == maps + 1 && read.iter().any(|&share| share > 0));
+        self.reads = read.ok_or_else(|| {
+            let example: Vec<String> = (1..=maps + 1).map(|share| share.to_string()).collect();
+            Error::usage(format!(
+                "`{item}`: it reads the input bits and {maps} maps, so name {} numbers from 0 to {MOST_SHARE}, not all 0, in whose \
+                 ratio wires are drawn: {gates} reads {}",
+                maps + 1,
+                example.join(":")
+            ))
+        })?;
+        self.add_dense(item, gates)?;
+        if self.dense.len() > 1 {
+            return Err(Error::usage(format!(
+                "`{item}` names more than one layer, and only the first reads the maps; list them"
+            )));
+        }
+        Ok(())
+    }
+
     fn add_dense(&mut self, text: &str, item: &str) -> Result<(), Error> {
         let bad = || {
             Error::usage(format!(
@@ -151,10 +190,14 @@ impl Display for Layers {
             }
             f.write_str("; ")?;
         }
-        let items = self.dense.chunk_by(|a, b| a == b).map(|equal| match equal.len() {
+        let (reading, others) = self.dense.split_at(usize::from(!self.reads.is_empty()).min(self.dense.len()));
+        let shares: Vec<String> = self.reads.iter().map(ToString::to_string).collect();
+        let reading = reading.iter().map(|gates| format!("{gates} reads {}", shares.join(":")));
+        let others = others.chunk_by(|a, b| a == b).map(|equal| match equal.len() {
             1 => equal[0].to_string(),
             depth => format!("{depth}x{}", equal[0]),
         });
+        let items = reading.chain(others);
         f.write_str(&items.collect::<Vec<_>>().join(if self.convolutions.is_empty() { "," } else { "; " }))
     }
 }
@@ -193,7 +236,13 @@ mod tests {
         assert_eq!(layers.convolutions[0], first);
         assert_eq!(layers.dense, [40000, 40000, 100]);
         assert_eq!(read("conv 96 3x3 pool 2 pad 1, 50").unwrap().convolutions, [first]);
+        let text = "conv 9 3x3 depth 1 channels 1; conv 9 3x3 depth 1 channels 2; 500 reads 1:0:20; 2x40";
+        let reading = read(text).unwrap();
+        assert_eq!((reading.reads, reading.dense), (vec![1, 0, 20], vec![500, 40, 40]));
+        assert_eq!(read(text).unwrap().to_string(), text);
         let told = |text: &str| read(text).unwrap_err().to_string();
+        assert!(told("conv 9 3x3; 500 reads 1:1001").contains("0 to 1000"));
+        assert!(told("conv 9 3x3; 500 reads").contains("neither"));
         assert!(told("100; conv 8 3x3; 10").contains("put convolutions first"));
         assert!(told("conv 8 3x3").contains("conv 8 3x3; 10000"));
         assert!(told("conv 8 3x3 depth 4; 10").contains("depth takes a number from 1 to 3"));

@@ -13,21 +13,21 @@ use crate::Error;
 pub enum LearnedLayers {
     /// No layer's.
     None,
-    /// The first layer's.
+    /// The first dense layer's.
     First,
-    /// Every layer's.
+    /// Every dense layer's.
     All,
     /// Those of the layers of these numbers, from 0 on.
     Of(Vec<usize>),
 }
 
 impl LearnedLayers {
-    /// Whether layer number `layer` is one of them.
-    pub fn has(&self, layer: usize) -> bool {
+    /// Whether layer number `layer` is one of them, the first so many layers being convolutions.
+    pub fn has(&self, layer: usize, convolutions: usize) -> bool {
         match self {
             LearnedLayers::None => false,
-            LearnedLayers::First => layer == 0,
-            LearnedLayers::All => true,
+            LearnedLayers::First => layer == convolutions,
+            LearnedLayers::All => layer >= convolutions,
             LearnedLayers::Of(layers) => layers.contains(&layer),
         }
     }
@@ -92,8 +92,10 @@ mod tests {
         ] {
             let layers: LearnedLayers = text.parse().unwrap();
             assert_eq!(layers.to_string(), text);
-            assert_eq!([0, 1, 2].map(|layer| layers.has(layer)), has, "{text}");
+            assert_eq!([0, 1, 2].map(|layer| layers.has(layer, 0)), has, "{text}");
         }
+        let behind = |text: &str| [0, 1, 2].map(|layer| text.parse::<LearnedLayers>().unwrap().has(layer, 1));
+        assert_eq!((behind("first"), behind("all")), ([false, true, false], [false, true, true]));
         for bad in ["", "last", "0,", "-1"] {
             assert!(bad.parse::<LearnedLayers>().is_err(), "{bad}");
         }

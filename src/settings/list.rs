@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::choices::{Cage, InputKind, Method, PoolGradient, Schedule, Select};
+use super::frozen::FrozenLayers;
 use super::layers::Layers;
 use super::learned::LearnedLayers;
 use super::presets::Preset;
@@ -84,6 +85,9 @@ macro_rules! settings {
             pub convolutions: Vec<Convolution>,
             /// Gates of each dense layer.
             pub layers: Vec<usize>,
+            /// In what ratio the wires of the first dense layer are drawn from the input bits and from each map; empty where it reads
+            /// the layer before it alone.
+            pub reads: Vec<u32>,
             /// Where logits start.
             pub start: Start,
             /// CAGE's constants, if it is on.
@@ -98,6 +102,7 @@ macro_rules! settings {
                     $($( $($name: $default,)? $($name: $none,)? )+)+
                     convolutions: Vec::new(),
                     layers: vec![24_000],
+                    reads: Vec::new(),
                     start: Initialization::UsesAll.into(),
                     cage: Some(Cage::default()),
                     input: data::Options::default(),
@@ -224,10 +229,10 @@ settings! {
     }
 
     "Network" {
-        "Gates of each layer, as DEPTHxWIDTH or a list: 3x8000, 2x16000,8000; before them convolutions of images, conv TREES WINDOW [stride S] [pad P] [depth 1-3] [channels 1|2|all] [pool N]: conv 96 3x3 pad 1 depth 2 channels 1 pool 2; 40000. The last layer is shared evenly by the outputs; where only a preset says layers, it is widened until it can be"
+        "Gates of each layer, as DEPTHxWIDTH or a list: 3x8000, 2x16000,8000; before them convolutions of images, conv TREES WINDOW [stride S] [pad P] [depth 1-3] [channels 1|2|all] [pool N]: conv 96 3x3 pad 1 depth 2 channels 1 pool 2; 40000. The first dense layer behind them reads the last map, or the input bits and every map, its wires drawn from them in a ratio: 40000 reads 1:2. The last layer is shared evenly by the outputs; where only a preset says layers, it is widened until it can be"
         layers: Layers as {
-            |s| Some(Layers { convolutions: s.convolutions.clone(), dense: s.layers.clone() }),
-            |s, layers| (s.convolutions, s.layers) = (layers.convolutions, layers.dense)
+            |s| Some(Layers { convolutions: s.convolutions.clone(), dense: s.layers.clone(), reads: s.reads.clone() }),
+            |s, layers| (s.convolutions, s.layers, s.reads) = (layers.convolutions, layers.dense, layers.reads)
         }, Any, Step;
 
         "Which places of a pool's window a gradient goes to where places are OR-ed: all whose change would change the result, the first that is 1 (or the first of all), or the first that is 1 and else any of them"
@@ -239,10 +244,13 @@ settings! {
         "How wires are drawn: axis has the first layer over images compare neighbours along an axis, and wires all else as unique does"
         wiring: Wiring = Wiring::Axis, Any, Step;
 
+        "Layers that are not trained but stay as they are drawn, convolutions as trees that pass a leaf on (of pooled ones half at AND): none, convolutions, or their numbers from 0 (0,1)"
+        freeze: FrozenLayers = FrozenLayers::None, Any, Step [value_name = "LAYERS"];
+
         "How logits become gate tables"
         parametrization: Parametrization = Parametrization::IwpSin, Any, Step;
 
-        "Where logits start [default: uses-all; with more than two layers, or convolutions, residual]"
+        "Where logits start [default: uses-all; with more than two dense layers, or convolutions that are trained, residual]"
         init: Initialization as { |s| Some(s.start.initialization), |s, init| s.start.initialization = init }, Any, Step;
 
         "How far logits start from undecided [default: the parametrization's own]"
@@ -257,13 +265,13 @@ settings! {
     }
 
     "Wires that learn" {
-        "Layers in which pins choose among candidate inputs while the network learns: none, first, all, or their numbers from 0 (0,1); one wide layer gains most [default: first; with more than two layers, or convolutions, which lose, none]"
+        "Layers in which pins choose among candidate inputs while the network learns: none, first, all (of dense layers), or their numbers from 0 (0,1); one wide layer gains most [default: first; with more than two dense layers, or convolutions that are trained, which lose, none]"
         learn_wiring: LearnedLayers = LearnedLayers::First, Any, Step [value_name = "LAYERS"];
 
         "Inputs that a pin chooses among"
         candidates: usize = 16, Within(2.0, 64.0), Step [value_name = "C"];
 
-        "Where they lie, in the first layer over images: anywhere, in a box around the pin's first input, or beside it along an axis; elsewhere anywhere"
+        "Where they lie, in the first layer over images: anywhere, in a box around the pin's first input, or beside it along an axis; in a layer that reads every map anywhere, or in a box; elsewhere anywhere"
         candidates_from: Pool = Pool::Box, Any, Step;
 
         "How a pin comes to its choice: by Adam on what the loss would change by, or by the plain sum of that"
@@ -316,7 +324,7 @@ settings! {
         "Most samples whose activations and gradients are kept at once: a batch is cut into micro-batches of so many at most, which saves memory and changes results by no more than rounding [default: as many as fit the adapter's buffers]"
         micro_batch: u32 | None, Multiple(32), Step [value_name = "SAMPLES"];
 
-        "Adam's learning rate, after the warm-up [default: 0.03; with more than two layers 0.1, with convolutions 0.02]"
+        "Adam's learning rate, after the warm-up [default: 0.03; with more than two dense layers 0.1, with convolutions that are trained 0.02]"
         lr: f32 = 0.03, Above(0.0), Step;
 
         "How the learning rate moves"
@@ -375,6 +383,9 @@ impl Settings {
         let all = self.all_said();
         let learns = self.learn_wiring != LearnedLayers::None;
         Overrides {
+            freeze: all
+                .freeze
+                .filter(|freeze| !(self.convolutions.is_empty() && *freeze == FrozenLayers::Convolutions)),
             // CAGE sets it.
             temperature: all.temperature.filter(|_| self.cage.is_none()),
             candidates: all.candidates.filter(|_| learns),

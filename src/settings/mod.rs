@@ -7,6 +7,7 @@ mod chosen;
 mod differences;
 #[cfg(all(test, feature = "cli"))]
 mod document;
+mod frozen;
 mod layers;
 mod learned;
 mod list;
@@ -19,6 +20,7 @@ pub use choices::{Cage, InputKind, Method, PoolGradient, Schedule, Select};
 #[cfg(feature = "files")]
 pub use chosen::Chosen;
 pub use differences::{Difference, bearing, differences, essential_differences, table};
+pub use frozen::FrozenLayers;
 pub use layers::Layers;
 pub use learned::LearnedLayers;
 pub use list::{Bearing, ENTRIES, Entry, Overrides, Settings};

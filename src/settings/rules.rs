@@ -1,16 +1,20 @@
 //! The rules between settings: what follows from what is said, and what does not go together.
 
 use super::choices::{InputKind, Method, Select};
+use super::frozen::FrozenLayers;
+use super::layers::Layers;
 use super::learned::LearnedLayers;
 use super::list::{Overrides, Settings};
-use crate::network::{Convolution, Initialization};
+use crate::network::{Convolution, Initialization, Pool};
 use crate::plan::GradientFormat;
 use crate::{Error, Result};
 
 impl Overrides {
     /// Change in `settings` what follows from what is said here; what is said beside is put over it.
     pub(super) fn imply(&self, settings: &mut Settings) {
-        let convolves = self.layers.as_ref().is_some_and(|layers| !layers.convolutions.is_empty());
+        let freeze = self.freeze.as_ref().unwrap_or(&settings.freeze);
+        let trains = |layers: &Layers| (0..layers.convolutions.len()).any(|layer| !freeze.has(layer, true));
+        let convolves = self.layers.as_ref().is_some_and(trains);
         if convolves || self.layers.as_ref().is_some_and(|layers| layers.dense.len() > 2) {
             // Deep networks cannot decide on tables while wires move, and learn best through gates that pass their inputs on. What
             // beneath has other than the defaults, somebody has said.
@@ -60,6 +64,11 @@ impl Overrides {
         if settings.learn_wiring == LearnedLayers::None && said {
             return Err(Error::usage("no wires learn, so nothing can be set of how they do; add --learn-wiring all"));
         }
+        if settings.convolutions.is_empty() && self.freeze == Some(FrozenLayers::Convolutions) {
+            return Err(Error::usage(
+                "there are no convolutions that could be frozen; leave out --freeze, or name layers by number",
+            ));
+        }
         if settings.cage.is_some() && self.temperature.is_some() {
             return Err(Error::usage("CAGE sets the backward temperature; add --no-cage to fix it with --temperature"));
         }
@@ -98,6 +107,7 @@ impl Settings {
                 self.arity
             )));
         }
+        self.check_frozen()?;
         self.check_learned_wiring()?;
         if self.cage.is_some_and(|cage| cage.tau_min > cage.tau_max) {
             return Err(Error::usage("--cage-tau-min is above --cage-tau-max; exchange them"));
@@ -139,6 +149,51 @@ impl Settings {
         self.convolutions.iter().map(Convolution::gates).chain(self.layers.iter().copied()).collect()
     }
 
+    /// Whether layer number `layer` is a convolution.
+    pub fn is_convolution(&self, layer: usize) -> bool {
+        layer < self.convolutions.len()
+    }
+
+    /// Whether layer number `layer` stays as it is drawn.
+    pub fn is_frozen(&self, layer: usize) -> bool {
+        self.freeze.has(layer, self.is_convolution(layer))
+    }
+
+    /// Whether any layer does.
+    pub fn freezes(&self) -> bool {
+        (0..self.convolutions.len() + self.layers.len()).any(|layer| self.is_frozen(layer))
+    }
+
+    /// Whether the wires of layer number `layer` learn.
+    pub fn learns(&self, layer: usize) -> bool {
+        let is_free = self.learn_wiring != LearnedLayers::All || !self.is_frozen(layer);
+        is_free && self.learn_wiring.has(layer, self.convolutions.len())
+    }
+
+    fn check_frozen(&self) -> Result<()> {
+        let layers = self.convolutions.len() + self.layers.len();
+        if let FrozenLayers::Of(named) = &self.freeze
+            && let Some(none) = named.iter().find(|&&layer| layer >= layers)
+        {
+            return Err(Error::usage(format!(
+                "--freeze names layer {none}, and the last of {layers} layers is number {}",
+                layers - 1
+            )));
+        }
+        if (0..layers).all(|layer| self.is_frozen(layer)) {
+            return Err(Error::usage("--freeze leaves no layer to be trained; leave one out"));
+        }
+        if let Some(trained) = (0..self.convolutions.len()).find(|&layer| !self.is_frozen(layer))
+            && !self.reads.is_empty()
+        {
+            return Err(Error::usage(format!(
+                "a layer that reads every map sends them no gradients, and layer {trained} is a convolution that is trained; add \
+                 --freeze convolutions, or leave out reads in --layers"
+            )));
+        }
+        Ok(())
+    }
+
     /// Put back to its default what a preset or a file says and has no bearing: settings are the same then if they mean the same.
     pub(super) fn forget_idle(&mut self) {
         let said = self.spelled_out();
@@ -150,19 +205,37 @@ impl Settings {
         if self.learn_wiring == LearnedLayers::None {
             return Ok(());
         }
-        if !self.convolutions.is_empty() {
-            return Err(Error::usage(
-                "wires learn in dense networks only, and this one has convolutions; add --learn-wiring none",
-            ));
-        }
-        if let LearnedLayers::Of(layers) = &self.learn_wiring
-            && let Some(none) = layers.iter().find(|&&layer| layer >= self.layers.len())
-        {
+        if let Some(trained) = (0..self.convolutions.len()).find(|&layer| !self.is_frozen(layer)) {
             return Err(Error::usage(format!(
-                "--learn-wiring names layer {none}, and the last of {} layers is number {}",
-                self.layers.len(),
-                self.layers.len() - 1
+                "wires learn above convolutions that stay as they are drawn, and layer {trained} is one that is trained; add \
+                 --freeze convolutions, or --learn-wiring none",
             )));
+        }
+        let layers = self.convolutions.len() + self.layers.len();
+        if let LearnedLayers::Of(named) = &self.learn_wiring {
+            if let Some(none) = named.iter().find(|&&layer| layer >= layers) {
+                return Err(Error::usage(format!(
+                    "--learn-wiring names layer {none}, and the last of {layers} layers is number {}",
+                    layers - 1
+                )));
+            }
+            if let Some(conv) = named.iter().find(|&&layer| self.is_convolution(layer)) {
+                return Err(Error::usage(format!(
+                    "--learn-wiring names layer {conv}, a convolution, whose wires stay; the first dense layer is number {}",
+                    self.convolutions.len()
+                )));
+            }
+        }
+        if let Some(both) = (0..layers).find(|&layer| self.is_frozen(layer) && self.learns(layer)) {
+            return Err(Error::usage(format!(
+                "the wires of layer {both} cannot learn while --freeze keeps it as it is drawn; name it by one of --freeze and \
+                 --learn-wiring"
+            )));
+        }
+        if !self.reads.is_empty() && self.learns(self.convolutions.len()) && self.candidates_from == Pool::Axis {
+            return Err(Error::usage(
+                "--candidates-from axis is of input bits alone, and the layer reads maps too; choose any or box",
+            ));
         }
         if self.method.is_soft() {
             return Err(Error::usage(

@@ -113,7 +113,7 @@ impl Dense {
         let layer = &cx.outline.layers[i];
         let pins = u64::from(layer.pins());
         let edges = u64::from(layer.inputs) + 1 + pins * layer.arity as u64;
-        let learns = cx.settings.learn_wiring.has(i);
+        let learns = cx.settings.learns(i);
         let wiring = if learns { Buffer::state("wiring", pins * 4) } else { Buffer::scratch("wiring", pins * 4) };
         let mut learned = || {
             let count = (cx.settings.candidates as u32).min(layer.inputs);
@@ -240,7 +240,7 @@ impl Dense {
     pub fn kept_rows(cx: &Context, i: usize) -> u32 {
         let layer = &cx.outline.layers[i];
         match cx.way() {
-            _ if i == 0 && !cx.settings.learn_wiring.has(0) => 0,
+            _ if i == 0 && !cx.settings.learns(0) => 0,
             Way::Soft => layer.pins(),
             _ if i + 1 == cx.outline.layers.len() => 0,
             _ => layer.gates,

@@ -31,6 +31,12 @@ impl Wires {
     /// # Errors
     /// [`Error::Usage`] for it.
     pub fn check(settings: &Settings, outline: &Outline) -> Result<()> {
+        if settings.freezes() || !settings.reads.is_empty() {
+            return Err(Error::usage(
+                "frozen layers, and layers that read every map, are trained by the CPU only; leave out --adapter, or name \
+                 --adapter cpu",
+            ));
+        }
         let layers = &outline.layers;
         for layer in layers {
             let Form::Conv(conv) = layer.form else { continue };

@@ -18,8 +18,9 @@ pub fn learning(settings: &Settings, model: &Model) -> Option<Learning> {
     if settings.learn_wiring == LearnedLayers::None {
         return None;
     }
-    let draw = |i| Candidates::draw(settings.candidates_from, settings.candidates, model, i, settings.seed);
-    let layers = (0..model.layers.len()).map(|i| settings.learn_wiring.has(i).then(|| draw(i)));
+    let draw =
+        |i| Candidates::draw(settings.candidates_from, settings.candidates, (model, &settings.reads), i, settings.seed);
+    let layers = (0..model.layers.len()).map(|i| settings.learns(i).then(|| draw(i)));
     let (rate, every, until) = pace(settings);
     Some(Learning { rule: settings.wiring_rule, rate, every, until, layers: layers.collect() })
 }

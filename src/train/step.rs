@@ -140,7 +140,7 @@ impl StepPlan {
         size: BatchSize,
     ) -> Result<Self> {
         Wires::check(settings, outline)?;
-        if let Some(i) = (1..outline.layers.len()).find(|&i| settings.learn_wiring.has(i)) {
+        if let Some(i) = (1..outline.layers.len()).find(|&i| settings.learns(i)) {
             return Err(Error::usage(format!(
                 "the wires of layer {i} learn on the CPU alone, by shaders only the first layer's; add --learn-wiring first, or \
                  --adapter cpu"

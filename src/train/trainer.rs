@@ -15,7 +15,7 @@ use super::tables::from_words;
 use super::votes::HISTORY;
 use crate::data::{Dataset, Encoder, Head, ImageShape, Split};
 use crate::gpu::{Clock, Gpu, Session, Span};
-use crate::network::{Draw, Layer, Model};
+use crate::network::{Draw, Initialization, Layer, Model, Sources};
 use crate::plan::{Id, Pass, Plan, Tuning, uniforms};
 use crate::ranks::Ranks;
 use crate::settings::Settings;
@@ -146,7 +146,9 @@ pub fn draw_model(
     let mut inputs = encoder.features();
     let mut layers = Vec::new();
     for (i, conv) in over_maps(&settings.convolutions, image, inputs)?.into_iter().enumerate() {
-        let layer = Layer::draw_conv(i, &settings.convolutions[i], conv, draw);
+        // What is never trained passes on what it reads.
+        let start = if settings.is_frozen(i) { Initialization::Residual.into() } else { settings.start };
+        let layer = Layer::draw_conv(i, &settings.convolutions[i], conv, Draw { start, ..draw });
         inputs = layer.outputs();
         layers.push(layer);
     }
@@ -158,6 +160,10 @@ pub fn draw_model(
             )));
         }
         layers.push(match i {
+            _ if i == settings.convolutions.len() && !settings.reads.is_empty() => {
+                let sources = Sources::new(encoder.features(), &layers, &settings.reads);
+                Layer::draw_over(i, &sources, gates, settings.arity, draw)
+            }
             0 => Layer::draw_first(&encoder, image, gates, settings.arity, draw),
             _ => Layer::draw(i, inputs, gates, settings.arity, draw),
         });

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use gatewright::gpu::{Gpu, Session};
-use gatewright::network::{Form, Layer, Parametrization};
+use gatewright::network::{Form, Layer, Parametrization, Reads};
 use gatewright::plan::{Access, Buffer, GradientFormat, Page, Pass, Plan, uniforms};
 use gatewright::random::Philox;
 use gatewright::reference::Constants;
@@ -235,6 +235,7 @@ pub fn random_layer(inputs: usize, gates: usize, arity: usize, rng: &mut Philox)
     let wire = |rng: &mut Philox| if rng.below(3) == 0 { 0 } else { rng.below(read) };
     let table = |rng: &mut Philox| (u64::from(rng.next_u32()) << 32 | u64::from(rng.next_u32())) & all_codes(arity);
     Layer {
+        reads: Reads::Before,
         form: Form::Dense,
         inputs,
         arity,

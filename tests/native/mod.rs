@@ -6,7 +6,7 @@ use gatewright::data::Split;
 use gatewright::network::{Conv, Form, Layer, Model};
 use gatewright::random::Philox;
 use gatewright::reference;
-use gatewright::settings::PoolGradient;
+use gatewright::settings::{FrozenLayers, PoolGradient};
 
 /// Grey images of `pixels` random bytes, of `classes` classes.
 pub fn samples(count: usize, pixels: usize, classes: u32, rng: &mut Philox) -> Split {
@@ -35,6 +35,7 @@ pub fn constants(batch: u32, bits: u32) -> Constants {
         weight_decay: 0.0,
         seed: 7,
         pool_gradient: PoolGradient::Any,
+        frozen: FrozenLayers::None,
         augmentation: None,
     }
 }
@@ -54,6 +55,11 @@ pub fn forward(layer: &Layer, inputs: &[bool]) -> Vec<bool> {
     reference::forward_conv(layer, &conv, &tables, &real).into_iter().map(|y| y == 1.0).collect()
 }
 
+/// What a layer reads of the input bits and the outputs of all layers before it.
+pub fn read(layer: &Layer, signals: &[Vec<bool>]) -> Vec<bool> {
+    if layer.reads.is_before() { signals[signals.len() - 1].clone() } else { signals.concat() }
+}
+
 /// What a layer is sent of one sample, in integer units.
 pub enum Sent<'a> {
     /// `[gates]`, of a dense layer.
@@ -70,7 +76,7 @@ pub fn each_gradient(model: &Model, train: &Split, c: &Constants, mut of: impl F
     for (place, &sample) in chosen.iter().enumerate() {
         let mut signals = vec![reference::encode(&model.encoder, &train.pixels[sample as usize * pixels..][..pixels])];
         for layer in &model.layers {
-            signals.push(forward(layer, &signals[signals.len() - 1]));
+            signals.push(forward(layer, &read(layer, &signals)));
         }
         let votes: Vec<f64> =
             reference::group_sum(&signals[model.layers.len()], model.classes.len()).into_iter().collect();
@@ -82,7 +88,10 @@ pub fn each_gradient(model: &Model, train: &Split, c: &Constants, mut of: impl F
         let mut g: Vec<i32> = rounded.flat_map(|g| std::iter::repeat_n(g, model.group())).collect();
         for (i, layer) in model.layers.iter().enumerate().rev() {
             let Some(conv) = shape(layer) else {
-                of(i, layer, &signals[i], Sent::Gates(&g));
+                of(i, layer, &read(layer, &signals[..=i]), Sent::Gates(&g));
+                if !layer.reads.is_before() {
+                    break; // What it reads is not trained.
+                }
                 g = reference::sliced_input_gradients(layer, &signals[i], &g, c.bits);
                 continue;
             };

@@ -138,6 +138,7 @@ impl Program {
             return ((0..netlist.features()).map(|f| encoding.row(f)).collect(), rows);
         };
         let (height, width) = (first.grid.height, first.grid.width);
+        let mut inputs: Vec<u32> = (0..netlist.features()).map(|f| encoding.row(f)).collect();
         let mut map = Map::new(rows, first.channels, [height, width], first.grid.pad);
         for (f, _) in netlist.use_of_features().into_iter().enumerate().filter(|(_, readers)| *readers > 0) {
             let slot = map.slot(f / (height * width), [f / width % height, f % width]);
@@ -148,10 +149,13 @@ impl Program {
             let pad = netlist.stages.get(i + 1).map_or(0, |next| next.grid.pad);
             let given = Map::new(map.end(), stage.units.len(), stage.grid.outputs(), pad);
             self.places.push(Places::new(stage, map, given));
+            let [height, width] = stage.grid.outputs();
+            for (channel, y) in (0..stage.units.len()).flat_map(|channel| (0..height).map(move |y| (channel, y))) {
+                inputs.extend((0..width).map(|x| given.slot(channel, [y, x]) as u32));
+            }
             map = given;
         }
-        let inputs = (map.end() - netlist.inputs()) as u32..map.end() as u32;
-        (inputs.collect(), map.end())
+        (inputs, map.end())
     }
 
     /// Blocks of working memory beside slots.

@@ -8,6 +8,7 @@ use super::columns;
 use super::expression::{self, C};
 use super::head;
 use super::label::Label;
+use super::places;
 use super::slots::Slots;
 use crate::circuit::Netlist;
 
@@ -17,7 +18,7 @@ const GATES_A_FUNCTION: usize = 64;
 /// The interface.
 pub fn header(netlist: &Netlist, options: &Options, label: &Label) -> String {
     let (name, upper) = (&options.name, options.name.to_uppercase());
-    let words = netlist.features() + Slots::new(netlist).count + c_places::words(netlist);
+    let words = netlist.features() + Slots::new(netlist).count + places::words(netlist);
     let stack = words * 8 + 64 * netlist.classes.len() * 4;
     let sample = match options.table {
         Some(_) => "row, pixels being its bytes",

@@ -6,14 +6,6 @@ use super::expression::C;
 use super::places::{self, Layout, TREES_A_FUNCTION};
 use crate::circuit::{Netlist, Stage, Unit};
 
-/// Names of the two arrays in which maps lie by turns.
-const ARRAYS: [&str; 2] = ["even", "odd"];
-
-/// 64-bit words of stack that the maps take.
-pub fn words(netlist: &Netlist) -> usize {
-    places::arrays(netlist, &Layout::of_maps(&netlist.stages)).iter().sum()
-}
-
 /// The functions of all convolutions.
 pub fn functions(netlist: &Netlist) -> String {
     let mut c = String::new();
@@ -62,32 +54,19 @@ pub fn calls(netlist: &Netlist) -> String {
     let Some(first) = netlist.stages.first() else {
         return "    const uint64_t *x = features;\n".into();
     };
-    let mut c = String::new();
-    for (name, words) in ARRAYS.iter().zip(places::arrays(netlist, &maps)).filter(|(_, words)| *words > 0) {
-        let _ = writeln!(c, "    uint64_t {name}[{words}];");
-    }
-    let _ = writeln!(c, "    const uint64_t *x = {};", ARRAYS[netlist.stages.len() % 2]);
-    let clear = |name: &str, map: Layout| match map.words {
-        0 => String::new(),
-        words => format!("    for (size_t i = 0; i < {words}; i++) {{\n        {name}[i] = 0;\n    }}\n"),
-    };
-    if first.grid.pad > 0 {
-        let (channels, height, width) = (first.channels, first.grid.height, first.grid.width);
-        let Layout { pitch, plane, origin, .. } = maps[0];
-        c.push_str(&clear(ARRAYS[0], maps[0]));
-        let _ = write!(
-            c,
-            "    for (size_t i = 0; i < {}; i++) {{\n        \
-             even[i / {} * {plane} + i / {width} % {height} * {pitch} + i % {width} + {origin}] = features[i];\n    }}\n",
-            channels * height * width,
-            height * width,
-        );
-    }
-    for number in 0..netlist.stages.len() {
-        let from = if number == 0 && first.grid.pad == 0 { "features" } else { ARRAYS[number % 2] };
-        let (to, map) = (ARRAYS[(number + 1) % 2], maps[number + 1]);
-        c.push_str(&clear(to, map));
-        let _ = writeln!(c, "    conv{number}({from}, {to} + {});", map.origin);
+    let (channels, height, width) = (first.channels, first.grid.height, first.grid.width);
+    let (Layout { pitch, plane, origin, .. }, words) = (maps[0], places::words(netlist));
+    let mut c = format!(
+        "    uint64_t maps[{words}];\n    const uint64_t *x = maps;\n    \
+         for (size_t i = 0; i < {words}; i++) {{\n        maps[i] = 0;\n    }}\n    \
+         for (size_t i = 0; i < {}; i++) {{\n        \
+         maps[i / {} * {plane} + i / {width} % {height} * {pitch} + i % {width} + {origin}] = features[i];\n    }}\n",
+        channels * height * width,
+        height * width,
+    );
+    for (number, pair) in maps.windows(2).enumerate() {
+        let (from, to) = (pair[0].first, pair[1].first + pair[1].origin);
+        let _ = writeln!(c, "    conv{number}(maps + {from}, maps + {to});");
     }
     c
 }

@@ -8,24 +8,26 @@ use crate::circuit::{Leaf, Literal, Netlist, Stage, Unit};
 /// Trees that one function loops over places with: a loop a tree would take compilers ten times as long.
 pub const TREES_A_FUNCTION: usize = 32;
 
-/// A map in an array, with the zeros that the convolution which reads it sees around it.
+/// A map in the array of all maps, with the zeros that the convolution which reads it sees around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// Words from a row to the next.
     pub pitch: usize,
     /// Words of a channel.
     pub plane: usize,
-    /// Words before bit (0, 0) of channel 0.
+    /// Words of the map before bit (0, 0) of channel 0.
     pub origin: usize,
-    /// Words in all.
+    /// Words of the map.
     pub words: usize,
+    /// Words of the array before the map.
+    pub first: usize,
 }
 
 impl Layout {
     fn new(channels: usize, [rows, columns]: [usize; 2], pad: usize) -> Self {
         let pitch = columns + 2 * pad;
         let plane = pitch * (rows + 2 * pad);
-        Layout { pitch, plane, origin: pad * pitch + pad, words: channels * plane }
+        Layout { pitch, plane, origin: pad * pitch + pad, words: channels * plane, first: 0 }
     }
 
     /// The map that each convolution reads, and last the one that the last gives, which has no zeros around it.
@@ -35,7 +37,17 @@ impl Layout {
             Layout::new(stage.channels, [grid.height, grid.width], grid.pad)
         };
         let given = stages.last().map(|stage| Layout::new(stage.units.len(), stage.grid.outputs(), 0));
-        stages.iter().map(read).chain(given).collect()
+        let mut first = 0;
+        let behind = |map: Layout| {
+            first += map.words;
+            Layout { first: first - map.words, ..map }
+        };
+        stages.iter().map(read).chain(given).map(behind).collect()
+    }
+
+    /// Words of the array before bit (`y`, `x`) of channel `channel`.
+    fn bit(&self, channel: usize, [y, x]: [usize; 2]) -> usize {
+        self.first + self.origin + channel * self.plane + y * self.pitch + x
     }
 
     /// Words from the array's first to the one that a leaf reads at place (0, 0).
@@ -45,13 +57,26 @@ impl Layout {
     }
 }
 
-/// Words of the two arrays in which maps lie by turns. The features are read as they are given, if they need no zeros around.
-pub fn arrays(netlist: &Netlist, maps: &[Layout]) -> [usize; 2] {
-    let first = usize::from(netlist.stages.first().is_some_and(|stage| stage.grid.pad == 0));
-    [0, 1].map(|turn| {
-        let own = maps.iter().enumerate().skip(first).filter(|(i, _)| i % 2 == turn);
-        own.map(|(_, map)| map.words.max(1)).max().unwrap_or(0)
-    })
+/// Words of the array in which all maps lie, the features' first; none, if there are no convolutions.
+pub fn words(netlist: &Netlist) -> usize {
+    Layout::of_maps(&netlist.stages).last().map_or(0, |map| map.first + map.words)
+}
+
+/// `[input]`: where the signals that are no gates' lie in what gates read, the array of all maps or the features alone.
+pub fn inputs(netlist: &Netlist) -> Vec<usize> {
+    let Some(first) = netlist.stages.first() else {
+        return (0..netlist.features()).collect();
+    };
+    let read = [(first.channels, [first.grid.height, first.grid.width])];
+    let given = netlist.stages.iter().map(|stage| (stage.units.len(), stage.grid.outputs()));
+    let mut inputs = Vec::with_capacity(netlist.inputs());
+    for (map, (channels, [rows, columns])) in Layout::of_maps(&netlist.stages).iter().zip(read.into_iter().chain(given))
+    {
+        for (channel, y) in (0..channels).flat_map(|channel| (0..rows).map(move |y| (channel, y))) {
+            inputs.extend((0..columns).map(|x| map.bit(channel, [y, x])));
+        }
+    }
+    inputs
 }
 
 /// A block of statements a unit, that set its place of `r` by what `n` has; `constant` is how the language names a value.

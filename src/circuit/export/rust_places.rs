@@ -6,9 +6,6 @@ use super::expression::RUST;
 use super::places::{self, Layout, TREES_A_FUNCTION};
 use crate::circuit::{Netlist, Stage, Unit};
 
-/// Names of the two arrays in which maps lie by turns.
-const ARRAYS: [&str; 2] = ["even", "odd"];
-
 /// The functions of all convolutions.
 pub fn functions(netlist: &Netlist) -> String {
     let mut r = String::new();
@@ -58,28 +55,23 @@ pub fn calls(netlist: &Netlist) -> String {
     let Some(first) = netlist.stages.first() else {
         return "    let x = features;\n".into();
     };
-    let mut r = String::new();
-    for (name, words) in ARRAYS.iter().zip(places::arrays(netlist, &maps)).filter(|(_, words)| *words > 0) {
-        let _ = writeln!(r, "    let mut {name} = [0u64; {words}];");
-    }
-    if first.grid.pad > 0 {
-        let (channels, height, width) = (first.channels, first.grid.height, first.grid.width);
-        let Layout { pitch, plane, origin, .. } = maps[0];
-        let _ = write!(
+    let (channels, height, width) = (first.channels, first.grid.height, first.grid.width);
+    let Layout { pitch, plane, origin, .. } = maps[0];
+    let mut r = format!(
+        "    let mut maps = [0u64; {}];\n    for (i, bits) in features.iter().enumerate().take({}) {{\n        \
+         maps[i / {} * {plane} + i / {width} % {height} * {pitch} + i % {width} + {origin}] = *bits;\n    }}\n",
+        places::words(netlist),
+        channels * height * width,
+        height * width,
+    );
+    for (number, pair) in maps.windows(2).enumerate() {
+        let (from, to, origin) = (pair[0].first, pair[1].first, pair[1].origin);
+        let _ = writeln!(
             r,
-            "    for (i, bits) in features.iter().enumerate().take({}) {{\n        \
-             even[i / {} * {plane} + i / {width} % {height} * {pitch} + i % {width} + {origin}] = *bits;\n    }}\n",
-            channels * height * width,
-            height * width,
+            "    let (before, given) = maps.split_at_mut({to});\n    \
+             conv{number}(&before[{from}..], &mut given[{origin}..]);"
         );
     }
-    for number in 0..netlist.stages.len() {
-        let from = if number == 0 && first.grid.pad == 0 { "features" } else { ARRAYS[number % 2] };
-        let (to, map) = (ARRAYS[(number + 1) % 2], maps[number + 1]);
-        let clear = if number > 0 { format!("    {to}[..{}].fill(0);\n", map.words) } else { String::new() };
-        let from = if from == "features" { from.to_string() } else { format!("&{from}") };
-        let _ = writeln!(r, "{clear}    conv{number}({from}, &mut {to}[{}..]);", map.origin);
-    }
-    let _ = writeln!(r, "    let x = &{}[..];", ARRAYS[netlist.stages.len() % 2]);
+    r.push_str("    let x = &maps[..];\n");
     r
 }

@@ -1,10 +1,12 @@
 //! Few variables for many gates: a gate's place is used again once its last reader has run.
 
+use super::places;
 use crate::circuit::{Netlist, Signal};
 
 /// Places of gates' values in a working array.
 pub struct Slots {
-    inputs: usize,
+    /// `[input]`: its place in what gates read.
+    of_input: Vec<usize>,
     /// `[lut]`.
     of_lut: Vec<usize>,
     /// Places in all.
@@ -16,7 +18,8 @@ impl Slots {
     pub fn new(netlist: &Netlist) -> Self {
         let inputs = netlist.inputs();
         let mut readers = netlist.fan_out();
-        let mut slots = Slots { inputs, of_lut: Vec::with_capacity(netlist.luts.len()), count: 0 };
+        let mut slots =
+            Slots { of_input: places::inputs(netlist), of_lut: Vec::with_capacity(netlist.luts.len()), count: 0 };
         let mut free = Vec::new();
         for (i, lut) in netlist.luts.iter().enumerate() {
             for &s in lut.inputs() {
@@ -39,16 +42,16 @@ impl Slots {
 
     /// `x[input]` or `w[place]`.
     pub fn name(&self, signal: Signal) -> String {
-        match (signal as usize).checked_sub(self.inputs) {
-            None => format!("x[{signal}]"),
+        match (signal as usize).checked_sub(self.of_input.len()) {
+            None => format!("x[{}]", self.of_input[signal as usize]),
             Some(lut) => format!("w[{}]", self.of_lut[lut]),
         }
     }
 
     /// A vote's table entry: `4 · index + 2 · (1 for an input) + (1 if complemented)`.
     pub fn vote(&self, vote: crate::circuit::Vote) -> usize {
-        let (index, input) = match (vote.signal as usize).checked_sub(self.inputs) {
-            None => (vote.signal as usize, 1),
+        let (index, input) = match (vote.signal as usize).checked_sub(self.of_input.len()) {
+            None => (self.of_input[vote.signal as usize], 1),
             Some(lut) => (self.of_lut[lut], 0),
         };
         4 * index + 2 * input + usize::from(vote.inverted)

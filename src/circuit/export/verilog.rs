@@ -98,14 +98,16 @@ impl Nodes {
         self.list.len() - 1
     }
 
-    /// A node a channel of the features, and of the map that each convolution gives; those of the last.
-    fn maps(&mut self, netlist: &Netlist) -> Vec<usize> {
-        let (mut channels, mut levels) = (Vec::new(), Vec::new());
+    /// `[map][channel]`: a node a channel of the features, and of the map that each convolution gives; none, if there are no
+    /// convolutions.
+    fn maps(&mut self, netlist: &Netlist) -> Vec<Vec<usize>> {
+        let (mut channels, mut levels, mut maps) = (Vec::new(), Vec::new(), Vec::new());
         if let Some(Stage { channels: count, grid, .. }) = netlist.stages.first() {
             let channel = |c| self.push(format!("m0_{c}"), grid.height * grid.width, Vec::new(), Value::Channel(c));
             (channels, levels) = ((0..*count).map(channel).collect(), vec![0; *count]);
         }
         for (number, stage) in netlist.stages.iter().enumerate() {
+            maps.push(channels.clone());
             let area = stage.grid.padded().iter().product();
             for (c, _) in stage.readers().iter().enumerate().filter(|(_, n)| **n > 0 && stage.grid.pad > 0) {
                 let (name, level) = (format!("p{number}_{c}"), levels[c] as usize);
@@ -120,21 +122,24 @@ impl Nodes {
             };
             channels = stage.units.iter().enumerate().map(unit).collect();
         }
-        channels
+        maps.push(channels);
+        maps
     }
 
     /// Features and gates that something reads.
     fn gates(&mut self, netlist: &Netlist) {
         let inputs = netlist.inputs();
-        let (channels, area) = (self.maps(netlist), netlist.stages.last().map(|stage| stage.grid.area()));
+        let (channels, maps) = (self.maps(netlist), netlist.maps());
         for (signal, _) in netlist.fan_out().into_iter().enumerate().filter(|&(_, readers)| readers > 0) {
-            self.of_signal[signal] = match (signal.checked_sub(inputs), area) {
-                (None, Some(area)) => {
-                    let channel = channels[signal / area];
+            self.of_signal[signal] = match (signal.checked_sub(inputs), netlist.stages.is_empty()) {
+                (None, false) => {
+                    let map = maps.partition_point(|map| map.end <= signal);
+                    let (area, bit) = (maps[map].len() / channels[map].len(), signal - maps[map].start);
+                    let channel = channels[map][bit / area];
                     let level = self.list[channel].level;
-                    self.push_at(level, format!("b{signal}"), 1, vec![channel], Value::Bit(signal % area))
+                    self.push_at(level, format!("b{signal}"), 1, vec![channel], Value::Bit(bit % area))
                 }
-                (None, None) => self.push(format!("x{signal}"), 1, Vec::new(), Value::Feature(signal)),
+                (None, true) => self.push(format!("x{signal}"), 1, Vec::new(), Value::Feature(signal)),
                 (Some(i), _) => {
                     let lut = &netlist.luts[i];
                     let operands = lut.inputs().iter().map(|&s| self.of_signal[s as usize]).collect();

@@ -4,7 +4,7 @@
 //! Passes repeat until nothing changes. Features stay as they are, so both netlists read the same inputs.
 
 use super::builder::{Builder, Literal};
-use super::{Census, Netlist, Signal, Stage, Vote};
+use super::{Census, Netlist, Signal, Vote};
 
 mod stages;
 
@@ -56,13 +56,14 @@ pub fn simplify_flat(netlist: &Netlist) -> (Netlist, Simplification) {
 
 /// One pass over all gates and votes. A convolution is simplified unit by unit, at all of its places at once.
 fn rebuild(netlist: &Netlist) -> Netlist {
-    let (stages, channels) = stages::rebuild(&netlist.stages);
+    let (stages, of_maps) = stages::rebuild(&netlist.stages);
     let wire = |signal: usize| Literal::Wire { signal: signal as Signal, inverted: false };
     let inputs = netlist.inputs();
-    let mut literals: Vec<Literal> = match netlist.stages.last() {
-        Some(stage) => channels.iter().flat_map(|channel| channel.bits(stage.grid.area())).collect(),
-        None => (0..inputs).map(wire).collect(),
-    };
+    let mut literals: Vec<Literal> = (0..netlist.features()).map(wire).collect();
+    for (stage, channels) in netlist.stages.iter().zip(of_maps) {
+        let map = literals.len();
+        literals.extend(channels.iter().flat_map(|channel| channel.bits(map, stage.grid.area())));
+    }
     let mut builder = Builder::new(inputs, Vec::new());
     for lut in &netlist.luts {
         let inputs = lut.inputs().iter().map(|&s| literals[s as usize]).collect::<Vec<_>>();
@@ -119,17 +120,17 @@ fn sweep(netlist: &Netlist) -> Netlist {
             lut.inputs().iter().for_each(|&s| live[s as usize] = true);
         }
     }
-    let (stages, mut renumbered) = match netlist.stages.last() {
-        None => (Vec::new(), (0..inputs as Signal).collect()),
-        Some(last) => {
-            let area = last.grid.area();
-            let of_units = live[..inputs].chunks_exact(area).map(|bits| bits.contains(&true)).collect();
-            let (stages, units) = stages::sweep(&netlist.stages, of_units);
-            let bits = |unit: u32| (0..area).map(move |bit| unit * area as Signal + bit as Signal);
-            (stages, units.into_iter().flat_map(bits).collect::<Vec<Signal>>())
-        }
-    };
-    let inputs_left = stages.last().map_or(inputs, Stage::outputs);
+    let maps = netlist.stages.iter().zip(netlist.maps().into_iter().skip(1));
+    let of_units = maps.map(|(stage, map)| live[map].chunks_exact(stage.grid.area()).map(|bits| bits.contains(&true)));
+    let (stages, units) = stages::sweep(&netlist.stages, of_units.map(Iterator::collect).collect());
+    let mut renumbered: Vec<Signal> = (0..netlist.features() as Signal).collect();
+    let mut inputs_left = netlist.features();
+    for (stage, units) in stages.iter().zip(units) {
+        let area = stage.grid.area();
+        let bits = |unit: u32| (0..area).map(move |bit| (inputs_left + unit as usize * area + bit) as Signal);
+        renumbered.extend(units.into_iter().flat_map(bits));
+        inputs_left += stage.outputs();
+    }
     let mut luts = Vec::new();
     for (lut, &live) in netlist.luts.iter().zip(&live[inputs..]) {
         renumbered.push((inputs_left + luts.len()) as Signal);

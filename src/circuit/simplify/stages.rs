@@ -18,19 +18,19 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Of its `area` bits.
-    pub fn bits(self, area: usize) -> impl Iterator<Item = Literal> {
-        let first = self.same as usize * area;
+    /// Of its `area` bits, where the map's first is signal `map`.
+    pub fn bits(self, map: usize, area: usize) -> impl Iterator<Item = Literal> {
+        let first = map + self.same as usize * area;
         let wire = move |bit: usize| Literal::Wire { signal: (first + bit) as Signal, inverted: false };
         (0..area).map(move |bit| self.constant.map_or(wire(bit), Literal::Constant))
     }
 }
 
-/// The same maps by fewer gates, and what is known of the channels of the last; of no stages, nothing.
-pub fn rebuild(stages: &[Stage]) -> (Vec<Stage>, Vec<Channel>) {
+/// The same maps by fewer gates, and what is known of the channels of each.
+pub fn rebuild(stages: &[Stage]) -> (Vec<Stage>, Vec<Vec<Channel>>) {
     let features = stages.first().map_or(0, |stage| stage.channels as u32);
     let mut channels: Vec<Channel> = (0..features).map(|same| Channel { same, constant: None }).collect();
-    let mut rebuilt = Vec::with_capacity(stages.len());
+    let (mut rebuilt, mut of_maps) = (Vec::with_capacity(stages.len()), Vec::with_capacity(stages.len()));
     for stage in stages {
         let units: Vec<Unit> = stage.units.iter().map(|unit| unit_anew(unit, stage, &channels)).collect();
         let mut known = HashMap::new();
@@ -41,8 +41,9 @@ pub fn rebuild(stages: &[Stage]) -> (Vec<Stage>, Vec<Channel>) {
             channels.push(Channel { same, constant });
         }
         rebuilt.push(Stage { units, ..*stage });
+        of_maps.push(channels.clone());
     }
-    (rebuilt, channels)
+    (rebuilt, of_maps)
 }
 
 fn unit_anew(unit: &Unit, stage: &Stage, channels: &[Channel]) -> Unit {
@@ -107,22 +108,19 @@ fn without_the_unread(leaves: &[Leaf], gates: &[Lut], root: Literal) -> Unit {
     }
 }
 
-/// Drop the units that nothing reads, where of the last map's channels those are read that are `live`. Also returns, of these,
-/// their new numbers.
-pub fn sweep(stages: &[Stage], live: Vec<bool>) -> (Vec<Stage>, Vec<u32>) {
-    // `[stage][unit]`, the last stage first.
-    let mut of_stages = vec![live];
-    for (i, stage) in stages.iter().enumerate().rev() {
-        let mut below = vec![false; stage.channels];
-        let read = stage.units.iter().zip(&of_stages[stages.len() - 1 - i]).filter(|(_, live)| **live);
-        read.flat_map(|(unit, _)| &unit.leaves).for_each(|leaf| below[leaf.channel as usize] = true);
-        of_stages.push(below);
+/// Drop the units that nothing reads, where look-up tables read of each stage's units those that are `live`. Also returns their new
+/// numbers, `[stage][unit]`.
+pub fn sweep(stages: &[Stage], mut live: Vec<Vec<bool>>) -> (Vec<Stage>, Vec<Vec<u32>>) {
+    for (i, stage) in stages.iter().enumerate().skip(1).rev() {
+        let (below, own) = live.split_at_mut(i);
+        let read = stage.units.iter().zip(&own[0]).filter(|(_, live)| **live);
+        read.flat_map(|(unit, _)| &unit.leaves).for_each(|leaf| below[i - 1][leaf.channel as usize] = true);
     }
     // Features stay as they are.
-    let features = of_stages.pop().map_or(0, |below| below.len());
+    let features = stages.first().map_or(0, |stage| stage.channels);
     let mut numbers: Vec<u32> = (0..features as u32).collect();
-    let mut kept = Vec::with_capacity(stages.len());
-    for (stage, live) in stages.iter().zip(of_stages.iter().rev()) {
+    let (mut kept, mut of_stages) = (Vec::with_capacity(stages.len()), Vec::with_capacity(stages.len()));
+    for (stage, live) in stages.iter().zip(&live) {
         let mut units: Vec<Unit> = Vec::new();
         let mut own = Vec::with_capacity(stage.units.len());
         for (unit, &live) in stage.units.iter().zip(live) {
@@ -135,7 +133,8 @@ pub fn sweep(stages: &[Stage], live: Vec<bool>) -> (Vec<Stage>, Vec<u32>) {
         }
         let channels = kept.last().map_or(stage.channels, |before: &Stage| before.units.len());
         kept.push(Stage { units, channels, ..*stage });
+        of_stages.push(own.clone());
         numbers = own;
     }
-    (kept, numbers)
+    (kept, of_stages)
 }

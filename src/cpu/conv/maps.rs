@@ -39,11 +39,10 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// Those of layer number `index`, if it is a convolution.
-    pub fn of(layer: &Layer, index: usize) -> Option<Self> {
+    /// Those of layer number `index`, if it is a convolution; it `sends` gradients on, or not.
+    pub fn of(layer: &Layer, index: usize, sends: bool) -> Option<Self> {
         let Form::Conv(conv) = layer.form else { return None };
         let units = layer.gates() / conv.tree_gates();
-        let sends = index > 0;
         let tasks = if sends {
             let mut tasks = vec![Vec::new(); conv.channels as usize];
             for (unit, wires) in layer.wiring.chunks_exact(conv.leaves()).enumerate() {
@@ -100,12 +99,12 @@ pub struct Maps<E, const B: usize> {
 }
 
 impl<E: Element, const B: usize> Maps<E, B> {
-    /// For layer number `index`, if it is a convolution.
-    pub fn of(layer: &Layer, index: usize) -> Option<Self> {
+    /// For a layer that `sends` gradients on, or not, if it is a convolution.
+    pub fn of(layer: &Layer, sends: bool) -> Option<Self> {
         let Form::Conv(conv) = layer.form else { return None };
         let (channels, area) = (conv.channels as usize, conv.padded().iter().product::<usize>());
         let zero = [Stored([E::of(0); BLOCK]); B];
-        let sent = if index > 0 { channels } else { 0 };
+        let sent = if sends { channels } else { 0 };
         Some(Maps {
             padded: (0..channels).map(|_| RwLock::new(vec![0; area * B])).collect(),
             sent: (0..sent).map(|_| RwLock::new(vec![zero; area])).collect(),

@@ -1,0 +1,91 @@
+//! Which layers are not trained.
+
+use std::fmt::{Display, Formatter};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Layers that stay as they are drawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum FrozenLayers {
+    /// No layer.
+    None,
+    /// Every convolution.
+    Convolutions,
+    /// The layers of these numbers, from 0 on.
+    Of(Vec<usize>),
+}
+
+impl FrozenLayers {
+    /// Whether layer number `layer`, a convolution or not, is one of them.
+    pub fn has(&self, layer: usize, is_convolution: bool) -> bool {
+        match self {
+            FrozenLayers::None => false,
+            FrozenLayers::Convolutions => is_convolution,
+            FrozenLayers::Of(layers) => layers.contains(&layer),
+        }
+    }
+}
+
+impl FromStr for FrozenLayers {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let number = |item: &str| {
+            item.trim().parse().map_err(|_| {
+                Error::usage(format!("`{text}` is neither none or convolutions, nor a list of layers from 0 on (0,1)"))
+            })
+        };
+        match text.trim() {
+            "none" => Ok(FrozenLayers::None),
+            "convolutions" => Ok(FrozenLayers::Convolutions),
+            list => Ok(FrozenLayers::Of(list.split(',').map(number).collect::<Result<_, _>>()?)),
+        }
+    }
+}
+
+impl TryFrom<String> for FrozenLayers {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<FrozenLayers> for String {
+    fn from(layers: FrozenLayers) -> Self {
+        layers.to_string()
+    }
+}
+
+impl Display for FrozenLayers {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FrozenLayers::None => f.write_str("none"),
+            FrozenLayers::Convolutions => f.write_str("convolutions"),
+            FrozenLayers::Of(layers) => {
+                f.write_str(&layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_read_as_they_are_written() {
+        for (text, has) in [("none", [false; 3]), ("convolutions", [true, true, false]), ("0,2", [true, false, true])] {
+            let layers: FrozenLayers = text.parse().unwrap();
+            assert_eq!(layers.to_string(), text);
+            assert_eq!([0, 1, 2].map(|layer| layers.has(layer, layer < 2)), has, "{text}");
+        }
+        for bad in ["", "all", "0,", "-1", "conv"] {
+            assert!(bad.parse::<FrozenLayers>().is_err(), "{bad}");
+        }
+    }
+}
