@@ -203,27 +203,34 @@ fn shaders_judge_every_sample_as_the_circuit_does() {
 }
 
 #[test]
-fn real_and_soft_gradients_train_convolutions_too() {
+fn real_gradients_are_near_whole_ones_and_soft_methods_learn() {
     let gpu = Gpu::open(None).unwrap();
-    let (convolutions, dense) = &shapes()[0];
-    let train = samples(64, IMAGE.pixels(), 5, &mut Philox::new(10, 0));
-    let model = model(IMAGE, convolutions, dense, 5, 90);
-    let base = Settings { lr: 0.05, ..settings_of(&constants(64, 8), &model) };
-    for (method, gradients) in [
-        (Method::HardSt, GradientFormat::F32),
-        (Method::GumbelSt, GradientFormat::Bf16),
-        (Method::SoftMix, GradientFormat::F32),
-        (Method::SoftGumbel, GradientFormat::F16),
-    ] {
-        let settings = Settings { method, gradients, ..base.clone() };
-        let tuning = Tuning::for_adapter(&gpu.adapter);
-        let mut shaders = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
-        shaders.submit(1).unwrap();
-        let before = shaders.progress(0).unwrap().loss;
-        shaders.submit(80).unwrap();
-        let after = shaders.progress(70).unwrap().loss;
+    let tuning = Tuning::for_adapter(&gpu.adapter);
+    for (i, (convolutions, dense)) in shapes().iter().enumerate().take(3) {
+        let train = samples(64, IMAGE.pixels(), 5, &mut Philox::new(10, 0));
+        let model = model(IMAGE, convolutions, dense, 5, 90);
+        let base = settings_of(&constants(64, 16), &model);
+        let trainer = |settings: Settings| {
+            let mut trainer = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
+            trainer.submit(1).unwrap();
+            trainer
+        };
+        let whole = trainer(base.clone()).table_gradients().unwrap();
+        let others = [GradientFormat::F32, GradientFormat::Bf16, GradientFormat::F16];
+        let gradients = others[i];
+        let real = trainer(Settings { gradients, ..base.clone() }).table_gradients().unwrap();
+        for (layer, (real, whole)) in real.iter().zip(&whole).enumerate() {
+            let norm = |of: &mut dyn Iterator<Item = f32>| of.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+            let apart = norm(&mut real.iter().zip(whole).map(|(a, b)| a - b)) / norm(&mut whole.iter().copied());
+            // A class's gradient has 13 bits as a whole number, and 8 as bf16; both are rounded anew with every sum.
+            assert!(apart < 0.02, "network {i}, {gradients:?}, layer {layer}: {apart}");
+        }
+        let mut soft = trainer(Settings { method: Method::SoftMix, gradients, lr: 0.1, ..base });
+        let before = soft.progress(0).unwrap().loss;
+        soft.submit(60).unwrap();
+        let after = soft.progress(50).unwrap().loss;
         // The same 64 samples every step.
-        assert!(after < 0.8 * before, "{method:?}, {gradients:?}: {before} to {after}");
+        assert!(after < 0.98 * before, "network {i}: {before} to {after}");
     }
 }
 
