@@ -125,9 +125,9 @@ fn shaders_make_the_twins_table_gradients_to_the_bit() {
             let model = model(IMAGE, convolutions, dense, classes, i as u64);
             let c = Constants { pool_gradient: rule, ..constants(batch, bits) };
             let expected = table_gradients(&model, &train, &c);
-            for (tuning, micro_batch) in
-                [(Tuning::SOFTWARE, None), (Tuning::HARDWARE, None), (Tuning::SOFTWARE, Some(32))]
-            {
+            let sharing = Tuning { subgroups: false, ..Tuning::HARDWARE };
+            let other = [(Tuning::HARDWARE, None), (sharing, None), (Tuning::SOFTWARE, Some(32))][j];
+            for (tuning, micro_batch) in [(Tuning::SOFTWARE, None), other] {
                 let settings = Settings { micro_batch, ..settings_of(&c, &model) };
                 let mut shaders = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
                 shaders.submit(1).unwrap();
@@ -142,6 +142,95 @@ fn shaders_make_the_twins_table_gradients_to_the_bit() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn checkpoints_of_shaders_and_of_the_cpu_go_both_ways() {
+    let gpu = Gpu::open(None).unwrap();
+    let tuning = Tuning::for_adapter(&gpu.adapter);
+    let mut rng = Philox::new(8, 0);
+    for (i, (convolutions, dense)) in shapes().iter().enumerate() {
+        let train = samples(300, IMAGE.pixels(), 5, &mut rng);
+        let model = model(IMAGE, convolutions, dense, 5, 20 + i as u64);
+        let scope = [CageScope::Network, CageScope::Layer][i % 2];
+        let cage = (i % 3 == 0).then_some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.9, scope });
+        let c = Constants { cage, noisy: i % 2 == 1, ..constants(70, 8) };
+        let settings = settings_of(&c, &model);
+        let mut shaders = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
+        let mut own = Trainer::new(c.clone(), model, &train, 2, Simd::available()[0]).unwrap();
+        shaders.submit(1).unwrap();
+        own.run(1).unwrap();
+        assert_eq!(shaders.table_gradients().unwrap(), own.table_gradients(), "network {i}");
+        if cage.is_some() {
+            continue; // whose state has other names
+        }
+        // Each goes on from the other's state to the batch after, then from the same.
+        let tensor = |(name, bytes)| train::Tensor { name, bytes };
+        let ours = train::State { tensors: own.state().into_iter().map(tensor).collect() };
+        let theirs = shaders.state().unwrap();
+        shaders.restore(&ours).unwrap();
+        shaders.submit(1).unwrap();
+        own.run(1).unwrap();
+        assert_eq!(shaders.table_gradients().unwrap(), own.table_gradients(), "network {i}, shaders from the CPU's");
+        own.restore(|name, bytes| theirs.tensor(name, bytes)).unwrap();
+        shaders.restore(&theirs).unwrap();
+        shaders.submit(1).unwrap();
+        own.run(1).unwrap();
+        assert_eq!(shaders.table_gradients().unwrap(), own.table_gradients(), "network {i}, the CPU from shaders'");
+    }
+}
+
+#[test]
+fn shaders_judge_every_sample_as_the_circuit_does() {
+    let gpu = Gpu::open(None).unwrap();
+    let mut rng = Philox::new(9, 0);
+    for (i, (convolutions, dense)) in shapes().iter().enumerate() {
+        let split = samples(70 + i, IMAGE.pixels(), 5, &mut rng);
+        let model = model(IMAGE, convolutions, dense, 5, 80 + i as u64);
+        let settings = settings_of(&constants(64, 8), &model);
+        let tuning = Tuning::for_adapter(&gpu.adapter);
+        let netlist = model.netlist().unwrap();
+        let mut shaders = train::Trainer::with_model(&gpu, &settings, model, &split, tuning).unwrap();
+        let evaluator = train::Evaluator::new(&shaders, &split).unwrap();
+        let counts = reference_counts(&netlist, &split.pixels);
+        for mode in [train::Mode::Hard, train::Mode::SelectedSoft, train::Mode::Training] {
+            let votes = evaluator.run(&mut shaders, mode).unwrap().votes;
+            assert_eq!(votes.len(), counts.len());
+            assert!(votes.iter().zip(&counts).all(|(&votes, &count)| votes == count as f32), "network {i}, {mode:?}");
+        }
+    }
+}
+
+#[test]
+fn real_gradients_are_near_whole_ones_and_soft_methods_learn() {
+    let gpu = Gpu::open(None).unwrap();
+    let tuning = Tuning::for_adapter(&gpu.adapter);
+    for (i, (convolutions, dense)) in shapes().iter().enumerate().take(3) {
+        let train = samples(64, IMAGE.pixels(), 5, &mut Philox::new(10, 0));
+        let model = model(IMAGE, convolutions, dense, 5, 90);
+        let base = settings_of(&constants(64, 16), &model);
+        let trainer = |settings: Settings| {
+            let mut trainer = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
+            trainer.submit(1).unwrap();
+            trainer
+        };
+        let whole = trainer(base.clone()).table_gradients().unwrap();
+        let others = [GradientFormat::F32, GradientFormat::Bf16, GradientFormat::F16];
+        let gradients = others[i];
+        let real = trainer(Settings { gradients, ..base.clone() }).table_gradients().unwrap();
+        for (layer, (real, whole)) in real.iter().zip(&whole).enumerate() {
+            let norm = |of: &mut dyn Iterator<Item = f32>| of.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+            let apart = norm(&mut real.iter().zip(whole).map(|(a, b)| a - b)) / norm(&mut whole.iter().copied());
+            // A class's gradient has 13 bits as a whole number, and 8 as bf16; both are rounded anew with every sum.
+            assert!(apart < 0.02, "network {i}, {gradients:?}, layer {layer}: {apart}");
+        }
+        let mut soft = trainer(Settings { method: Method::SoftMix, gradients, lr: 0.1, ..base });
+        let before = soft.progress(0).unwrap().loss;
+        soft.submit(60).unwrap();
+        let after = soft.progress(50).unwrap().loss;
+        // The same 64 samples every step.
+        assert!(after < 0.98 * before, "network {i}: {before} to {after}");
     }
 }
 

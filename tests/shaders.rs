@@ -11,9 +11,9 @@ use std::sync::OnceLock;
 
 use gatewright::data::{ImageShape, Task};
 use gatewright::gpu::plan_circuit;
-use gatewright::network::{Form, Parametrization, WireRule};
+use gatewright::network::{Convolution, Form, Parametrization, TreeChannels, WireRule};
 use gatewright::plan::{Access, CageScope, FILES, GradientFormat, Limits, Page, Plan, Source, Tuning, uniforms};
-use gatewright::settings::{Cage, InputKind, LearnedLayers, Method, Settings};
+use gatewright::settings::{Cage, InputKind, LearnedLayers, Method, PoolGradient, Settings};
 use gatewright::train::{BatchSize, EvaluationPlan, LayerOutline, Outline, StepPlan};
 use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
@@ -49,6 +49,28 @@ fn outline(arities: &[usize], parametrization: Parametrization, task: Task, code
         samples: 4000,
         layers: arities.iter().enumerate().map(layer).collect(),
     }
+}
+
+/// Two convolutions, the first with stride `stride`, and two dense layers.
+fn convolved(depth: u32, pool: u32, stride: u32, pad: u32) -> Outline {
+    let dense = outline(&[2, 2], Parametrization::IwpSin, Task::Classes, 1);
+    let mut map = [2, 12, 11];
+    let mut inputs = map.iter().product();
+    let mut layers = Vec::new();
+    for (units, stride) in [(20, stride), (30, 1)] {
+        let channels = TreeChannels::Two;
+        let what = Convolution { units, kernel: [2, 2], stride, pad, depth, channels, pool };
+        let form = Form::Conv(what.over(map).unwrap());
+        let own = LayerOutline { form, gates: what.gates() as u32, inputs, ..dense.layers[0] };
+        let Form::Conv(conv) = form else { unreachable!() };
+        map = [units, conv.outputs()[0] as u32, conv.outputs()[1] as u32];
+        inputs = own.rows();
+        layers.push(own);
+    }
+    layers.push(LayerOutline { inputs, ..dense.layers[0] });
+    layers.push(dense.layers[1]);
+    let image = ImageShape { channels: 2, height: 12, width: 11 };
+    Outline { image, features: 264, layers, ..dense }
 }
 
 /// The plans of training and of an evaluation beside it.
@@ -138,6 +160,23 @@ fn plans_of_training() -> Vec<Plan> {
                     let cage = (!method.is_soft()).then_some(Cage { scope, ..Cage::default() });
                     let settings = Settings { gradients, method, cage, ..base.clone() };
                     add(&settings, &outline(&[arity; 2], parametrization, Task::Classes, 1), Tuning::SOFTWARE, 8);
+                }
+            }
+        }
+    }
+    // Convolutions of every depth, pool and rule, in every kind of number, at once and in shares.
+    for (n, (depth, pool, stride, pad)) in
+        [(1, 1, 2, 0), (2, 2, 1, 1), (3, 1, 1, 1), (1, 3, 1, 2), (2, 1, 1, 0)].into_iter().enumerate()
+    {
+        for (m, gradients) in [Int8, Int12, Int16, F32, Bf16, F16].into_iter().enumerate() {
+            for method in [Method::HardSt, Method::SoftMix] {
+                if method.is_soft() && gradients.is_sliced() {
+                    continue;
+                }
+                let pool_gradient = [PoolGradient::Any, PoolGradient::First, PoolGradient::Exact][(n + m) % 3];
+                let settings = Settings { gradients, method, pool_gradient, ..base.clone() };
+                for (tuning, words) in [(Tuning::SOFTWARE, 8), (Tuning::SOFTWARE, 3), (exchanging, 8), (sharing, 3)] {
+                    add(&settings, &convolved(depth, pool, stride, pad), tuning, words);
                 }
             }
         }

@@ -9,6 +9,7 @@ var<storage, read_write> gathered: array<vec4<u32>>;
 
 alias Bits = u32;
 const WORDS: u32 = 1u;
+const OWN_QUADS: u32 = QUADS;
 #import sender
 
 @compute @workgroup_size(WORKGROUP)

@@ -20,6 +20,7 @@ var<storage, read_write> moments: array<vec2<f32>>; // likewise: first, second
 var<storage, read_write> wiring: array<u32>; // [gates][ARITY]
 
 const SCORES: u32 = CANDIDATES + 1u;
+const TOGETHER: u32 = 4u;
 
 @compute @workgroup_size(64)
 fn main(
@@ -43,26 +44,43 @@ fn main(
 #endif
             var best = CANDIDATES;
             var greatest = 0.0;
-            for (var k = 0u; k < CANDIDATES; k++) {
-                let at = i * CANDIDATES + k;
-                let score = scores[i * SCORES + k];
-                var w = weights[at];
+            for (var k = 0u; k < CANDIDATES; k += TOGETHER) {
+                // Neighbours in memory are fetched before any is changed, while the lane's sector is near.
+                var w: array<f32, TOGETHER>;
+                var score: array<i32, TOGETHER>;
 #if DWN
-                let own = adam_moments(moments[at], f32(2 * score - all) * unit);
-                moments[at] = own;
-                w -= adam_descent(rate, own, unbias);
-#else
-                w -= rate * (f32(score) * unit);
+                var own: array<vec2<f32>, TOGETHER>;
 #endif
-                weights[at] = w;
-                if best == CANDIDATES || w > greatest {
-                    var is_free = true;
-                    for (var before = 0u; before < pin; before++) {
-                        is_free = is_free && wiring[gate * ARITY + before] != candidates[at];
+                for (var j = 0u; j < TOGETHER; j++) {
+                    let own_k = min(k + j, CANDIDATES - 1u);
+                    w[j] = weights[i * CANDIDATES + own_k];
+                    score[j] = scores[i * SCORES + own_k];
+#if DWN
+                    own[j] = moments[i * CANDIDATES + own_k];
+#endif
+                }
+                for (var j = 0u; j < TOGETHER; j++) {
+                    if k + j >= CANDIDATES {
+                        break;
                     }
-                    if is_free {
-                        best = k;
-                        greatest = w;
+                    let at = i * CANDIDATES + k + j;
+#if DWN
+                    own[j] = adam_moments(own[j], f32(2 * score[j] - all) * unit);
+                    moments[at] = own[j];
+                    w[j] -= adam_descent(rate, own[j], unbias);
+#else
+                    w[j] -= rate * (f32(score[j]) * unit);
+#endif
+                    weights[at] = w[j];
+                    if best == CANDIDATES || w[j] > greatest {
+                        var is_free = true;
+                        for (var before = 0u; before < pin; before++) {
+                            is_free = is_free && wiring[gate * ARITY + before] != candidates[at];
+                        }
+                        if is_free {
+                            best = k + j;
+                            greatest = w[j];
+                        }
                     }
                 }
             }

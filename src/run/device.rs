@@ -74,10 +74,6 @@ impl Cpu {
 
     /// Why it does not train by these settings, if it does not: a sentence without what to do about it.
     pub fn refuses(settings: &Settings) -> Option<&'static str> {
-        let convolves = !settings.convolutions.is_empty();
-        if convolves && (settings.method.is_soft() || !settings.gradients.is_sliced()) {
-            return Some("convolutions are trained by hard methods with gradients in whole numbers only");
-        }
         if settings.method.is_soft() {
             return Some("soft methods are trained by shaders only");
         }
@@ -125,15 +121,13 @@ impl Device {
             };
         }
         let is_named = asked.adapter.is_some() || std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
-        let convolves = !settings.convolutions.is_empty();
-        let (chosen, note) = match (is_named, refuses) {
-            (true, _) => (Some(0), None),
-            (false, Some(why)) if convolves => {
-                return Err(Error::usage(format!("{why}; choose --method hard-st or gumbel-st, and --gradients int8")));
-            }
+        let (chosen, note) = if is_named {
+            (Some(0), None)
+        } else if refuses.is_none() && (settings.freezes() || !settings.reads.is_empty()) {
             // No shader trains these.
-            (false, None) if settings.freezes() || !settings.reads.is_empty() => (None, None),
-            (false, refuses) => by_itself(&gpu::adapters()?, refuses)?,
+            (None, None)
+        } else {
+            by_itself(&gpu::adapters()?, refuses)?
         };
         if chosen.is_none() {
             return Ok((Device::Cpu(Cpu::new(asked)), note));

@@ -3,15 +3,14 @@
 use std::borrow::Cow;
 
 use super::batch::Share;
-use super::context::Context;
+use super::context::{Context, Way};
 use super::outline::LayerOutline;
 use super::sender::{Of, Sender, SenderPart};
 use crate::network::{Conv, Layer};
 use crate::plan::{Buffer, GradientFormat, Id, MOST_TURNS, Page, Pass, Plan};
 use crate::settings::PoolGradient;
 
-/// Storage buffers that the backward pass binds beside its sender's, and how many every device binds at once.
-const OWN_BUFFERS: usize = 7;
+/// Storage buffers that every device binds at once.
 const MOST_BUFFERS: usize = 8;
 
 /// A lane of a GPU takes several items where there are more than this.
@@ -51,14 +50,12 @@ impl Trees {
 
     /// Have what its passes in a step work in, for rows of `words` words.
     pub fn room(&self, plan: &mut Plan, cx: &Context, i: usize, words: u32) -> Room {
-        let layers = &cx.outline.layers;
         let draws = u64::from(words) * self.conv.area() as u64 * 16;
-        let rows = u64::from(layers[i].rows()) * cx.gradient_row_bytes(words);
-        let gathers = layers.get(i + 1).is_some_and(|next| next.form.is_dense());
+        let rows = u64::from(cx.outline.layers[i].rows()) * cx.gradient_row_bytes(words);
+        let is_drawn = is_drawn(&self.conv, cx.settings.pool_gradient) && cx.way() != Way::Soft;
         Room {
-            draws: is_drawn(&self.conv, cx.settings.pool_gradient)
-                .then(|| plan.add(Buffer::scratch("pool draws", draws).of_layer(i))),
-            gathered: gathers.then(|| plan.add(Buffer::scratch("gathered gradients", rows).of_layer(i))),
+            draws: is_drawn.then(|| plan.add(Buffer::scratch("pool draws", draws).of_layer(i))),
+            gathered: self.gathers(cx, i).then(|| plan.add(Buffer::scratch("gathered gradients", rows).of_layer(i))),
         }
     }
 
@@ -115,70 +112,94 @@ impl Trees {
         u64::from(trees(layer, &self.conv)) * self.conv.leaves() as u64
     }
 
-    /// Bytes that it keeps for the layer before it, for rows of `words` words: a record an output and word. The first keeps none.
+    /// Bytes that it keeps for the layer before it, for rows of `words` words: a record an output and word, on real activations one an
+    /// output and 8 samples. The first keeps none.
     pub fn kept_bytes(cx: &Context, i: usize, conv: &Conv, words: u32) -> u64 {
-        let layer = &cx.outline.layers[i];
-        let record = record_bytes(conv, cx.settings.gradients, cx.settings.pool_gradient);
-        if i == 0 { 0 } else { u64::from(layer.rows()) * u64::from(words) * record }
+        let (layer, bits, leaves) = (&cx.outline.layers[i], cx.settings.gradients.bits(), conv.leaves() as u32);
+        let window = conv.pool * conv.pool;
+        let quads = match (cx.way(), conv.pool) {
+            (Way::Soft, pool) => 4 * (leaves * bits / 16 + u32::from(pool > 1)),
+            (_, 1) => bits / 4 + leaves / 2,
+            _ if is_exact(conv, cx.settings.pool_gradient) => bits / 4 + window * leaves / 2,
+            _ => bits / 4 + leaves / 2 + window.div_ceil(4),
+        };
+        if i == 0 { 0 } else { u64::from(layer.rows()) * u64::from(words) * u64::from(quads) * 16 }
+    }
+
+    /// Whether dense readers of layer `i` would bind more buffers beside its own than devices take, so that what they send is gathered by
+    /// a pass of its own: on bits their edges, tables and inputs.
+    fn gathers(&self, cx: &Context, i: usize) -> bool {
+        let is_read = cx.outline.layers.get(i + 1).is_some_and(|next| next.form.is_dense());
+        // Wires, tables, inputs, table gradients, gradients; draws; what is kept.
+        let own = 5 + usize::from(is_drawn(&self.conv, cx.settings.pool_gradient)) + usize::from(i > 0);
+        is_read && cx.way() != Way::Soft && own + 3 > MOST_BUFFERS
+    }
+
+    /// What readers send to its outputs, gathered to rows in `to`, and how these are found.
+    fn gather(&self, cx: &Context, of: Of, from: &Sender, to: Id) -> (Pass, Sender) {
+        let (layer, words, workgroup) = (&cx.outline.layers[of.i], of.activations.words, cx.tuning.workgroup.min(128));
+        let bytes = u64::from(layer.rows()) * cx.gradient_row_bytes(words);
+        let pass = Pass::of(gather(cx.way(), cx.settings.gradients, workgroup, &from.part))
+            .of_layer(of.i)
+            .bind("layer", of.extent)
+            .bind("source", from.rows)
+            .binds(from.binds.iter().copied())
+            .bind("gathered", to)
+            .groups(&cx.tuning, layer.rows() * words, workgroup, from.turns(cx.settings.gradients.bits() / 4) + 4)
+            .least_bytes(from.least_bytes + bytes);
+        let sender = Sender {
+            part: rows_sender(cx.way()),
+            binds: Vec::new(),
+            rows: to,
+            are_outputs: false,
+            readers: 0,
+            arity: 0,
+            least_bytes: bytes,
+        };
+        (pass, sender)
     }
 
     /// Gradients gathered by `from` to table gradients, and to records in `keep`.
-    pub fn backward(&self, cx: &Context, of: Of, room: Room, from: &Sender, keep: Option<Id>) -> (Vec<Pass>, Sender) {
+    pub fn backward(
+        &self,
+        cx: &Context,
+        of: Of,
+        (share, room): (Share, Room),
+        from: &Sender,
+        keep: Option<Id>,
+    ) -> (Vec<Pass>, Sender) {
         let (layer, x, conv) = (&cx.outline.layers[of.i], of.activations, &self.conv);
-        let (rule, gradients) = (cx.settings.pool_gradient, cx.settings.gradients);
-        let mut passes = Vec::new();
-        let gathers = room.gathered.filter(|_| OWN_BUFFERS + from.binds.len() > MOST_BUFFERS);
-        let rows_bytes = u64::from(layer.rows()) * cx.gradient_row_bytes(x.words);
-        let own = gathers.map(|gathered| {
-            let turns = from.turns(gradients.bits() / 4) + 4;
-            let workgroup = cx.tuning.workgroup.min(128);
-            passes.push(
-                Pass::of(
-                    from.part
-                        .onto(Page::of("conv/gather_sliced").number("WORKGROUP", workgroup))
-                        .number("SLICES", gradients.bits()),
-                )
-                .of_layer(of.i)
-                .bind("layer", of.extent)
-                .bind("source", from.rows)
-                .binds(from.binds.iter().copied())
-                .bind("gathered", gathered)
-                .groups(&cx.tuning, layer.rows() * x.words, workgroup, turns)
-                .least_bytes(from.least_bytes + rows_bytes),
-            );
-            Sender {
-                part: SenderPart { file: "conv/send_rows_sliced", numbers: Vec::new(), flags: Vec::new() },
-                binds: Vec::new(),
-                rows: gathered,
-                are_outputs: false,
-                readers: 0,
-                arity: 0,
-                least_bytes: rows_bytes,
-            }
-        });
-        let from = own.as_ref().unwrap_or(from);
+        let (rule, gradients, way) = (cx.settings.pool_gradient, cx.settings.gradients, cx.way());
+        let apart = room.gathered.map(|to| self.gather(cx, of, from, to));
+        let from = apart.as_ref().map_or(from, |(_, sender)| sender);
         let (window, leaves, gates) = (conv.pool * conv.pool, conv.leaves() as u32, conv.tree_gates() as u32);
-        let (trees, items) = (trees(layer, conv), conv.area() as u32 * x.words);
-        // Nodes at every place, twice; paths; sums of every code.
-        let turns = window * (3 * leaves + 5 * gates) * 2
-            + gates * 4 * gradients.bits() / 4
-            + from.turns(gradients.bits() / 4)
-            + 32;
-        let workgroup = cx.tuning.workgroup.min(128);
+        let (trees, workgroup) = (trees(layer, conv), cx.tuning.workgroup.min(128));
+        // Nodes at every place, twice; paths; sums of every code; readers.
+        let turns =
+            window * (3 * leaves + 5 * gates) * 2 + gates * gradients.bits() + from.turns(gradients.bits() / 4) + 32;
+        let items = conv.area() as u32 * x.words * if way == Way::Soft { 4 } else { 1 };
         let most = items.div_ceil(workgroup);
-        let each = if cx.limits.is_software { MOST_TURNS / 4 / turns } else { trees * items / ENOUGH_ITEMS };
+        let each = match way {
+            // A tree's real numbers are added up by one workgroup.
+            Way::Hard | Way::Soft => most,
+            Way::Sliced if cx.limits.is_software => MOST_TURNS / 4 / turns,
+            Way::Sliced => trees.saturating_mul(items) / ENOUGH_ITEMS,
+        };
         let each = each.clamp(1, most);
-        let lanes = cx.tuning.most_lanes;
+        let lanes = if way == Way::Sliced { cx.tuning.most_lanes } else { workgroup };
         let built = Backward {
+            way,
             gradients,
             rule,
             keep: keep.is_some(),
+            added: share.added,
             workgroup,
             lanes,
-            subgroups: cx.tuning.subgroups && lanes > 1,
+            subgroups: cx.tuning.subgroups && lanes > 1 && way == Way::Sliced,
             chunk: each * workgroup,
             trees,
         };
+        let draws = room.draws.map_or(0, |_| u64::from(items) * 16);
         let pass = Pass::of(built.page(conv, &from.part))
             .of_layer(of.i)
             .bind("layer", of.extent)
@@ -190,34 +211,32 @@ impl Trees {
             .binds(room.draws.map(|draws| ("draws", draws)))
             .binds(keep.map(|kept| ("kept", kept)))
             .binds(from.binds.iter().copied())
-            .groups(&cx.tuning, trees * most.div_ceil(each), 1, each * turns)
-            // Wires, tables, inputs and gradients in; sums, and what is kept, out.
+            .groups(&cx.tuning, trees * most.div_ceil(each), 1, each.saturating_mul(turns))
+            // Wires, tables, inputs, gradients and draws in; sums, and what is kept, out.
             .least_bytes(
                 self.wires(layer) * 4
-                    + u64::from(layer.gates) * (4 + 16)
+                    + u64::from(layer.gates) * if x.are_real { 32 } else { 20 }
                     + u64::from(layer.inputs) * x.row_bytes()
                     + from.least_bytes
-                    + room.draws.map_or(0, |_| u64::from(items) * 16)
+                    + draws
                     + keep.map_or(0, |_| Self::kept_bytes(cx, of.i, conv, x.words)),
             );
-        passes.push(pass);
-        (passes, self.sender(cx, of, from, keep))
+        let sender = self.sender(cx, of, from, keep);
+        (apart.into_iter().map(|(gather, _)| gather).chain([pass]).collect(), sender)
     }
 
     /// What the layer before layer `of.i` gathers by: the records in `keep`. The first hands nothing that anyone reads.
     fn sender(&self, cx: &Context, of: Of, from: &Sender, keep: Option<Id>) -> Sender {
         let (layer, conv) = (&cx.outline.layers[of.i], &self.conv);
-        let words = of.activations.words;
-        let edges = self.edges.zip(keep);
         Sender {
-            part: sender(conv, cx.settings.pool_gradient),
-            binds: edges.iter().map(|(edges, _)| ("edges", *edges)).collect(),
+            part: sender(cx.way(), conv, cx.settings.pool_gradient),
+            binds: self.edges.iter().map(|edges| ("edges", *edges)).collect(),
             rows: keep.unwrap_or(from.rows),
             are_outputs: false,
             readers: layer.most_readers,
             arity: 1,
-            least_bytes: Self::kept_bytes(cx, of.i, conv, words)
-                + self.wires(layer) * u64::from(conv.height) * 8 / u64::from(conv.stride),
+            least_bytes: Self::kept_bytes(cx, of.i, conv, of.activations.words)
+                + most_edge_words(conv, self.wires(layer)) * 4,
         }
     }
 }
@@ -225,19 +244,23 @@ impl Trees {
 /// What a backward page is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backward {
+    /// In which numbers.
+    pub way: Way,
     /// How gradients are stored.
     pub gradients: GradientFormat,
-    /// Where those of a window go.
+    /// Where those of a window go; on real activations to its greatest place.
     pub rule: PoolGradient,
     /// Whether records are kept for the layer before.
     pub keep: bool,
+    /// Whether table gradients in real numbers are added to those of the step's earlier shares; whole ones always are.
+    pub added: bool,
     /// Lanes a workgroup.
     pub workgroup: u32,
-    /// Lanes that add up what they have summed before it is added to what others have.
+    /// Lanes that add up what they have summed: those of a workgroup, or, of whole numbers, some of them.
     pub lanes: u32,
     /// Whether these do so by exchange within a subgroup.
     pub subgroups: bool,
-    /// Items, words of outputs, of a tree that a workgroup takes.
+    /// Words of a tree's outputs that a workgroup takes; in real numbers it takes all.
     pub chunk: u32,
     /// Trees of the layer.
     pub trees: u32,
@@ -246,20 +269,49 @@ pub struct Backward {
 impl Backward {
     /// The page, for trees that gather by `sender`.
     pub fn page(&self, conv: &Conv, sender: &SenderPart) -> Page {
-        let page = Page::of("conv/backward_sliced")
+        let page = match self.way {
+            Way::Hard => Page::of("conv/backward_hard"),
+            Way::Sliced => Page::of("conv/backward_sliced").number("CHUNK", self.chunk),
+            Way::Soft => Page::of("conv/backward_soft"),
+        };
+        let page = page
             .number("WORKGROUP", self.workgroup)
-            .number("CHUNK", self.chunk)
             .number("TREES", self.trees)
             .number("LANES", self.lanes)
-            .number("SLICES", self.gradients.bits())
             .flag("LANES_SHARE", self.lanes > 1)
             .flag("SUBGROUPS", self.subgroups)
             .flag("KEEP", self.keep)
-            .flag("POOLED", conv.pool > 1)
-            .flag("EXACT", is_exact(conv, self.rule))
-            .flag("DRAWN", is_drawn(conv, self.rule));
+            .flag("POOLED", conv.pool > 1);
+        let page = if self.way == Way::Sliced { page } else { page.flag("ADDED", self.added) };
+        let page = stored(page, self.way, self.gradients);
+        let page = match self.way {
+            Way::Soft => page,
+            _ => page.flag("EXACT", is_exact(conv, self.rule)).flag("DRAWN", is_drawn(conv, self.rule)),
+        };
         sender.onto(shaped(page, conv))
     }
+}
+
+/// A page that reads and writes gradients as they are stored.
+fn stored(page: Page, way: Way, gradients: GradientFormat) -> Page {
+    match way {
+        Way::Sliced => page.number("SLICES", gradients.bits()),
+        Way::Hard | Way::Soft => {
+            page.flag("GRADIENT_HALVES", gradients.is_half()).flag("GRADIENT_F16", gradients == GradientFormat::F16)
+        }
+    }
+}
+
+/// What readers on packed bits send to rows by `sender`, gathered.
+pub fn gather(way: Way, gradients: GradientFormat, workgroup: u32, sender: &SenderPart) -> Page {
+    let file = if way == Way::Sliced { "conv/gather_sliced" } else { "conv/gather_hard" };
+    sender.onto(stored(Page::of(file).number("WORKGROUP", workgroup), way, gradients))
+}
+
+/// How rows find gradients that were gathered.
+pub fn rows_sender(way: Way) -> SenderPart {
+    let file = if way == Way::Sliced { "conv/send_rows_sliced" } else { "conv/send_rows_hard" };
+    SenderPart { file, numbers: Vec::new(), flags: Vec::new() }
 }
 
 /// Whether places of windows are drawn.
@@ -275,17 +327,6 @@ fn is_exact(conv: &Conv, rule: PoolGradient) -> bool {
 /// Trees of a layer.
 fn trees(layer: &LayerOutline, conv: &Conv) -> u32 {
     layer.gates / conv.tree_gates() as u32
-}
-
-/// Bytes of what is kept of an output and 32 samples (`conv/backward_sliced.wgsl`).
-fn record_bytes(conv: &Conv, gradients: GradientFormat, rule: PoolGradient) -> u64 {
-    let (window, leaves) = (conv.pool * conv.pool, conv.leaves() as u32);
-    let masks = match conv.pool {
-        1 => leaves / 2,
-        _ if is_exact(conv, rule) => window * leaves / 2,
-        _ => leaves / 2 + window.div_ceil(4),
-    };
-    u64::from(gradients.bits() / 4 + masks) * 16
 }
 
 /// A page of trees of this shape.
@@ -305,7 +346,7 @@ fn shaped(page: Page, conv: &Conv) -> Page {
 }
 
 /// How rows gather their gradients from the trees of a convolution that read them.
-pub fn sender(conv: &Conv, rule: PoolGradient) -> SenderPart {
+pub fn sender(way: Way, conv: &Conv, rule: PoolGradient) -> SenderPart {
     let numbers = vec![
         ("NEXT_WIDTH", conv.width),
         ("NEXT_PAD", conv.pad),
@@ -314,8 +355,13 @@ pub fn sender(conv: &Conv, rule: PoolGradient) -> SenderPart {
         ("NEXT_COLUMNS", conv.outputs()[1] as u32),
         ("NEXT_LEAVES", conv.leaves() as u32),
     ];
-    let flags = vec![("NEXT_EXACT", is_exact(conv, rule)), ("NEXT_POOLED", conv.pool > 1)];
-    SenderPart { file: "conv/send_sliced", numbers, flags }
+    let (exact, pooled) = (("NEXT_EXACT", is_exact(conv, rule)), ("NEXT_POOLED", conv.pool > 1));
+    let (file, flags) = match way {
+        Way::Hard => ("conv/send_hard", vec![exact, pooled]),
+        Way::Sliced => ("conv/send_sliced", vec![exact, pooled]),
+        Way::Soft => ("conv/send_soft", vec![pooled]),
+    };
+    SenderPart { file, numbers, flags }
 }
 
 /// Trees on packed bits: four words at a time where `wide`. In a step they may clear table gradients, and draw places of windows for

@@ -40,13 +40,9 @@ impl Wires {
         let layers = &outline.layers;
         for layer in layers {
             let Form::Conv(conv) = layer.form else { continue };
-            if settings.method.is_soft() || !settings.gradients.is_sliced() {
-                return Err(Error::usage(
-                    "convolutions are trained by hard methods with gradients in whole numbers only; choose --method hard-st or \
-                     gumbel-st, and --gradients int8, int12 or int16",
-                ));
+            if settings.gradients.is_sliced() {
+                conv.check_sums(settings.batch, settings.gradients.bits()).map_err(Error::usage)?;
             }
-            conv.check_sums(settings.batch, settings.gradients.bits()).map_err(Error::usage)?;
         }
         if layers.windows(2).any(|pair| pair[0].form.is_dense() && !pair[1].form.is_dense()) {
             return Err(Error::usage(
@@ -148,7 +144,7 @@ impl Wires {
                 let (pass, sender) = dense.backward(cx, of, share, from, keep)?;
                 Ok((vec![pass], sender))
             }
-            Wires::Conv(trees) => Ok(trees.backward(cx, of, room.copied().unwrap_or_default(), from, keep)),
+            Wires::Conv(trees) => Ok(trees.backward(cx, of, (share, room.copied().unwrap_or_default()), from, keep)),
         }
     }
 }

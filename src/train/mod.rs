@@ -41,7 +41,7 @@ pub mod pages {
     pub use super::batch::augment;
     pub use super::conv::{
         Backward as ConvBackward, edges as conv_edges, forward_hard as conv_forward_hard,
-        forward_soft as conv_forward_soft, sender as conv_sender,
+        forward_soft as conv_forward_soft, gather as conv_gather, rows_sender, sender as conv_sender,
     };
     pub use super::dense::{Backward, edges, forward_hard, forward_soft, move_wires, score_wires, sender};
     pub use super::sender::SenderPart;

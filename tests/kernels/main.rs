@@ -5,6 +5,7 @@
 //! 3 + 2|x| ULP, log 3 ULP or 2⁻²¹, division 2.5 ULP, sin and cos 2⁻¹¹ absolute.
 
 mod batch;
+mod conv;
 mod dense;
 #[path = "../device/mod.rs"]
 mod device;
