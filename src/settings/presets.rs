@@ -41,6 +41,7 @@ presets! {
     MnistConvQuick "mnist-conv-quick",
     Fashion "fashion",
     Cifar10 "cifar10",
+    Cifar10Pyramid "cifar10-pyramid",
     Cifar10Wide "cifar10-wide",
     Cifar10Conv "cifar10-conv",
     Table "table",
