@@ -31,7 +31,7 @@ impl Wires {
     /// # Errors
     /// [`Error::Usage`] for it.
     pub fn check(settings: &Settings, outline: &Outline) -> Result<()> {
-        if settings.freezes() || !settings.reads.is_empty() {
+        if settings.is_for_cpu_alone() {
             return Err(Error::usage(
                 "frozen layers, and layers that read every map, are trained by the CPU only; leave out --adapter, or name \
                  --adapter cpu",
