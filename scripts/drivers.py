@@ -28,8 +28,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = HERE.parent / "target/release/gatewright"
 SWIFTSHADER = pathlib.Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 LAYERS = pathlib.Path("/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json")
-SMALL = "--layers 2x200 --batch 64 --steps 12 --eval-every 12 --thresholds 1".split()
-# What differs in their kernels: every method, and under the first the kinds of gradients, CAGE's scopes and gates of more inputs.
+SMALL = "--batch 64 --steps 12 --eval-every 12 --thresholds 1".split()
+TREES = ["--layers", "conv 8 3x3 pad 1 pool 2; conv 12 3x3 depth 1 pool 2; 200", "--rare", "0", "--learn-wiring", "none"]
+# What differs in their kernels: every method, and under the first the kinds of gradients, CAGE's scopes and gates of more inputs;
+# and trees of convolutions.
 RUNS = {
     "hard-st": ["--method", "hard-st"],
     "hard-st f32": ["--method", "hard-st", "--gradients", "f32"],
@@ -38,15 +40,19 @@ RUNS = {
     "gumbel-st 4 inputs": ["--method", "gumbel-st", "--arity", "4"],
     "soft-mix": ["--method", "soft-mix"],
     "soft-gumbel": ["--method", "soft-gumbel"],
+    "convolutions": ["--method", "hard-st", *TREES],
+    "convolutions f32": ["--method", "gumbel-st", "--gradients", "f32", *TREES],
+    "convolutions soft-mix": ["--method", "soft-mix", *TREES],
 }
 # One of each method, for a driver that is slow; and those whose gradients are whole numbers, which no driver's f32 can change.
-FEW = ["hard-st", "gumbel-st 4 inputs", "soft-mix", "soft-gumbel"]
-WHOLE = FEW[:2]
+FEW = ["hard-st", "gumbel-st 4 inputs", "convolutions", "soft-mix", "soft-gumbel"]
+WHOLE = FEW[:3]
 
 
 def train(env, flags, folder, launcher=()):
     """Run `train`; complains where it fails. Returns what it printed, stdout before stderr."""
-    command = [*launcher, PROGRAM, "train", "--adapter", "0", *SMALL, *flags, "--out", folder]
+    layers = [] if "--layers" in flags else ["--layers", "2x200"]
+    command = [*launcher, PROGRAM, "train", "--adapter", "0", *SMALL, *layers, *flags, "--out", folder]
     done = subprocess.run(command, env={**os.environ, **env}, capture_output=True, text=True, timeout=600)
     check(done.returncode == 0, f"{' '.join(map(str, flags))}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr
