@@ -7,7 +7,7 @@ use gatewright::circuit::export::{Format, Inputs, Options, Outputs, export};
 use gatewright::circuit::verify::verify;
 use gatewright::circuit::{self, Engine, Grid, Leaf, Literal, Lut, Netlist, Stage, Unit, Vote};
 use gatewright::cpu::{Constants, Simd, Trainer};
-use gatewright::data::{Encoder, Head, ImageShape};
+use gatewright::data::{Encoder, Head, ImageShape, Split};
 use gatewright::gpu::Gpu;
 use gatewright::network::{
     Conv, Convolution, Draw, Form, Initialization, Layer, Model, Parametrization, TreeChannels, Wiring,
@@ -15,9 +15,9 @@ use gatewright::network::{
 use gatewright::plan::{CageScope, GradientFormat, Tuning};
 use gatewright::random::Philox;
 use gatewright::reference;
-use gatewright::settings::{Cage, Method, PoolGradient, Schedule, Settings};
+use gatewright::settings::{Cage, Method, PoolGradient, Settings};
 use gatewright::train;
-use native::{constants, forward, made_gradients, samples, shape, table_gradients};
+use native::{constants, forward, made_gradients, plain_export, samples, shader_settings, shape, table_gradients};
 use tools::have;
 
 fn conv(units: u32, kernel: [u32; 2], rest: (u32, u32, u32, TreeChannels, u32)) -> Convolution {
@@ -61,8 +61,9 @@ fn model(image: ImageShape, convolutions: &[Convolution], dense: &[usize], class
 
 const IMAGE: ImageShape = ImageShape { channels: 2, height: 11, width: 9 };
 
-#[test]
-fn table_gradients_are_the_twins_to_the_bit() {
+/// The first step of every network in every format and by every rule: what names it, the format's number, and what it is made of and comes to by
+/// the twins.
+fn each_first_step(mut check: impl FnMut(&str, usize, (&Model, &Split, &Constants), &[Vec<i64>])) {
     let mut rng = Philox::new(1, 0);
     let rules = [PoolGradient::Any, PoolGradient::First, PoolGradient::Exact];
     for (i, (convolutions, dense)) in shapes().iter().enumerate() {
@@ -74,19 +75,27 @@ fn table_gradients_are_the_twins_to_the_bit() {
             let model = model(IMAGE, convolutions, dense, classes, i as u64);
             let c = Constants { pool_gradient: rule, ..constants(batch, bits) };
             let expected = table_gradients(&model, &train, &c);
-            assert!(expected.iter().all(|layer| layer.iter().any(|&s| s != 0)), "network {i} sends nothing somewhere");
-            for simd in Simd::available() {
-                for threads in [1, 3] {
-                    let mut trainer = Trainer::new(c.clone(), model.clone(), &train, threads, simd).unwrap();
-                    trainer.run(1).unwrap();
-                    for (layer, (made, expected)) in made_gradients(&trainer, &c).iter().zip(&expected).enumerate() {
-                        let differ = made.iter().zip(expected).filter(|(a, b)| a != b).count();
-                        assert_eq!(differ, 0, "network {i}, {bits} bits, {rule:?}, layer {layer}, {simd:?}");
-                    }
+            let name = format!("network {i}, {bits} bits, {rule:?}");
+            assert!(expected.iter().all(|layer| layer.iter().any(|&s| s != 0)), "{name} sends nothing somewhere");
+            check(&name, j, (&model, &train, &c), &expected);
+        }
+    }
+}
+
+#[test]
+fn table_gradients_are_the_twins_to_the_bit() {
+    each_first_step(|name, _, (model, train, c), expected| {
+        for simd in Simd::available() {
+            for threads in [1, 3] {
+                let mut trainer = Trainer::new(c.clone(), model.clone(), train, threads, simd).unwrap();
+                trainer.run(1).unwrap();
+                for (layer, (made, expected)) in made_gradients(&trainer, c).iter().zip(expected).enumerate() {
+                    let differ = made.iter().zip(expected).filter(|(a, b)| a != b).count();
+                    assert_eq!(differ, 0, "{name}, layer {layer}, {simd:?}");
                 }
             }
         }
-    }
+    });
 }
 
 /// Settings by which shaders do what `c` has the CPU do for `model`.
@@ -95,54 +104,31 @@ fn settings_of(c: &Constants, model: &Model) -> Settings {
     Settings {
         layers: dense.map(Layer::gates).collect(),
         parametrization: model.layers[0].parametrization,
-        batch: c.batch,
         gradients: [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16][(c.bits as usize - 8) / 4],
         pool_gradient: c.pool_gradient,
         method: if c.noisy { Method::GumbelSt } else { Method::HardSt },
         cage: c.cage,
-        temperature: c.temperature,
-        tau: c.tau,
-        lr: c.learning_rate,
-        schedule: Schedule::Constant,
-        warmup: 0,
-        weight_decay: c.weight_decay,
-        seed: c.seed,
-        ..Settings::deep()
+        ..shader_settings(c)
     }
 }
 
 #[test]
 fn shaders_make_the_twins_table_gradients_to_the_bit() {
     let gpu = Gpu::open(None).unwrap();
-    let mut rng = Philox::new(1, 0);
-    let rules = [PoolGradient::Any, PoolGradient::First, PoolGradient::Exact];
-    for (i, (convolutions, dense)) in shapes().iter().enumerate() {
-        for (j, bits) in [8, 12, 16].into_iter().enumerate() {
-            let rule = rules[(i + j) % 3];
-            let batch = [31, 64, 65, 150][(i + j) % 4];
-            let classes = if dense.len() == 1 { 10 } else { 5 };
-            let train = samples(batch as usize + 9, IMAGE.pixels(), classes as u32, &mut rng);
-            let model = model(IMAGE, convolutions, dense, classes, i as u64);
-            let c = Constants { pool_gradient: rule, ..constants(batch, bits) };
-            let expected = table_gradients(&model, &train, &c);
-            let sharing = Tuning { subgroups: false, ..Tuning::HARDWARE };
-            let other = [(Tuning::HARDWARE, None), (sharing, None), (Tuning::SOFTWARE, Some(32))][j];
-            for (tuning, micro_batch) in [(Tuning::SOFTWARE, None), other] {
-                let settings = Settings { micro_batch, ..settings_of(&c, &model) };
-                let mut shaders = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
-                shaders.submit(1).unwrap();
-                let whole = |g: f32| (f64::from(g) * f64::from(c.slice_scale())).round() as i64;
-                for (layer, (made, expected)) in shaders.table_gradients().unwrap().iter().zip(&expected).enumerate() {
-                    let differ =
-                        made.iter().zip(expected).filter(|(made, expected)| whole(**made) != **expected).count();
-                    assert_eq!(
-                        differ, 0,
-                        "network {i}, {bits} bits, {rule:?}, layer {layer}, {micro_batch:?}, {tuning:?}"
-                    );
-                }
+    each_first_step(|name, format, (model, train, c), expected| {
+        let sharing = Tuning { subgroups: false, ..Tuning::HARDWARE };
+        let other = [(Tuning::HARDWARE, None), (sharing, None), (Tuning::SOFTWARE, Some(32))][format];
+        for (tuning, micro_batch) in [(Tuning::SOFTWARE, None), other] {
+            let settings = Settings { micro_batch, ..settings_of(c, model) };
+            let mut shaders = train::Trainer::with_model(&gpu, &settings, model.clone(), train, tuning).unwrap();
+            shaders.submit(1).unwrap();
+            let whole = |g: f32| (f64::from(g) * f64::from(c.slice_scale())).round() as i64;
+            for (layer, (made, expected)) in shaders.table_gradients().unwrap().iter().zip(expected).enumerate() {
+                let differ = made.iter().zip(expected).filter(|(made, expected)| whole(**made) != **expected).count();
+                assert_eq!(differ, 0, "{name}, layer {layer}, {micro_batch:?}, {tuning:?}");
             }
         }
-    }
+    });
 }
 
 #[test]
@@ -327,16 +313,7 @@ fn looped_and_written_out_circuits_count_alike() {
 #[test]
 fn every_export_of_convolutions_counts_as_the_engine_does() {
     let pixels = samples(130, IMAGE.pixels(), 5, &mut Philox::new(6, 0)).pixels;
-    let plain = Options {
-        name: "circuit".into(),
-        origin: "a test".into(),
-        outputs: Outputs::Counts,
-        inputs: Inputs::Features,
-        pipeline: 0,
-        table: None,
-        head: Head::Classes,
-        group: 1,
-    };
+    let plain = plain_export();
     let pixels_in = Options { inputs: Inputs::Pixels, outputs: Outputs::Class, ..plain.clone() };
     let cases = [
         (Format::C, plain.clone()),

@@ -17,9 +17,9 @@ use gatewright::plan::Tuning;
 use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::Cage;
-use gatewright::settings::{LearnedLayers, Schedule, Settings};
+use gatewright::settings::{LearnedLayers, Settings};
 use gatewright::train::{self, State, Tensor};
-use native::{Sent, constants, each_gradient, made_gradients, samples, table_gradients};
+use native::{Sent, constants, each_gradient, made_gradients, samples, shader_settings, table_gradients};
 use proptest::prelude::*;
 
 fn model(pixels: usize, layers: &[usize], classes: usize, arity: usize, p: Parametrization, seed: u64) -> Model {
@@ -182,22 +182,7 @@ fn settings_of(
     arity: usize,
     layers: &[usize],
 ) -> Settings {
-    Settings {
-        layers: layers.to_vec(),
-        arity,
-        parametrization: p,
-        batch: c.batch,
-        gradients,
-        cage: None,
-        temperature: c.temperature,
-        tau: c.tau,
-        lr: c.learning_rate,
-        schedule: Schedule::Constant,
-        warmup: 0,
-        weight_decay: c.weight_decay,
-        seed: c.seed,
-        ..Settings::deep()
-    }
+    Settings { layers: layers.to_vec(), arity, parametrization: p, gradients, ..shader_settings(c) }
 }
 
 /// First moments of every layer in `state`, as whole numbers of what a unit of a clamped gate's table gradient makes of them

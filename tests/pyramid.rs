@@ -20,7 +20,7 @@ use gatewright::plan::CageScope;
 use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::{Cage, FrozenLayers};
-use native::{constants, each_gradient, forward, made_gradients, read, samples, table_gradients};
+use native::{constants, each_gradient, forward, made_gradients, plain_export, read, samples, table_gradients};
 use tools::have;
 
 const IMAGE: ImageShape = ImageShape { channels: 2, height: 11, width: 9 };
@@ -292,16 +292,7 @@ fn looped_and_written_out_circuits_count_alike() {
 #[test]
 fn every_export_counts_as_the_engine_does() {
     let pixels = training(130, 81).pixels;
-    let plain = Options {
-        name: "circuit".into(),
-        origin: "a test".into(),
-        outputs: Outputs::Counts,
-        inputs: Inputs::Features,
-        pipeline: 0,
-        table: None,
-        head: Head::Classes,
-        group: 1,
-    };
+    let plain = plain_export();
     let piped = Options { inputs: Inputs::Pixels, outputs: Outputs::Class, pipeline: 3, ..plain.clone() };
     let cases = [
         (Format::C, plain.clone(), Some("cc")),

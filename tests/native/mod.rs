@@ -1,12 +1,13 @@
 //! What tests of training on the CPU share: samples, constants, and a first step by the twins.
 #![allow(dead_code)] // Every test binary uses a part of it.
 
+use gatewright::circuit::export::{Inputs, Options, Outputs};
 use gatewright::cpu::{Constants, Trainer};
-use gatewright::data::Split;
+use gatewright::data::{Head, Split};
 use gatewright::network::{Conv, Form, Layer, Model};
 use gatewright::random::Philox;
 use gatewright::reference;
-use gatewright::settings::{FrozenLayers, PoolGradient};
+use gatewright::settings::{FrozenLayers, PoolGradient, Schedule, Settings};
 
 /// Grey images of `pixels` random bytes, of `classes` classes.
 pub fn samples(count: usize, pixels: usize, classes: u32, rng: &mut Philox) -> Split {
@@ -37,6 +38,36 @@ pub fn constants(batch: u32, bits: u32) -> Constants {
         pool_gradient: PoolGradient::Any,
         frozen: FrozenLayers::None,
         augmentation: None,
+    }
+}
+
+/// Settings by which shaders do what `c` has the CPU do, but for the network, its gradients' format, noise and CAGE.
+pub fn shader_settings(c: &Constants) -> Settings {
+    Settings {
+        batch: c.batch,
+        cage: None,
+        temperature: c.temperature,
+        tau: c.tau,
+        lr: c.learning_rate,
+        schedule: Schedule::Constant,
+        warmup: 0,
+        weight_decay: c.weight_decay,
+        seed: c.seed,
+        ..Settings::deep()
+    }
+}
+
+/// Counts of features, as nothing special asks for them.
+pub fn plain_export() -> Options {
+    Options {
+        name: "circuit".into(),
+        origin: "a test".into(),
+        outputs: Outputs::Counts,
+        inputs: Inputs::Features,
+        pipeline: 0,
+        table: None,
+        head: Head::Classes,
+        group: 1,
     }
 }
 
