@@ -58,6 +58,11 @@ class Trees(torch.nn.Module):
         return torch.nn.functional.max_pool2d(nodes[-1].float(), pool).bool().flatten(1)
 
 
+def _layer(wiring, tables, conv=None, **_):
+    """A layer of a network's parts."""
+    return Gates(wiring, tables) if conv is None else Trees(wiring, tables, json.loads(conv))
+
+
 class LogicGates(torch.nn.Module):
     """A discretized network: bytes [n, bytes] uint8 to votes [n, outputs] int64. It has buffers and no parameters."""
 
@@ -68,13 +73,7 @@ class LogicGates(torch.nn.Module):
         self.tau = network.tau
         self.register_buffer("pixel", torch.from_numpy(parts["pixel"].astype(np.int64)))
         self.register_buffer("threshold", torch.from_numpy(parts["threshold"]))
-        of = lambda layer: json.loads(layer["conv"]) if "conv" in layer else None  # noqa: E731
-        self.layers = torch.nn.Sequential(
-            *(
-                Trees(layer["wiring"], layer["tables"], of(layer)) if of(layer) else Gates(layer["wiring"], layer["tables"])
-                for layer in parts["layers"]
-            )
-        )
+        self.layers = torch.nn.Sequential(*(_layer(**layer) for layer in parts["layers"]))
 
     def forward(self, x):
         x = self.layers(x.flatten(1)[:, self.pixel] > self.threshold)
