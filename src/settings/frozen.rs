@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::learned::{listed, numbers};
 use crate::Error;
 
 /// Layers that stay as they are drawn.
@@ -34,15 +35,10 @@ impl FromStr for FrozenLayers {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let number = |item: &str| {
-            item.trim().parse().map_err(|_| {
-                Error::usage(format!("`{text}` is neither none or convolutions, nor a list of layers from 0 on (0,1)"))
-            })
-        };
         match text.trim() {
             "none" => Ok(FrozenLayers::None),
             "convolutions" => Ok(FrozenLayers::Convolutions),
-            list => Ok(FrozenLayers::Of(list.split(',').map(number).collect::<Result<_, _>>()?)),
+            _ => Ok(FrozenLayers::Of(numbers(text, "none or convolutions")?)),
         }
     }
 }
@@ -66,9 +62,7 @@ impl Display for FrozenLayers {
         match self {
             FrozenLayers::None => f.write_str("none"),
             FrozenLayers::Convolutions => f.write_str("convolutions"),
-            FrozenLayers::Of(layers) => {
-                f.write_str(&layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
-            }
+            FrozenLayers::Of(layers) => f.write_str(&listed(layers)),
         }
     }
 }

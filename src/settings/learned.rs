@@ -33,20 +33,26 @@ impl LearnedLayers {
     }
 }
 
+/// Numbers of layers as `0,1`; `words` is what `text` could be instead.
+pub(super) fn numbers(text: &str, words: &str) -> Result<Vec<usize>, Error> {
+    let bad = || Error::usage(format!("`{text}` is neither {words}, nor a list of layers from 0 on (0,1)"));
+    text.split(',').map(|item| item.trim().parse().map_err(|_| bad())).collect()
+}
+
+/// What [`numbers`] reads.
+pub(super) fn listed(layers: &[usize]) -> String {
+    layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
 impl FromStr for LearnedLayers {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let number = |item: &str| {
-            item.trim().parse().map_err(|_| {
-                Error::usage(format!("`{text}` is neither none, first or all, nor a list of layers from 0 on (0,1)"))
-            })
-        };
         match text.trim() {
             "none" => Ok(LearnedLayers::None),
             "first" => Ok(LearnedLayers::First),
             "all" => Ok(LearnedLayers::All),
-            list => Ok(LearnedLayers::Of(list.split(',').map(number).collect::<Result<_, _>>()?)),
+            _ => Ok(LearnedLayers::Of(numbers(text, "none, first or all")?)),
         }
     }
 }
@@ -71,9 +77,7 @@ impl Display for LearnedLayers {
             LearnedLayers::None => f.write_str("none"),
             LearnedLayers::First => f.write_str("first"),
             LearnedLayers::All => f.write_str("all"),
-            LearnedLayers::Of(layers) => {
-                f.write_str(&layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
-            }
+            LearnedLayers::Of(layers) => f.write_str(&listed(layers)),
         }
     }
 }
