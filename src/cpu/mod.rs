@@ -16,6 +16,7 @@ mod constants;
 mod conv;
 mod encode;
 mod evaluate;
+mod exchange;
 mod forward;
 mod functions;
 mod lanes;

@@ -84,6 +84,11 @@ impl Scored {
         (self.candidates.len() + self.scores.len() + self.weights.len() + moments) * 4
     }
 
+    /// Every array of what a step leaves here for those after it.
+    pub fn trained(&mut self) -> [&mut [u32]; 3] {
+        [&mut self.weights, &mut self.first_moments, &mut self.second_moments].map(|own| bytemuck::cast_slice_mut(own))
+    }
+
     /// Have the scores of all pins kept.
     pub fn keep(&mut self) {
         let pins = self.candidates.len() / self.count;
