@@ -2,8 +2,11 @@
 //! step a layer's sums go to those whose gates they are of; then each tells the others what the next step reads of its gates: hard
 //! tables, confidences, and wires that moved. All else that is trained stays with its rank until it is gathered.
 
+use std::sync::MutexGuard;
+
 use super::locks::lock;
 use super::network::{LayerState, Network};
+use super::wires::Wires;
 use crate::plan::sums_are_short;
 use crate::ranks::{Line, Numbers};
 use crate::{Error, Result};
@@ -34,15 +37,17 @@ impl Exchange {
     /// gates they are of.
     pub fn begin(&mut self, network: &Network, i: usize, moves: bool) {
         let (layer, owners, mine) = (&network.layers[i], &network.owned[i], network.ranks.rank());
+        let scored = |chunk: usize| learned(layer, chunk).filter(|_| moves);
         let count = |chunk: usize| {
-            let scores = lock(&layer.wires[chunk]).scored.as_ref().filter(|_| moves).map_or(0, |own| own.scores.len());
-            lock(&layer.chunks[chunk]).sums.len() + scores
+            let scores = scored(chunk).and_then(|wires| wires.scored.as_ref().map(|own| own.scores.len()));
+            lock(&layer.chunks[chunk]).sums.len() + scores.unwrap_or(0)
         };
         let put = |numbers: &mut Numbers| {
             for chunk in owners.iter().enumerate().filter(|&(rank, _)| rank != mine).flat_map(|(_, own)| own.clone()) {
                 numbers.extend(&lock(&layer.chunks[chunk]).sums);
-                let wires = lock(&layer.wires[chunk]);
-                wires.scored.iter().filter(|_| moves).for_each(|scored| numbers.extend(&scored.scores));
+                if let Some(wires) = scored(chunk) {
+                    wires.scored.iter().for_each(|scored| numbers.extend(&scored.scores));
+                }
             }
         };
         self.attempt(|own| {
@@ -58,9 +63,9 @@ impl Exchange {
             own.lines[i].finish(|mut given| {
                 for chunk in network.own(i) {
                     given.add_to(&mut lock(&layer.chunks[chunk]).sums);
-                    let mut wires = lock(&layer.wires[chunk]);
-                    let scored = wires.scored.iter_mut().filter(|_| moves);
-                    scored.for_each(|scored| given.add_to(&mut scored.scores));
+                    if let Some(mut wires) = learned(layer, chunk).filter(|_| moves) {
+                        wires.scored.iter_mut().for_each(|scored| given.add_to(&mut scored.scores));
+                    }
                 }
             })
         });
@@ -78,12 +83,12 @@ impl Exchange {
         for (layer, chunk) in all(network.ranks.rank()) {
             layer.tables[next].pack(gates(layer, chunk), &mut self.told);
             self.told.push(layer.chunk_confidence(chunk).to_bits());
-            let wires = lock(&layer.wires[chunk]);
-            self.told.extend(wires.scored.iter().filter(|_| moves).flat_map(|_| &wires.wiring));
+            if let Some(wires) = learned(layer, chunk).filter(|_| moves) {
+                self.told.extend(&wires.wiring);
+            }
         }
         let words = |(layer, chunk): (&LayerState, usize)| {
-            let wires = lock(&layer.wires[chunk]);
-            let moved = if moves && wires.scored.is_some() { wires.wiring.len() } else { 0 };
+            let moved = learned(layer, chunk).filter(|_| moves).map_or(0, |wires| wires.wiring.len());
             layer.tables[next].packed_words(gates(layer, chunk).len()) + 1 + moved
         };
         let lengths: Vec<usize> = (0..network.ranks.size()).map(|rank| all(rank).map(words).sum()).collect();
@@ -93,8 +98,7 @@ impl Exchange {
                 let mut confidence = [0];
                 put(&mut confidence, &mut words);
                 layer.set_confidence(chunk, f32::from_bits(confidence[0]));
-                let wires = &mut *lock(&layer.wires[chunk]);
-                if moves && wires.scored.is_some() {
+                if let Some(mut wires) = learned(layer, chunk).filter(|_| moves) {
                     put(&mut wires.wiring, &mut words);
                 }
             }
@@ -108,6 +112,11 @@ impl Exchange {
             self.failure = what(self).err();
         }
     }
+}
+
+/// The wires of chunk `chunk` of `layer`'s gates, if they learn. Leaves of trees, which do not, lie in other chunks than gates.
+pub fn learned(layer: &LayerState, chunk: usize) -> Option<MutexGuard<'_, Wires>> {
+    layer.wires.get(chunk).map(lock).filter(|wires| wires.scored.is_some())
 }
 
 /// Take the first of `from` to where they go.
@@ -127,8 +136,9 @@ pub fn gather(network: &Network) -> Result<()> {
         // What `of` is to do with every array of a chunk.
         let visit = |chunk: usize, of: &mut dyn FnMut(&mut [u32])| {
             lock(&layer.chunks[chunk]).trained().into_iter().for_each(&mut *of);
-            let mut wires = lock(&layer.wires[chunk]);
-            wires.scored.iter_mut().flat_map(|scored| scored.trained()).for_each(of);
+            if let Some(mut wires) = learned(layer, chunk) {
+                wires.scored.iter_mut().flat_map(|scored| scored.trained()).for_each(of);
+            }
         };
         told.clear();
         owners[network.ranks.rank()].clone().for_each(|chunk| visit(chunk, &mut |array| told.extend_from_slice(array)));

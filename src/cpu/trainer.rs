@@ -10,7 +10,7 @@ use super::constants::Constants;
 use super::conv::{Source, Task, TreeKernels, pad};
 use super::encode::Encoding;
 use super::evaluate::Evaluated;
-use super::exchange::{Exchange, gather};
+use super::exchange::{Exchange, gather, learned};
 use super::forward::{Forward, count};
 use super::lanes::{BLOCK, Stored};
 use super::locks::{lock, read, write};
@@ -883,8 +883,8 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             member.share(own.len(), |at| {
                 let chunk = own.start + at;
                 n.update(&self.state, (i, chunk), &mut lock(&state.chunks[chunk]), &update, &mut self.room.0);
-                if let (Some(update), Wires { wiring, scored: Some(scored) }) =
-                    (&moves, &mut *lock(&state.wires[chunk]))
+                if let (Some(update), Some(mut wires)) = (&moves, learned(state, chunk))
+                    && let Wires { wiring, scored: Some(scored) } = &mut *wires
                 {
                     scored.update_all(wiring, n.model.layers[i].arity, update);
                 }

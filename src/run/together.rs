@@ -152,6 +152,7 @@ impl<'a> Lead<'a> {
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
+        leave_if_panicking(self.ranks);
         // If this fails, there is nobody left to let go. Where a step failed, orders would not be taken.
         if self.is_followed.get() && !self.failed.get() {
             let _ = Order::End.give(self.ranks);
@@ -170,11 +171,25 @@ pub fn follow(
     data: &Dataset,
     place: &Place,
 ) -> Result<()> {
+    struct Guard<'a>(&'a Ranks);
+    impl Drop for Guard<'_> {
+        fn drop(&mut self) {
+            leave_if_panicking(self.0);
+        }
+    }
+    let _guard = Guard(ranks);
     let followed = follow_to_the_end(ranks, open, settings, data, place);
     if let Err(error) = &followed {
         ranks.leave(error);
     }
     followed.map_err(|error| error.with_advice(&format!("this was rank {}", ranks.rank())))
+}
+
+/// Have no other rank wait for one whose thread ends by a panic.
+fn leave_if_panicking(ranks: &Ranks) {
+    if std::thread::panicking() {
+        ranks.leave(&Error::Run("this program is at fault, as told above".into()));
+    }
 }
 
 fn follow_to_the_end(
