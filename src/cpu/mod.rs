@@ -28,6 +28,7 @@ mod selection;
 mod simd;
 mod tables;
 mod team;
+mod tensors;
 mod traffic;
 mod trainer;
 mod wires;

@@ -22,7 +22,7 @@ use super::team::{Member, work_together};
 use super::traffic::Pass;
 use super::wires::{Scored, WireUpdate, Wires};
 use crate::data::{Head, Split};
-use crate::network::{Form, Layer, Learning, Model, WireRule};
+use crate::network::{Form, Layer, Learning, Model};
 use crate::plan::CageScope;
 use crate::plan::uniforms::{Cage, Step};
 use crate::random::Permutation;
@@ -371,110 +371,11 @@ impl<'a> Trainer<'a> {
         &mut self,
         tensor: impl Fn(&str, u64) -> std::result::Result<&'s [u8], X>,
     ) -> std::result::Result<(), X> {
-        let state = self.network.tensors();
-        let found: Vec<&[u8]> = state
-            .iter()
-            .map(|(name, bytes)| tensor(name, bytes.len() as u64))
-            .collect::<std::result::Result<_, _>>()?;
-        // In the order in which `state` lists them.
-        let mut found = found.into_iter();
-        let mut next = || found.next().unwrap_or_default();
-        let has_wire_moments = self.network.has_wire_moments();
-        let network = &mut self.network;
-        network.state.step = bytemuck::pod_read_unaligned(next());
-        network.state.history = bytemuck::pod_collect_to_vec(next());
-        for layer in &network.layers {
-            let mut logits = bytemuck::pod_collect_to_vec::<u8, f32>(next()).into_iter();
-            let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(next()).into_iter();
-            for chunk in &layer.chunks {
-                let Gates { logits: own, first_moments, second_moments, .. } = &mut *lock(chunk);
-                own.iter_mut().zip(&mut logits).for_each(|(to, z)| *to = z);
-                put_moments(first_moments, second_moments, &mut moments);
-            }
-        }
-        match network.constants.scope() {
-            CageScope::Network => {}
-            CageScope::Layer => network.state.cages = bytemuck::pod_collect_to_vec(next()),
-            CageScope::Gate => {
-                for layer in &network.layers {
-                    let mut cages = bytemuck::pod_collect_to_vec::<u8, Cage>(next()).into_iter();
-                    for chunk in &layer.chunks {
-                        lock(chunk).cages.iter_mut().zip(&mut cages).for_each(|(to, cage)| *to = cage);
-                    }
-                }
-            }
-        }
-        for i in network.learned_layers() {
-            let mut wiring = bytemuck::pod_collect_to_vec::<u8, u32>(next()).into_iter();
-            let mut weights = bytemuck::pod_collect_to_vec::<u8, f32>(next()).into_iter();
-            let moments = if has_wire_moments { next() } else { &[] };
-            let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(moments).into_iter();
-            for wires in &network.layers[i].wires {
-                let Wires { wiring: own, scored } = &mut *lock(wires);
-                own.iter_mut().zip(&mut wiring).for_each(|(to, wire)| *to = wire);
-                let Some(Scored { weights: own, first_moments, second_moments, .. }) = scored else { continue };
-                own.iter_mut().zip(&mut weights).for_each(|(to, w)| *to = w);
-                put_moments(first_moments, second_moments, &mut moments);
-            }
-            network.rewired(i);
-        }
-        network.state.is_tabulated = false;
-        network.is_whole = true;
-        Ok(())
+        self.network.restore(tensor)
     }
-}
-
-/// The next of `from`, (first, second) moment each, to where they are kept.
-fn put_moments(first: &mut [f32], second: &mut [f32], from: &mut impl Iterator<Item = [f32; 2]>) {
-    first.iter_mut().zip(second).zip(from).for_each(|((m, v), from)| [*m, *v] = from);
 }
 
 impl Network<'_> {
-    /// [`Trainer::state`], of other ranks' gates as they were last gathered.
-    fn tensors(&self) -> Vec<(String, Vec<u8>)> {
-        let mut tensors = vec![
-            ("step".to_string(), bytemuck::bytes_of(&self.state.step).to_vec()),
-            ("history".to_string(), bytemuck::cast_slice(&self.state.history).to_vec()),
-        ];
-        let logits = self.gates(|g| g.logits.clone());
-        for (i, (logits, moments)) in logits.iter().zip(self.moments()).enumerate() {
-            tensors.push((format!("layers.{i}.logits"), bytemuck::cast_slice(logits).to_vec()));
-            tensors.push((format!("layers.{i}.moments"), bytemuck::cast_slice(&moments).to_vec()));
-        }
-        let cages = match self.constants.scope() {
-            CageScope::Network => Vec::new(),
-            CageScope::Layer => vec![self.state.cages.clone()],
-            CageScope::Gate => self.gates(|g| g.cages.clone()),
-        };
-        let cages = cages.iter().enumerate();
-        tensors.extend(cages.map(|(i, c)| (format!("cages.{i}"), bytemuck::cast_slice(c).to_vec())));
-        for i in self.learned_layers() {
-            let layer = &self.layers[i];
-            let scored =
-                |of: &dyn Fn(&Scored) -> Vec<f32>| layer.of_wires(|w| w.scored.as_ref().map_or_else(Vec::new, of));
-            let wiring = layer.of_wires(|wires| wires.wiring.clone());
-            tensors.push((format!("layers.{i}.wiring"), bytemuck::cast_slice(&wiring).to_vec()));
-            let weights = scored(&|scored| scored.weights.clone());
-            tensors.push((format!("layers.{i}.wire weights"), bytemuck::cast_slice(&weights).to_vec()));
-            if self.has_wire_moments() {
-                let both =
-                    |s: &Scored| s.first_moments.iter().zip(&s.second_moments).flat_map(|(&m, &v)| [m, v]).collect();
-                tensors.push((format!("layers.{i}.wire moments"), bytemuck::cast_slice(&scored(&both)).to_vec()));
-            }
-        }
-        tensors
-    }
-
-    /// Whether wires learn by the rule that has moments.
-    fn has_wire_moments(&self) -> bool {
-        self.learning.as_ref().is_some_and(|learning| learning.rule == WireRule::Dwn)
-    }
-
-    /// `[layers][gates][logits]` of (first, second) moment.
-    fn moments(&self) -> Vec<Vec<[f32; 2]>> {
-        self.gates(|g| g.first_moments.iter().zip(&g.second_moments).map(|(&m, &v)| [m, v]).collect())
-    }
-
     fn run<E: Kernels + TreeKernels, const B: usize>(
         &mut self,
         (workspace, exchange): (&Workspace<E, B>, &Mutex<Exchange>),
