@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """Model what a step costs when ranks of the CPU share it, check the model against ranks of this machine, and print its table.
 
-usage: scale_ranks.py [--program target/release/gatewright] [--layers 6x8000] [--steps 300] [--ranks 1,2,4] [--markdown]
+usage: scale_ranks.py [--program target/release/gatewright] [--layers 6x8000] [--turns 3] [--ranks 1,2,4] [--markdown]
 
 A step of R ranks takes what each does whole, its share of the batch, its part of the update, and what is exchanged: of the sums
 what the backward pass does not hide, then the new tables.
 
-    t(R)   = compute + update * most(R) + max(last, sums - hidden) + tables      compute = fixed + each * batch / R
-    sums   = over layers, latency + (R - 1) * message + (R - 1) / R * bytes / bandwidth
+    t(R)    = compute + update * most(R) + handling + max(last, sums - hidden) + tables
+    compute = fixed + each * batch / R
+    sums    = over layers, latency + (R - 1) * message + (R - 1) / R * bytes / bandwidth
     tables = ceil(log2 R) * latency + (R - 1) / R * all tables' bytes / bandwidth
 
-`fixed` + `update` and `each` are fitted to runs of one rank; `update` is told by `gatewright profile` of two ranks, each of which makes
-half. `most(R)` is the part of all chunks of gates that the rank with most of them has. `last` is the sum of the first layer, which
+Steps are timed by `gatewright profile`: the least of windows of 16 steps, in turns. `fixed` + `update` and `each` are fitted to one
+rank; `update` is what two ranks' profile tells, each of which makes half, and `handling` what adding up, packing and unpacking takes them where
+nobody is late. `most(R)` is the part of all chunks of gates that the rank with most of them has. `last` is the sum of the first layer, which
 nothing follows that could hide it, `hidden` the backward time of the layers before the last. A layer's bytes are four integers a
 gate of two inputs, of 16 bits up to 256 samples a rank, of 32 above; a table is half a byte, a chunk's confidence four. Ranks of
 this machine beyond its cores take turns.
@@ -22,14 +24,12 @@ import math
 import os
 import statistics
 import subprocess
-import tempfile
 from pathlib import Path
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--program", default="target/release/gatewright")
 parser.add_argument("--layers", default="6x8000")
-parser.add_argument("--steps", type=int, default=300)
-parser.add_argument("--rounds", type=int, default=5)
+parser.add_argument("--turns", type=int, default=3)
 parser.add_argument("--ranks", default="1,2,4")
 parser.add_argument("--markdown", action="store_true", help="print tables for docs/CLUSTERS.md")
 args = parser.parse_args()
@@ -41,24 +41,17 @@ chunks = depth * math.ceil(width / chunk)
 BACKWARD = 0.75
 # What a message takes to arrive, what it costs its rank beside, and bytes a second.
 NETWORKS = [("1 Gbit/s", 50e-6, 5e-6, 125e6), ("10 Gbit/s", 20e-6, 2e-6, 1.25e9), ("100 Gbit/s", 3e-6, 0.5e-6, 12.5e9)]
-TRAINED = ["--data", "mnist", "--layers", args.layers, "--threads", "1", "--learn-wiring", "none"]
 MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n"]
 
 
-def told(launcher, command, *flags):
-    """What a program of one thread a rank prints as JSON."""
-    program = [str(Path(args.program).resolve()), command, *TRAINED, *flags, "--json"]
-    output = subprocess.run([*launcher, *program], capture_output=True, text=True)
+def profile(batch, ranks, by_mpi=False):
+    """The profile of ranks of one thread each, which are threads of one process, or processes that mpirun starts."""
+    launcher, adapter = ([*MPIRUN, str(ranks)], "cpu") if by_mpi else ([], ",".join(["cpu"] * ranks))
+    program = [*launcher, str(Path(args.program).resolve()), "profile", "--data", "mnist", "--layers", args.layers, "--json"]
+    flags = ["--rounds", "20", "--threads", "1", "--learn-wiring", "none", "--batch", str(batch), "--adapter", adapter]
+    output = subprocess.run([*program, *flags], capture_output=True, text=True)
     assert output.returncode == 0, output.stderr
     return json.loads(output.stdout)
-
-
-def step_seconds(batch, ranks, by_mpi=False):
-    """The mean step of a short run: of ranks that are threads of one process, or that mpirun starts."""
-    with tempfile.TemporaryDirectory() as folder:
-        launcher, adapter = ([*MPIRUN, str(ranks)], "cpu") if by_mpi else ([], ",".join(["cpu"] * ranks))
-        steps = ["--batch", str(batch), "--steps", str(args.steps), "--eval-every", str(args.steps)]
-        return told(launcher, "train", *steps, "--adapter", adapter, "--out", f"{folder}/run")["step_ms"] / 1e3
 
 
 def sums_seconds(batch, ranks, network, layers):
@@ -77,7 +70,7 @@ def tables_seconds(ranks, network):
 def model(batch, ranks, network, cores=None):
     turns = max(1, ranks / (cores or ranks))
     compute = (fixed + each * math.ceil(batch / ranks / 32) * 32) * turns
-    own = update * math.ceil(chunks / ranks) / chunks * turns
+    own = (update * math.ceil(chunks / ranks) / chunks + (handling if ranks > 1 else 0.0)) * turns
     last = sums_seconds(batch, ranks, network, 1)
     sums = sums_seconds(batch, ranks, network, depth)
     return compute + own + max(last, sums - BACKWARD * compute) + tables_seconds(ranks, network)
@@ -95,22 +88,25 @@ def table(rows):
     print()
 
 
-# In turns; the least of all rounds.
-cases = [(b, 1, False) for b in [128, 256, 512]]
-cases += [(b, r, by_mpi) for r in map(int, args.ranks.split(",")) if r > 1 for b in [256, 512] for by_mpi in [False, True]]
-seen = {case: [] for case in cases}
-for _ in range(args.rounds):
+# In turns; the least of all.
+cases = [(batch, 1, False) for batch in [128, 256, 512]]
+several = [ranks for ranks in map(int, args.ranks.split(",")) if ranks > 1]
+cases += [(batch, ranks, by_mpi) for ranks in several for batch in [256, 512] for by_mpi in [False, True]]
+profiles = {case: [] for case in cases}
+for _ in range(args.turns):
     for case in cases:
-        seen[case].append(step_seconds(*case))
-of_one = {b: min(seen[b, 1, False]) for b in [128, 256, 512]}
+        profiles[case].append(profile(*case))
+seen = {case: [told["untimed_step_ms"] / 1e3 for told in of_case] for case, of_case in profiles.items()}
+of_one = {batch: min(seen[batch, 1, False]) for batch in [128, 256, 512]}
 each = (of_one[512] - of_one[128]) / (512 - 128)
 whole = max(0.0, of_one[128] - each * 128)
-rows = told([], "profile", "--batch", "256", "--adapter", "cpu,cpu")["kernels"]
-update = min(whole, 2e-3 * sum(row["ms"] for row in rows if row["label"] == "update"))
+of_two = profiles.get((256, 2, False)) or [profile(256, 2)]
+least = lambda *labels: min(sum(row["ms"] for row in told["kernels"] if row["label"] in labels) for told in of_two) / 1e3
+update, handling = min(whole, 2 * least("update")), least("wait_for_ranks", "exchange_tables")
 fixed = whole - update
 print(
     f"{args.layers}, one thread a rank: {whole * 1e3:.2f} ms a step, of which the update is {update * 1e3:.2f}, and"
-    f" {each * 1e6:.2f} us a sample\n"
+    f" {each * 1e6:.2f} us a sample; two ranks handle what they exchange in {handling * 1e3:.2f} ms\n"
 )
 
 # Within a machine: shared memory.
