@@ -24,6 +24,7 @@ mod locks;
 mod loss;
 mod lut;
 mod network;
+mod score;
 mod selection;
 mod simd;
 mod tables;

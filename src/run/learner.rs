@@ -260,11 +260,11 @@ impl<'a> Learner<'a> {
         }
     }
 
-    /// Seconds that the host takes to record and submit a step, in the mean.
-    pub fn host_seconds_a_step(&self) -> f64 {
+    /// Seconds that the host takes to record and submit a step, in the mean; none where it does the work itself.
+    pub fn host_seconds_a_step(&self) -> Option<f64> {
         match self {
-            Learner::Gpu(trainer) => trainer.host_seconds_a_step(),
-            Learner::Cpu(_) => 0.0,
+            Learner::Gpu(trainer) => Some(trainer.host_seconds_a_step()),
+            Learner::Cpu(_) => None,
         }
     }
 
