@@ -10,18 +10,16 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::bits::Bits;
-use super::lanes::{Element, Lanes, Portable, Quads, Stored};
+use super::lanes::{Element, Lanes, Portable, Quads, Row};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{avx2, avx512};
 use super::lut::{Halves, halves, lut};
 use super::score::Gate;
 use super::simd::Simd;
 use super::tables::{Tables, table_of};
-use super::wires::{Scored, WireUpdate};
+use super::weights::WireUpdate;
+use super::wires::Scored;
 use crate::network::Consumers;
-
-/// A gate's gradients of `B` blocks of 64 samples.
-pub type Row<E, const B: usize> = [Stored<E>; B];
 
 /// How many gates ahead memory is asked for.
 const AHEAD: usize = 16;

@@ -32,6 +32,7 @@ mod team;
 mod tensors;
 mod traffic;
 mod trainer;
+mod weights;
 mod wires;
 
 pub use constants::Constants;

@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, RwLock};
 
-use super::backward::{Edges, Row};
+use super::backward::Edges;
 use super::bits::{Bits, signals};
 use super::constants::Constants;
 use super::conv::{Maps, Trees};
 use super::encode::Encoding;
-use super::lanes::{BLOCK, Element, Stored};
+use super::lanes::{BLOCK, Element, Row, Stored};
 use super::locks::{lock, read, write};
 use super::selection::{Gates, Room};
 use super::simd::Simd;

@@ -5,9 +5,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::backward::Row;
 use super::bits::Bits;
-use super::lanes::{Job, Lanes, MANY, Quads};
+use super::lanes::{Job, Lanes, MANY, Quads, Row};
 use super::lut::{Derivative, derivative, halves, lut};
 use super::wires::Scored;
 

@@ -6,8 +6,8 @@
 use std::sync::RwLockReadGuard;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use super::super::backward::{Consumer, Row, Rows, ask_for, gather};
-use super::super::lanes::{BLOCK, Element, Lanes, Portable, Stored};
+use super::super::backward::{Consumer, Rows, ask_for, gather};
+use super::super::lanes::{BLOCK, Element, Lanes, Portable, Row, Stored};
 #[cfg(target_arch = "x86_64")]
 use super::super::lanes::{avx2, avx512};
 use super::super::locks::{read, write};

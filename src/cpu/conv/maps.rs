@@ -3,9 +3,8 @@
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use super::super::backward::Row;
 use super::super::bits::Bits;
-use super::super::lanes::{BLOCK, Element, Stored};
+use super::super::lanes::{BLOCK, Element, Row, Stored};
 use super::super::locks::{read, write};
 use super::super::simd::Simd;
 use super::super::tables::Tables;

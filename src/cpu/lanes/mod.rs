@@ -14,18 +14,19 @@ pub use quads::{Job, MANY, Made, Quads};
 
 use std::sync::atomic::Ordering;
 
+pub use super::bits::BLOCK;
 use super::bits::Bits;
 use super::lut::lut;
 use super::simd::Simd;
-use super::wires::{Weights, WireUpdate};
-
-/// Samples of a block: a word of bits.
-pub const BLOCK: usize = 64;
+use super::weights::{Weights, WireUpdate};
 
 /// 64 samples' integers as they are kept, one cache line or two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub struct Stored<E>(pub [E; BLOCK]);
+
+/// A gate's gradients of `B` blocks of 64 samples.
+pub type Row<E, const B: usize> = [Stored<E>; B];
 
 /// What an integer of a gradient can be kept as.
 pub trait Element: bytemuck::Pod + Send + Sync + std::fmt::Debug {

@@ -5,8 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::super::bits::Bits;
-use super::BLOCK;
+use super::super::bits::{BLOCK, Bits};
 
 /// Candidates whose sums are looked up at once.
 pub const MANY: usize = 16;
@@ -61,18 +60,19 @@ impl<const B: usize> Quads<B> {
     /// Do `job`, on any machine.
     #[inline(always)]
     pub fn sums(&self, job: &Job<B>, candidates: &[u32], inputs: &[Bits<B>], made: &mut Made) {
-        for i in 0..2 {
-            for (candidate, made) in candidates[job.from[i]..][..MANY].iter().zip(&mut made[i]) {
+        let pins = job.samples.iter().zip(job.minus).zip(job.from).zip(made);
+        for (((samples, minus), from), made) in pins {
+            for (candidate, made) in candidates[from..][..MANY].iter().zip(made) {
                 let mut sum = 0;
                 for b in 0..B {
-                    let mut bits = inputs[*candidate as usize][b].load(Ordering::Relaxed) & job.samples[i][b];
+                    let mut bits = inputs[*candidate as usize][b].load(Ordering::Relaxed) & samples[b];
                     for [low, high] in self.bytes[b * BLOCK / 16..][..BLOCK / 16].iter().flatten() {
                         let subset = bits as usize & 15;
                         sum += i32::from(low[subset]) + (i32::from(high[subset] as i8) << LOW);
                         bits >>= 4;
                     }
                 }
-                *made = if job.minus[i] { -sum } else { sum };
+                *made = if minus { -sum } else { sum };
             }
         }
     }
