@@ -286,14 +286,22 @@ fn wire_scores(model: &Model, learning: &Learning, train: &Split, c: &Constants)
 #[test]
 fn wire_scores_are_the_twins_to_the_bit_and_so_are_the_wires() {
     let mut rng = Philox::new(21, 0);
-    for (i, bits) in [8, 12, 16, 8, 8].into_iter().enumerate() {
-        let arity = 2 + i;
+    // One micro-batch of a block, of two, and several; fewer candidates than are looked up at once, as many, and more.
+    let cases = [
+        (2, 8, 50, 3),
+        (3, 12, 128, 16),
+        (4, 16, 300, 5),
+        (5, 8, 100, 6),
+        (6, 8, 65, 8),
+        (2, 8, 300, 16),
+        (3, 8, 300, 37),
+    ];
+    for (i, (arity, bits, batch, candidates)) in cases.into_iter().enumerate() {
         let train = samples(400, 90, 5, &mut rng);
         let model = model(90, &[130, 40], 5, arity, Parametrization::IwpSin, 40 + i as u64);
-        // One micro-batch of a block, of two, and several.
-        let c = constants([50, 128, 300, 100, 65][i], bits);
+        let c = constants(batch, bits);
         // Rate 1 / lr: a weight becomes −S in real units after the first step, which is exact.
-        let learning = learning(&model, [3, 16, 5, 6, 8][i], WireRule::Acc, 1.0 / c.learning_rate, 1, 10);
+        let learning = learning(&model, candidates, WireRule::Acc, 1.0 / c.learning_rate, 1, 10);
         let expected = wire_scores(&model, &learning, &train, &c);
         for simd in Simd::available() {
             for threads in [1, 3] {
@@ -502,6 +510,13 @@ fn the_cpu_is_listed_and_refuses_what_it_does_not_train() {
     )
     .unwrap();
     assert!(bench["backend"] == "cpu" && bench["bytes_min"].as_u64().unwrap() > 0, "{bench}");
+    let profiled: serde_json::Value = serde_json::from_slice(
+        &gatewright(&["profile", "--adapter", "cpu", "--layers", "60,40", "--rounds", "2", "--json"]).stdout,
+    )
+    .unwrap();
+    // The CPU submits nothing to anyone.
+    assert!(profiled["bound"].is_null() && profiled["host_us_per_step"].is_null(), "{profiled}");
+    assert!(profiled["untimed_step_ms"].as_f64().unwrap() > 0.0, "{profiled}");
 }
 
 /// Signals are bits of the same network on the same batch, so they are those of the shaders to the last one; gradients differ

@@ -5,6 +5,15 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use gatewright::data::{Dataset, Head, ImageShape, Split};
+use gatewright::network::{Convolution, Initialization, Parametrization, TreeChannels, WireRule};
+use gatewright::plan::{CageScope, GradientFormat};
+use gatewright::random::Philox;
+use gatewright::ranks::Ranks;
+use gatewright::run::{Device, Learner, Where};
+use gatewright::settings::{Cage, FrozenLayers, LearnedLayers, Method, Settings};
+use gatewright::train::State;
+
 /// A run's flags; its batch has 4 words, which 3 ranks share as 2, 1 and 1.
 const RUN: &str =
     "train --data mnist --layers 500,300 --arity 2 --steps 40 --eval-every 20 --batch 128 --shift 1 --adapter";
@@ -59,7 +68,7 @@ fn threads_of_one_process_make_the_model_of_one_rank() {
         assert!(model(&at.join(other)) == one, "{other}");
     }
     let profile = std::fs::read_to_string(at.join("profiled/profile.json")).unwrap();
-    assert!(profile.contains("wait_for_ranks 1") && profile.contains("update 0"), "{profile}");
+    assert!(["wait_for_ranks 1", "update 0", "exchange_tables"].iter().all(|pass| profile.contains(pass)), "{profile}");
     let summary = std::fs::read_to_string(at.join("two/summary.json")).unwrap();
     assert_eq!(serde_json::from_str::<serde_json::Value>(&summary).unwrap()["ranks"], 2);
 
@@ -70,15 +79,139 @@ fn threads_of_one_process_make_the_model_of_one_rank() {
     done(&[], &format!("{other} cpu,cpu,cpu --threads 1 --out b"), at);
     assert!(model(&at.join("a")) == model(&at.join("b")));
 
-    // Another number of ranks goes on to the same bytes.
-    done(&[], &format!("{RUN} cpu,cpu --checkpoint-steps 10 --out broken"), at);
-    for step in [30, 40] {
-        std::fs::remove_file(at.join(format!("broken/checkpoints/step-{step:010}.ckpt"))).unwrap();
+    // Other numbers of ranks go on to the same bytes.
+    for (out, adapters) in [("broken", "cpu,cpu,cpu"), ("again", "cpu")] {
+        done(&[], &format!("{RUN} cpu,cpu --checkpoint-steps 10 --keep-checkpoints 3 --out {out}"), at);
+        for step in [30, 40] {
+            std::fs::remove_file(at.join(format!("{out}/checkpoints/step-{step:010}.ckpt"))).unwrap();
+        }
+        std::fs::remove_file(at.join(format!("{out}/summary.json"))).unwrap();
+        std::fs::remove_file(at.join(format!("{out}/model.safetensors"))).unwrap();
+        done(&[], &format!("train --resume {out} --adapter {adapters}"), at);
+        assert!(model(&at.join(out)) == one);
     }
-    std::fs::remove_file(at.join("broken/summary.json")).unwrap();
-    std::fs::remove_file(at.join("broken/model.safetensors")).unwrap();
-    done(&[], "train --resume broken --adapter cpu,cpu,cpu", at);
-    assert!(model(&at.join("broken")) == one);
+}
+
+/// 300 random images of 2 × 6 × 7 bytes, of 5 classes.
+fn images() -> Dataset {
+    let image = ImageShape { channels: 2, height: 6, width: 7 };
+    let mut rng = Philox::new(31, 0);
+    Dataset {
+        name: "toy".into(),
+        classes: (0..5).map(|class| class.to_string()).collect(),
+        image,
+        table: None,
+        head: Head::Classes,
+        ranges: Vec::new(),
+        notes: Vec::new(),
+        train: Split {
+            pixels: (0..300 * image.pixels()).map(|_| rng.below(256) as u8).collect(),
+            labels: (0..300).map(|_| rng.below(5) as u8).collect(),
+            targets: Vec::new(),
+        },
+        test: Split::default(),
+    }
+}
+
+/// What one rank has in the end: its state, its model's bytes, and its gradients' norms.
+type Ended = (State, Vec<u8>, Vec<f64>);
+
+/// `[ranks]`: so many ranks go on from `from`, or begin, by so many steps at a time.
+fn trained(settings: &Settings, data: &Dataset, ranks: usize, from: Option<&State>, steps: &[u32]) -> Vec<Ended> {
+    let one = |ranks: Ranks| {
+        let threads = Some(1 + ranks.rank() as u16 % 2);
+        let place = Where { adapter: Some("cpu".into()), threads, ..Where::default() };
+        let (device, _) = Device::open(&place, settings).unwrap();
+        let mut learner = Learner::of_rank(&device, settings, data, &ranks).unwrap();
+        if let Some(state) = from {
+            learner.restore(state).unwrap();
+        }
+        for &count in steps {
+            learner.submit(count).unwrap();
+            assert_eq!(learner.is_whole(), ranks.size() == 1);
+            if ranks.size() > 1 {
+                let told = [
+                    learner.state().map(|_| ()),
+                    learner.download().map(|_| ()),
+                    learner.gradient_norms().map(|_| ()),
+                    learner.progress(0).map(|_| ()),
+                    learner.common().map(|_| ()),
+                ];
+                assert!(
+                    told.iter().all(|told| told.as_ref().unwrap_err().to_string().contains("before it was gathered"))
+                );
+            }
+            learner.gather().unwrap();
+            assert_eq!(ranks.first_that_differs(&learner.common().unwrap()).unwrap(), None);
+        }
+        (learner.state().unwrap(), learner.download().unwrap().to_bytes().unwrap(), learner.gradient_norms().unwrap())
+    };
+    let one = &one;
+    std::thread::scope(|scope| {
+        let ranks: Vec<_> = Ranks::threads(ranks).into_iter().map(|ranks| scope.spawn(move || one(ranks))).collect();
+        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+    })
+}
+
+/// Parts of the update that are uneven, everything that is noted of gates, wires and trees: gathered, each is what one rank has.
+#[test]
+fn what_ranks_gather_is_what_one_rank_has_tensor_by_tensor() {
+    let data = images();
+    let base =
+        Settings { tau: 3.0, shift: 1, batch: 170, steps: 40, learn_wiring: LearnedLayers::None, ..Settings::deep() };
+    let cage = |scope| Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.9, scope });
+    let conv = |units, depth, pool| Convolution {
+        units,
+        kernel: [3, 3],
+        stride: 1,
+        pad: 1,
+        depth,
+        channels: TreeChannels::One,
+        pool,
+    };
+    // Of 64 gates a chunk: 11 chunks, 2, and 1 of 30 gates.
+    let odd = Settings { layers: vec![700, 65, 30], ..base.clone() };
+    let learned = Settings { learn_wiring: LearnedLayers::All, probe_every: 2, candidates: 5, ..odd.clone() };
+    let trees = Settings { convolutions: vec![conv(40, 2, 2), conv(50, 3, 1)], layers: vec![300, 30], ..base.clone() };
+    let noisy = Settings { method: Method::GumbelSt, cage: cage(CageScope::Gate), ..base.clone() };
+    let (walsh, op) = (Parametrization::Walsh, Parametrization::Op);
+    for (i, settings) in [
+        Settings { cage: None, ..odd.clone() },
+        Settings { cage: cage(CageScope::Layer), gradients: GradientFormat::Int16, arity: 3, ..odd.clone() },
+        Settings { layers: vec![200, 100], arity: 4, gradients: GradientFormat::Int12, ..noisy.clone() },
+        Settings { layers: vec![130, 70, 65], arity: 5, parametrization: walsh, batch: 330, ..noisy.clone() },
+        Settings { layers: vec![150], arity: 6, cage: cage(CageScope::Network), ..noisy.clone() },
+        Settings { layers: vec![200, 95], parametrization: op, ..noisy.clone() },
+        Settings { cage: cage(CageScope::Network), ..learned.clone() },
+        Settings { wiring_rule: WireRule::Acc, arity: 3, batch: 330, method: Method::GumbelSt, ..learned.clone() },
+        Settings { cage: cage(CageScope::Gate), ..trees.clone() },
+        Settings { freeze: FrozenLayers::Convolutions, learn_wiring: LearnedLayers::All, ..trees.clone() },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let settings = Settings { start: Initialization::Gaussian.into(), ..settings };
+        settings.check().unwrap();
+        let (state, model, norms) = trained(&settings, &data, 1, None, &[5, 4]).remove(0);
+        let (begun, ..) = trained(&settings, &data, 2, None, &[3, 2]).remove(1);
+        for (ranks, from, steps) in [
+            (2, None, vec![4, 5]),
+            (3, None, vec![9]),
+            (5, None, vec![1, 8]),
+            (3, Some(&begun), vec![4]),
+            (1, Some(&begun), vec![4]),
+        ] {
+            for (rank, own) in trained(&settings, &data, ranks, from, &steps).iter().enumerate() {
+                let what = format!("network {i}, rank {rank} of {ranks}, from another's state: {}", from.is_some());
+                assert_eq!(own.0.tensors.len(), state.tensors.len());
+                for (made, expected) in own.0.tensors.iter().zip(&state.tensors) {
+                    // Losses are added up in another order by other numbers of ranks.
+                    assert!(made.name == "history" || made == expected, "{what}: {}", expected.name);
+                }
+                assert!(own.1 == model && own.2 == norms, "{what}");
+            }
+        }
+    }
 }
 
 /// The first adapter, twice: two devices that share it.
@@ -172,6 +305,13 @@ fn processes_that_mpi_connects_make_the_model_of_one_rank() {
         let summary: serde_json::Value = serde_json::from_str(&told).expect("one document, not one a rank");
         assert_eq!(summary["ranks"].to_string(), count);
     }
+
+    // With noise, temperatures of gates, wires that learn and batches in several pieces: all that ranks exchange.
+    let other = "train --data mnist --layers 300,100 --arity 3 --steps 12 --method gumbel-st --cage-scope gate --batch 430 \
+                 --learn-wiring all --checkpoint-steps 5 --adapter cpu --threads 1";
+    done(&[], &format!("{other} --out a"), at);
+    done(&[&mpirun[..], &["3"]].concat(), &format!("{other} --out b"), at);
+    assert!(model(&at.join("a")) == model(&at.join("b")));
 
     // A rank that dies ends the others, and one rank goes on to the same bytes.
     let long = RUN.replace("--steps 40", "--steps 1500");

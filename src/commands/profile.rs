@@ -111,16 +111,17 @@ fn profile(
     profile.set_bandwidth(trainer.bandwidth()?);
     lead.steps(UNTIMED, || trainer.submit(UNTIMED))?;
     trainer.finish()?;
-    let mut pace = Pace { step: f64::INFINITY, host: f64::INFINITY };
+    let (mut step, mut host) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..args.rounds {
         let began = Instant::now();
         lead.steps(UNTIMED, || trainer.submit(UNTIMED))?;
-        pace.host = pace.host.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
+        host = host.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
         trainer.finish()?;
-        pace.step = pace.step.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
+        step = step.min(began.elapsed().as_secs_f64() / f64::from(UNTIMED));
         lead.steps(1, || trainer.time_step(&mut profile))?;
     }
-    profile.set_pace(pace);
+    // Where the CPU does the work itself, it submits nothing.
+    profile.set_pace(Pace { step, host: trainer.host_seconds_a_step().map(|_| host) });
     if let Some(path) = &args.trace {
         files::write_whole(path, profile.trace(device.name()).to_string().as_bytes())?;
     }

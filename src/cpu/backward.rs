@@ -10,10 +10,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::bits::Bits;
-use super::lanes::{Element, Lanes, Portable, Stored};
+use super::lanes::{Element, Lanes, Portable, Quads, Stored};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{avx2, avx512};
-use super::lut::{Derivative, Halves, derivative, halves, lut};
+use super::lut::{Halves, halves, lut};
+use super::score::Gate;
 use super::simd::Simd;
 use super::tables::{Tables, table_of};
 use super::wires::{Scored, WireUpdate};
@@ -24,6 +25,12 @@ pub type Row<E, const B: usize> = [Stored<E>; B];
 
 /// How many gates ahead memory is asked for.
 const AHEAD: usize = 16;
+
+/// Bytes of rows that are near enough not to be asked for: a second-level cache has them.
+const NEAR: usize = 1 << 18;
+
+/// Gates that share a row for it to be worth finding what its subsets come to.
+const SHARING: usize = 8;
 
 /// Edges by which something comes that are looked for at a time, one such run ahead of what is gathered; and how many are looked
 /// through for them.
@@ -95,6 +102,12 @@ impl<'a, E, const B: usize> Rows<'a, E, B> {
             within: (1 << 31) - 1,
             share: if group == 1 { 0 } else { u64::MAX / group as u64 + 1 },
         }
+    }
+
+    /// Whether many gates have a row in common.
+    #[inline(always)]
+    fn is_shared(&self) -> bool {
+        self.share != 0 && self.share <= u64::MAX / SHARING as u64 + 1
     }
 
     #[inline(always)]
@@ -237,18 +250,32 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
             }
         }
         if let Some(Moves { scored, tables, update }) = &mut moves {
+            let looks_up = L::LOOKS_UP && gathering.is_none() && source.is_shared();
+            let asks_ahead = !looks_up && size_of_val(inputs) > NEAR;
+            let mut shared: Option<(&Row<L::Element, B>, Quads<B>)> = None;
             for (i, wires) in (done..end).zip(&mut wiring[done..end]) {
-                let row = if gathering.is_some() { &rows[i] } else { source.of(first + i) };
-                let pins = pins_of(inputs, wires);
-                // Candidates lie anywhere, in more rows than caches hold.
-                let next = (i + 1) * K * scored.count;
-                for &candidate in scored.candidates.get(next..next + K * scored.count).unwrap_or_default() {
-                    L::prefetch(&inputs[candidate as usize]);
+                if asks_ahead {
+                    let next = (i + 1) * K * scored.count;
+                    for &candidate in scored.candidates().get(next..next + K * scored.count).unwrap_or_default() {
+                        L::prefetch(&inputs[candidate as usize]);
+                    }
                 }
-                score::<L, B, K>(row, tables.get::<K>(first + i), pins, inputs, scored, i * K, added);
+                let (table, pins) = (tables.get::<K>(first + i), pins_of(inputs, wires));
+                let gate = Gate { table, pins, inputs, first: i * K, added };
+                if looks_up {
+                    let row = source.of(first + i);
+                    let (_, quads) = match &mut shared {
+                        Some(own) if std::ptr::eq(own.0, row) => own,
+                        other => other.insert((row, L::quads(row))),
+                    };
+                    gate.by_shared_row::<L>(quads, &sums[i], scored);
+                } else {
+                    let row = if gathering.is_some() { &rows[i] } else { source.of(first + i) };
+                    gate.by_row::<L>(row, scored);
+                }
                 if let Some(update) = update {
                     for pin in 0..K {
-                        wires[pin] = scored.update((i * K, pin), update, &wires[..pin]);
+                        wires[pin] = scored.update::<L>((i * K, pin), update, &wires[..pin]);
                     }
                 }
             }
@@ -261,55 +288,6 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
 #[inline(always)]
 fn pins_of<'a, const B: usize, const K: usize>(inputs: &'a [Bits<B>], wires: &[u32; K]) -> [&'a Bits<B>; K] {
     wires.map(|wire| &inputs[wire as usize])
-}
-
-/// S of every candidate of a gate's pins, the first of which is pin number `first`: with γ what the gate sends the pin,
-/// S_k = Σ_s γ\[s\] x_k\[s\]; and Σ_s γ\[s\].
-#[inline(always)]
-fn score<L: Lanes, const B: usize, const K: usize>(
-    row: &Row<L::Element, B>,
-    table: u64,
-    pins: [&Bits<B>; K],
-    inputs: &[Bits<B>],
-    scored: &mut Scored,
-    first: usize,
-    added: bool,
-) {
-    let count = scored.count;
-    for pin in 0..K {
-        let place = scored.place(first, pin);
-        let scores = &mut scored.scores[place..][..count + 1];
-        if !added {
-            scores.fill(0);
-        }
-        let Derivative { chosen, negative } = derivative::<K>(table, pin);
-        if chosen == 0 {
-            continue;
-        }
-        let (mut sent, mut all) = ([L::zero(); B], L::no_sums());
-        for b in 0..B {
-            let mut others = [0; 6];
-            for other in 1..K {
-                others[other - 1] = pins[if other <= pin { other - 1 } else { other }][b].load(Ordering::Relaxed);
-            }
-            let (chosen, negative) = (lut(K - 1, chosen, others), lut(K - 1, negative, others));
-            let own = L::add_signed(L::zero(), L::load(&row[b]), chosen, negative);
-            all = L::add_up(all, own);
-            sent[b] = own;
-        }
-        scores[count] += L::totals([all, L::no_sums(), L::no_sums(), L::no_sums()])[0];
-        let candidates = &scored.candidates[(first + pin) * count..][..count];
-        for (scores, four) in scores[..count].chunks_mut(4).zip(candidates.chunks(4)) {
-            let mut rows = [&inputs[four[0] as usize]; 4];
-            for (row, &candidate) in rows.iter_mut().zip(four) {
-                *row = &inputs[candidate as usize];
-            }
-            let dots = L::dots(&sent, rows);
-            for (score, dot) in scores.iter_mut().zip(dots) {
-                *score += dot;
-            }
-        }
-    }
 }
 
 /// Have what gate `gate` gathers from brought near.

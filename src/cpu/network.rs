@@ -37,6 +37,10 @@ pub struct Network<'a> {
     pub ranks: Ranks,
     /// This rank's places of a batch.
     pub share: Range<u32>,
+    /// `[layers][ranks]`: the chunks of its gates that each rank updates; none of a layer that is not trained.
+    pub owned: Vec<Vec<Range<usize>>>,
+    /// Whether this rank has all that is trained as it is now, and not of the gates that it owns alone.
+    pub is_whole: bool,
     /// `[share]` sample numbers.
     pub chosen: Vec<AtomicU32>,
     /// `[blocks]` of 64 images of the share, moved, if they are.
@@ -68,11 +72,25 @@ impl Network<'_> {
     /// Take this rank's share of every batch.
     pub fn join(&mut self, ranks: Ranks) -> Result<()> {
         self.share = ranks.share(self.constants.batch)?;
+        let chunks =
+            self.layers.iter().zip(&self.trained).map(|(l, &trained)| if trained { l.chunks.len() } else { 0 });
+        self.owned = ranks.parts(&chunks.collect::<Vec<_>>());
         self.ranks = ranks;
         self.chosen = self.share.clone().map(|_| AtomicU32::new(0)).collect();
         let moved = if self.constants.augmentation.is_some() { self.share.len().div_ceil(BLOCK) } else { 0 };
         self.moved = (0..moved).map(|_| RwLock::new(vec![0; BLOCK * self.model.image.pixels()])).collect();
         Ok(())
+    }
+
+    /// The chunks of layer `i`'s gates that this rank updates.
+    pub fn own(&self, i: usize) -> Range<usize> {
+        self.owned[i][self.ranks.rank()].clone()
+    }
+
+    /// The gates of chunk `chunk` of `layer`.
+    pub fn gates_of(&self, chunk: usize, layer: &LayerState) -> Range<usize> {
+        let first = chunk << chunk_shift(&self.model);
+        first..first + lock(&layer.chunks[chunk]).count
     }
 
     /// What `of` gives of all chunks of a layer, one after the other, for every layer.
@@ -225,9 +243,14 @@ impl LayerState {
         self.confidences[chunk].store(sum.to_bits(), Ordering::Relaxed);
     }
 
+    /// What the selections of chunk `chunk` sum to.
+    pub fn chunk_confidence(&self, chunk: usize) -> f32 {
+        f32::from_bits(self.confidences[chunk].load(Ordering::Relaxed))
+    }
+
     /// What the layer's selections sum to.
     pub fn confidence(&self) -> f32 {
-        self.confidences.iter().map(|c| f32::from_bits(c.load(Ordering::Relaxed))).sum()
+        (0..self.confidences.len()).map(|chunk| self.chunk_confidence(chunk)).sum()
     }
 }
 

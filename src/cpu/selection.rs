@@ -82,6 +82,18 @@ impl Gates {
         self.parametrization.logits(self.arity)
     }
 
+    /// Every array of what a step leaves here for those after it, but for what tables are made of anew, and of its gradients.
+    pub fn trained(&mut self) -> [&mut [u32]; 5] {
+        let Gates { logits, first_moments, second_moments, sums, cages, .. } = self;
+        [
+            bytemuck::cast_slice_mut(logits),
+            bytemuck::cast_slice_mut(first_moments),
+            bytemuck::cast_slice_mut(second_moments),
+            bytemuck::cast_slice_mut(sums),
+            bytemuck::cast_slice_mut(cages),
+        ]
+    }
+
     /// Make the tables of the logits, handing each to `set` by its place; returns the sum of their selections' confidences.
     /// With the noise of step `step` if there is one.
     pub fn tabulate(

@@ -94,10 +94,14 @@ impl Network<'_> {
         }
         if is_shared {
             for i in (0..=last).rev().filter(|&i| self.trained[i]) {
-                let sums = (model.layers[i].gates() << model.layers[i].arity) * 4;
-                add("wait_for_ranks", Some(i), 2 * sums);
-                add("update", Some(i), sums + self.update_bytes(i));
+                // What the others have of its own gates, read and added; of the update, its own part.
+                let (chunks, own, ranks) = (self.layers[i].chunks.len(), self.own(i).len(), self.ranks.size());
+                let sums = (model.layers[i].gates() << model.layers[i].arity) * 4 * own / chunks;
+                add("wait_for_ranks", Some(i), (ranks + 1) * sums);
+                add("update", Some(i), sums + self.update_bytes(i) * own / chunks);
             }
+            let trained = self.layers.iter().zip(&self.trained).filter(|(_, trained)| **trained);
+            add("exchange_tables", None, trained.map(|(layer, _)| layer.tables[0].bytes()).sum());
         }
         passes
     }

@@ -1,5 +1,6 @@
 //! A training step on threads, pass by pass: what the shaders do, to the same integers.
 
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use super::constants::Constants;
 use super::conv::{Source, Task, TreeKernels, pad};
 use super::encode::Encoding;
 use super::evaluate::Evaluated;
+use super::exchange::{Exchange, gather, learned};
 use super::forward::{Forward, count};
 use super::lanes::{BLOCK, Stored};
 use super::locks::{lock, read, write};
@@ -20,11 +22,11 @@ use super::team::{Member, work_together};
 use super::traffic::Pass;
 use super::wires::{Scored, WireUpdate, Wires};
 use crate::data::{Head, Split};
-use crate::network::{Form, Layer, Learning, Model, WireRule};
+use crate::network::{Form, Layer, Learning, Model};
+use crate::plan::CageScope;
 use crate::plan::uniforms::{Cage, Step};
-use crate::plan::{CageScope, sums_are_short};
 use crate::random::Permutation;
-use crate::ranks::{Ranks, Sum};
+use crate::ranks::Ranks;
 use crate::train::HISTORY;
 use crate::{Error, Result};
 
@@ -36,6 +38,7 @@ pub type Span = (String, Duration);
 pub struct Trainer<'a> {
     network: Network<'a>,
     workspace: AnyWorkspace,
+    exchange: Mutex<Exchange>,
     threads: usize,
 }
 
@@ -132,6 +135,8 @@ impl<'a> Trainer<'a> {
             spread,
             ranks: Ranks::alone(),
             share: 0..0,
+            owned: Vec::new(),
+            is_whole: true,
             chosen: Vec::new(),
             moved: Vec::new(),
             selections: model.layers.iter().zip(&trained).filter(|(_, t)| **t).map(|(l, _)| l.gates() * per_gate).sum(),
@@ -142,21 +147,47 @@ impl<'a> Trainer<'a> {
             model,
         };
         network.join(Ranks::alone())?;
-        Ok(Trainer { workspace: AnyWorkspace::of(&network), network, threads: threads.max(1) })
+        let (workspace, exchange) = (AnyWorkspace::of(&network), Mutex::new(Exchange::new(&network)));
+        Ok(Trainer { workspace, exchange, network, threads: threads.max(1) })
     }
 
-    /// Share batches with other ranks from here on.
+    /// Share batches with other ranks from here on, and the update of what they train: each of them updates a part of every layer's
+    /// gates, and what is trained of the others' is not here until it is [gathered](Trainer::gather).
     ///
     /// # Errors
     /// [`Error::Usage`] if a batch is too small for that.
     pub fn join(&mut self, ranks: Ranks) -> Result<()> {
         self.network.join(ranks)?;
         self.workspace = AnyWorkspace::of(&self.network);
+        self.exchange = Mutex::new(Exchange::new(&self.network));
         if self.network.ranks.size() > 1 {
             let wires = self.network.layers.iter().flat_map(|layer| &layer.wires);
             wires.for_each(|wires| lock(wires).scored.iter_mut().for_each(Scored::keep));
         }
         Ok(())
+    }
+
+    /// Have all that is trained here as it is now, with all ranks. One rank always has.
+    ///
+    /// # Errors
+    /// As [`Ranks::begin_sum`].
+    pub fn gather(&mut self) -> Result<()> {
+        if !self.network.is_whole {
+            gather(&self.network)?;
+            self.network.is_whole = true;
+        }
+        Ok(())
+    }
+
+    /// Whether all that is trained is here as it is now: whatever reads it may be asked only then.
+    pub fn is_whole(&self) -> bool {
+        self.network.is_whole
+    }
+
+    /// The network with all that is trained of it.
+    fn whole(&self) -> &Network<'a> {
+        assert!(self.network.is_whole, "what other ranks have trained is to be gathered before it is read");
+        &self.network
     }
 
     /// The same with wires that learn.
@@ -202,11 +233,14 @@ impl<'a> Trainer<'a> {
     }
 
     /// Backward temperatures of the last step: one, or each layer's, or each gate's.
+    ///
+    /// # Panics
+    /// As for whatever reads what is trained: if ranks have done steps since it was last [gathered](Trainer::gather).
     pub fn temperatures(&self) -> Vec<f32> {
         match self.network.constants.scope() {
             CageScope::Network => vec![self.step().temperature],
             CageScope::Layer => self.network.state.cages.iter().map(|c| c.temperature).collect(),
-            CageScope::Gate => self.network.gates(|g| g.cages.iter().map(|c| c.temperature).collect()).concat(),
+            CageScope::Gate => self.whole().gates(|g| g.cages.iter().map(|c| c.temperature).collect()).concat(),
         }
     }
 
@@ -230,11 +264,12 @@ impl<'a> Trainer<'a> {
 
     fn run_with(&mut self, count: u32, spans: Option<&mut Vec<Span>>) -> Result<()> {
         let (network, threads) = (&mut self.network, self.threads);
+        let exchange = &self.exchange;
         match &self.workspace {
-            AnyWorkspace::Bytes1(w) => network.run(w, threads, count, spans),
-            AnyWorkspace::Bytes2(w) => network.run(w, threads, count, spans),
-            AnyWorkspace::Words1(w) => network.run(w, threads, count, spans),
-            AnyWorkspace::Words2(w) => network.run(w, threads, count, spans),
+            AnyWorkspace::Bytes1(w) => network.run((w, exchange), threads, count, spans),
+            AnyWorkspace::Bytes2(w) => network.run((w, exchange), threads, count, spans),
+            AnyWorkspace::Words1(w) => network.run((w, exchange), threads, count, spans),
+            AnyWorkspace::Words2(w) => network.run((w, exchange), threads, count, spans),
         }
     }
 
@@ -259,12 +294,12 @@ impl<'a> Trainer<'a> {
     /// `[layers][gates][2^arity]` table gradients of the last step.
     pub fn table_gradients(&self) -> Vec<Vec<f32>> {
         let unit = 1.0 / self.network.constants.slice_scale();
-        self.network.gates(|g| g.sums.iter().map(|&sum| sum as f32 * unit).collect())
+        self.whole().gates(|g| g.sums.iter().map(|&sum| sum as f32 * unit).collect())
     }
 
     /// `[layers][gates][logits]` of (first, second) moment.
     pub fn moments(&self) -> Vec<Vec<[f32; 2]>> {
-        self.network.gates(|g| g.first_moments.iter().zip(&g.second_moments).map(|(&m, &v)| [m, v]).collect())
+        self.whole().moments()
     }
 
     /// `[layers][gates][samples]` outputs at the last step, as zeros and ones; `None` where the batch was taken by
@@ -281,7 +316,7 @@ impl<'a> Trainer<'a> {
 
     /// Bring wires, logits and their tables, without noise, into the model.
     pub fn download(&mut self) -> &Model {
-        let logits = self.network.gates(|g| g.logits.clone());
+        let logits = self.whole().gates(|g| g.logits.clone());
         let tables = self.network.tables(None);
         let wiring = self.network.wires(|w| w.wiring.clone());
         let layers = self.network.model.layers.iter_mut().zip(logits).zip(tables).zip(wiring);
@@ -293,7 +328,7 @@ impl<'a> Trainer<'a> {
 
     /// `[layers][gates]` tables of the logits as they are, with the next step's noise if `noisy`.
     pub fn tables(&self, noisy: bool) -> Vec<Vec<u64>> {
-        self.network.tables(noisy.then_some(self.step().step))
+        self.whole().tables(noisy.then_some(self.step().step))
     }
 
     /// Judge `split` by the network as it is: by its selected gates on bits, or on `real` numbers; by those of the next step's
@@ -303,44 +338,29 @@ impl<'a> Trainer<'a> {
     }
 
     /// Everything that a step changes and a later step reads, by the names and in the form of the shaders' buffers.
+    ///
+    /// # Panics
+    /// As [`Trainer::temperatures`].
     pub fn state(&self) -> Vec<(String, Vec<u8>)> {
-        let network = &self.network;
-        let mut tensors = vec![
-            ("step".to_string(), bytemuck::bytes_of(&network.state.step).to_vec()),
-            ("history".to_string(), bytemuck::cast_slice(&network.state.history).to_vec()),
-        ];
-        let logits = network.gates(|g| g.logits.clone());
-        for (i, (logits, moments)) in logits.iter().zip(self.moments()).enumerate() {
-            tensors.push((format!("layers.{i}.logits"), bytemuck::cast_slice(logits).to_vec()));
-            tensors.push((format!("layers.{i}.moments"), bytemuck::cast_slice(&moments).to_vec()));
-        }
-        let cages = match network.constants.scope() {
-            CageScope::Network => Vec::new(),
-            CageScope::Layer => vec![network.state.cages.clone()],
-            CageScope::Gate => network.gates(|g| g.cages.clone()),
-        };
-        let cages = cages.iter().enumerate();
-        tensors.extend(cages.map(|(i, c)| (format!("cages.{i}"), bytemuck::cast_slice(c).to_vec())));
-        for i in network.learned_layers() {
-            let layer = &network.layers[i];
-            let scored =
-                |of: &dyn Fn(&Scored) -> Vec<f32>| layer.of_wires(|w| w.scored.as_ref().map_or_else(Vec::new, of));
-            let wiring = layer.of_wires(|wires| wires.wiring.clone());
-            tensors.push((format!("layers.{i}.wiring"), bytemuck::cast_slice(&wiring).to_vec()));
-            let weights = scored(&|scored| scored.weights.clone());
-            tensors.push((format!("layers.{i}.wire weights"), bytemuck::cast_slice(&weights).to_vec()));
-            if self.has_wire_moments() {
-                let both =
-                    |s: &Scored| s.first_moments.iter().zip(&s.second_moments).flat_map(|(&m, &v)| [m, v]).collect();
-                tensors.push((format!("layers.{i}.wire moments"), bytemuck::cast_slice(&scored(&both)).to_vec()));
-            }
-        }
-        tensors
+        self.whole().tensors()
     }
 
-    /// Whether wires learn by the rule that has moments.
-    fn has_wire_moments(&self) -> bool {
-        self.network.learning.as_ref().is_some_and(|learning| learning.rule == WireRule::Dwn)
+    /// What every rank has by itself, to the same bits: where the step stands, the tables that the next one runs on, wires, and
+    /// what was gathered of logits.
+    ///
+    /// # Panics
+    /// As [`Trainer::temperatures`].
+    pub fn common(&self) -> Vec<u8> {
+        let network = self.whole();
+        let mut bytes = bytemuck::bytes_of(&network.state.step).to_vec();
+        bytes.extend_from_slice(bytemuck::cast_slice(&network.state.cages));
+        for layer in network.layers.iter() {
+            let tables = layer.tables[network.state.current].all().iter().filter(|_| network.state.is_tabulated);
+            bytes.extend(tables.map(|byte| byte.load(Ordering::Relaxed)));
+            bytes.extend_from_slice(bytemuck::cast_slice(&layer.of_wires(|wires| wires.wiring.clone())));
+            layer.chunks.iter().for_each(|chunk| bytes.extend_from_slice(bytemuck::cast_slice(&lock(chunk).logits)));
+        }
+        bytes
     }
 
     /// Go on from such a state; `tensor` gives the one of a name, which must have so many bytes.
@@ -351,73 +371,21 @@ impl<'a> Trainer<'a> {
         &mut self,
         tensor: impl Fn(&str, u64) -> std::result::Result<&'s [u8], X>,
     ) -> std::result::Result<(), X> {
-        let state = self.state();
-        let found: Vec<&[u8]> = state
-            .iter()
-            .map(|(name, bytes)| tensor(name, bytes.len() as u64))
-            .collect::<std::result::Result<_, _>>()?;
-        // In the order in which `state` lists them.
-        let mut found = found.into_iter();
-        let mut next = || found.next().unwrap_or_default();
-        let has_wire_moments = self.has_wire_moments();
-        let network = &mut self.network;
-        network.state.step = bytemuck::pod_read_unaligned(next());
-        network.state.history = bytemuck::pod_collect_to_vec(next());
-        for layer in &network.layers {
-            let mut logits = bytemuck::pod_collect_to_vec::<u8, f32>(next()).into_iter();
-            let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(next()).into_iter();
-            for chunk in &layer.chunks {
-                let Gates { logits: own, first_moments, second_moments, .. } = &mut *lock(chunk);
-                own.iter_mut().zip(&mut logits).for_each(|(to, z)| *to = z);
-                put_moments(first_moments, second_moments, &mut moments);
-            }
-        }
-        match network.constants.scope() {
-            CageScope::Network => {}
-            CageScope::Layer => network.state.cages = bytemuck::pod_collect_to_vec(next()),
-            CageScope::Gate => {
-                for layer in &network.layers {
-                    let mut cages = bytemuck::pod_collect_to_vec::<u8, Cage>(next()).into_iter();
-                    for chunk in &layer.chunks {
-                        lock(chunk).cages.iter_mut().zip(&mut cages).for_each(|(to, cage)| *to = cage);
-                    }
-                }
-            }
-        }
-        for i in network.learned_layers() {
-            let mut wiring = bytemuck::pod_collect_to_vec::<u8, u32>(next()).into_iter();
-            let mut weights = bytemuck::pod_collect_to_vec::<u8, f32>(next()).into_iter();
-            let moments = if has_wire_moments { next() } else { &[] };
-            let mut moments = bytemuck::pod_collect_to_vec::<u8, [f32; 2]>(moments).into_iter();
-            for wires in &network.layers[i].wires {
-                let Wires { wiring: own, scored } = &mut *lock(wires);
-                own.iter_mut().zip(&mut wiring).for_each(|(to, wire)| *to = wire);
-                let Some(Scored { weights: own, first_moments, second_moments, .. }) = scored else { continue };
-                own.iter_mut().zip(&mut weights).for_each(|(to, w)| *to = w);
-                put_moments(first_moments, second_moments, &mut moments);
-            }
-            network.rewired(i);
-        }
-        network.state.is_tabulated = false;
-        Ok(())
+        self.network.restore(tensor)
     }
-}
-
-/// The next of `from`, (first, second) moment each, to where they are kept.
-fn put_moments(first: &mut [f32], second: &mut [f32], from: &mut impl Iterator<Item = [f32; 2]>) {
-    first.iter_mut().zip(second).zip(from).for_each(|((m, v), from)| [*m, *v] = from);
 }
 
 impl Network<'_> {
     fn run<E: Kernels + TreeKernels, const B: usize>(
         &mut self,
-        workspace: &Workspace<E, B>,
+        (workspace, exchange): (&Workspace<E, B>, &Mutex<Exchange>),
         threads: usize,
         count: u32,
         spans: Option<&mut Vec<Span>>,
     ) -> Result<()> {
-        let after = std::sync::Mutex::new(None);
-        let timed = std::sync::Mutex::new(Vec::new());
+        let after = Mutex::new(None);
+        let timed = Mutex::new(Vec::new());
+        self.is_whole &= self.ranks.size() == 1 || count == 0;
         let network = &*self;
         let times = spans.is_some();
         work_together(threads, |member| {
@@ -427,20 +395,20 @@ impl Network<'_> {
                 workspace,
                 state: network.state.clone(),
                 clock: (times && leads).then(|| (Instant::now(), Vec::new())),
-                exchange: Exchange { under_way: Vec::new(), failure: None },
+                exchange,
                 room: (selection::Room::new(), vec![[Stored([E::of(0); BLOCK]); B]; 1 << chunk_shift(&network.model)]),
             };
             (0..count).for_each(|_| sitting.step(member));
             if leads {
-                *lock(&after) = Some((sitting.state, sitting.exchange.failure));
+                *lock(&after) = Some(sitting.state);
                 *lock(&timed) = sitting.clock.map_or_else(Vec::new, |(_, spans)| spans);
             }
         });
-        if let Some((state, failure)) = after.into_inner().ok().flatten() {
+        if let Some(state) = after.into_inner().ok().flatten() {
             self.state = state;
-            if let Some(failure) = failure {
-                return Err(failure);
-            }
+        }
+        if let Some(failure) = lock(exchange).failure.take() {
+            return Err(failure);
         }
         self.share_history(count)?;
         if let Some(spans) = spans {
@@ -491,57 +459,10 @@ struct Sitting<'a, E, const B: usize> {
     state: State,
     /// When the last pass ended, and all before.
     clock: Option<(Instant, Vec<Span>)>,
-    exchange: Exchange<'a>,
+    /// What the leading thread exchanges with other ranks.
+    exchange: &'a Mutex<Exchange>,
     /// What parts of an update, and a chunk's rows that no layer needs, are made in.
     room: (selection::Room, Vec<Row<E, B>>),
-}
-
-/// What the leading thread exchanges with other ranks.
-struct Exchange<'a> {
-    /// Sums of layers' table gradients, last layer first.
-    under_way: Vec<Sum<'a>>,
-    /// What went wrong first.
-    failure: Option<Error>,
-}
-
-impl<'a> Exchange<'a> {
-    /// Begin to add a layer's table gradients up over all ranks, and, in a step that moves wires, their scores.
-    fn begin(&mut self, network: &'a Network, layer: &LayerState, moves: bool) {
-        self.under_way.iter_mut().for_each(Sum::push);
-        let mut sums: Vec<i32> = layer.chunks.iter().flat_map(|chunk| lock(chunk).sums.clone()).collect();
-        for wires in layer.wires.iter().filter(|_| moves) {
-            lock(wires).scored.iter().for_each(|scored| sums.extend(&scored.scores));
-        }
-        // A sample counts once for every place of a convolution.
-        let of = &network.constants;
-        let are_short = layer.trees.is_none() && sums_are_short(of.bits, of.batch);
-        match network.ranks.begin_sum(sums, are_short) {
-            Ok(sum) => self.under_way.push(sum),
-            Err(error) => self.failure = self.failure.take().or(Some(error)),
-        }
-    }
-
-    /// Put the sum that was begun first into its layer.
-    fn finish(&mut self, layer: &LayerState, moves: bool) {
-        if self.failure.is_some() || self.under_way.is_empty() {
-            self.under_way.clear();
-            return;
-        }
-        match self.under_way.remove(0).finish() {
-            Ok(sums) => {
-                let mut sums = sums.into_iter();
-                for chunk in &layer.chunks {
-                    lock(chunk).sums.iter_mut().zip(&mut sums).for_each(|(to, sum)| *to = sum);
-                }
-                for wires in layer.wires.iter().filter(|_| moves) {
-                    let mut wires = lock(wires);
-                    let scores = wires.scored.iter_mut().flat_map(|scored| &mut scored.scores);
-                    scores.zip(&mut sums).for_each(|(to, sum)| *to = sum);
-                }
-            }
-            Err(error) => self.failure = Some(error),
-        }
-    }
 }
 
 impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
@@ -796,7 +717,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                         self.mark(|| format!("update {i}"));
                     }
                     if is_shared && n.trained[i] && member.leads() {
-                        self.exchange.begin(n, state, false);
+                        lock(self.exchange).begin(n, i, false);
                     }
                 }
                 continue;
@@ -834,27 +755,12 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             drop((sent, consumer));
             member.wait();
             if is_last && is_shared && n.trained[i] && member.leads() {
-                self.exchange.begin(n, state, moves.is_some());
+                lock(self.exchange).begin(n, i, moves.is_some());
             }
             self.mark(|| if is_updated { format!("backward_update {i}") } else { format!("backward {i}") });
         }
-        for (i, state) in n.layers.iter().enumerate().rev().filter(|&(i, _)| is_last && is_shared && n.trained[i]) {
-            if member.leads() {
-                self.exchange.finish(state, moves.is_some());
-            }
-            member.wait();
-            self.mark(|| format!("wait_for_ranks {i}"));
-            let update = self.update_of(i);
-            member.share(state.chunks.len(), |chunk| {
-                let mut gates = lock(&state.chunks[chunk]);
-                n.update(&self.state, (i, chunk), &mut gates, &update, &mut self.room.0);
-                if let (Some(update), Wires { wiring, scored: Some(scored) }) =
-                    (&moves, &mut *lock(&state.wires[chunk]))
-                {
-                    scored.update_all(wiring, n.model.layers[i].arity, update);
-                }
-            });
-            self.mark(|| format!("update {i}"));
+        if is_last && is_shared {
+            self.update_own(moves, member);
         }
         let moved: Vec<usize> =
             n.learned_layers().filter(|&i| i > first_trained && is_last && moves.is_some()).collect();
@@ -862,6 +768,35 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
             member.share(moved.len(), |i| n.rewired(moved[i]));
             self.mark(|| "list_consumers".into());
         }
+    }
+
+    /// Add up this rank's part of all table gradients over all ranks, update the gates that they are of, and exchange what the
+    /// next step reads of all gates.
+    fn update_own(&mut self, moves: Option<WireUpdate>, member: &mut Member) {
+        let n = self.network;
+        for (i, state) in n.layers.iter().enumerate().rev().filter(|&(i, _)| n.trained[i]) {
+            if member.leads() {
+                lock(self.exchange).finish(n, i, moves.is_some());
+            }
+            member.wait();
+            self.mark(|| format!("wait_for_ranks {i}"));
+            let (update, own) = (self.update_of(i), n.own(i));
+            member.share(own.len(), |at| {
+                let chunk = own.start + at;
+                n.update(&self.state, (i, chunk), &mut lock(&state.chunks[chunk]), &update, &mut self.room.0);
+                if let (Some(update), Some(mut wires)) = (&moves, learned(state, chunk))
+                    && let Wires { wiring, scored: Some(scored) } = &mut *wires
+                {
+                    scored.update_all(wiring, n.model.layers[i].arity, update);
+                }
+            });
+            self.mark(|| format!("update {i}"));
+        }
+        if member.leads() {
+            lock(self.exchange).tell(n, 1 - self.state.current, moves.is_some());
+        }
+        member.wait();
+        self.mark(|| "exchange_tables".into());
     }
 
     /// What layer `i` is updated by in this step.

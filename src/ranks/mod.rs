@@ -8,17 +8,22 @@ mod launcher;
 mod meeting;
 #[cfg(unix)]
 mod mpi;
+mod numbers;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use launcher::{is_launched, local_rank, local_ranks};
-use meeting::Meeting;
+use meeting::{Board, Meeting};
+pub use numbers::{Given, Numbers};
 
 use crate::{Error, Result};
 
 /// Samples that a batch is parted by: a word of bits.
 const WORD: u32 = 32;
+
+/// The board of threads that whatever is gathered goes by; lines have those after it.
+const GATHERING: usize = 0;
 
 /// One rank's place among all, and its line to them.
 #[derive(Debug, Clone)]
@@ -49,6 +54,24 @@ enum Pending {
     Threads(u64),
     #[cfg(unix)]
     Mpi(mpi::Request),
+}
+
+/// A sum over ranks that is made again and again, of which each needs its own part: all send what they have of a part to the rank
+/// whose it is, which adds it up. Memory is kept from one time to the next.
+#[derive(Debug)]
+pub struct Line {
+    ranks: Ranks,
+    /// `[ranks]`: numbers of each one's part.
+    parts: Vec<usize>,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    Alone,
+    Threads(Arc<Meeting>, Arc<Board>),
+    #[cfg(unix)]
+    Mpi(Arc<mpi::Mpi>, mpi::Letters),
 }
 
 impl Default for Ranks {
@@ -154,17 +177,81 @@ impl Ranks {
         Ok(Sum { ranks: self, pending })
     }
 
+    /// The most samples of a batch of `batch` that a rank takes.
+    pub fn most(&self, batch: u32) -> u32 {
+        (batch.div_ceil(WORD).div_ceil(self.size as u32) * WORD).min(batch)
+    }
+
+    /// `[lists][ranks]`: for lists of so many pieces of like work, the range of each list that is each rank's. Those that have had the
+    /// fewest pieces of the lists before take one more where a list has some over.
+    pub fn parts(&self, lists: &[usize]) -> Vec<Vec<Range<usize>>> {
+        let mut had = vec![0; self.size];
+        let part = |&pieces: &usize| {
+            let mut order: Vec<usize> = (0..self.size).collect();
+            order.sort_by_key(|&rank| had[rank]);
+            let mut own = vec![pieces / self.size; self.size];
+            order[..pieces % self.size].iter().for_each(|&rank| own[rank] += 1);
+            let mut first = 0;
+            let ranges = own.iter().zip(&mut had).map(|(&count, had)| {
+                (*had, first) = (*had + count, first + count);
+                first - count..first
+            });
+            ranges.collect()
+        };
+        lists.iter().map(part).collect()
+    }
+
+    /// A line for sums, number `number` of those of all ranks, which open the same ones. Numbers go in 16 bits where `are_short`, which
+    /// all ranks say alike: that what a rank gives fits these, whatever the sum.
+    pub fn line(&self, number: usize, are_short: bool) -> Line {
+        let way = match &self.engine {
+            Engine::Alone => Way::Alone,
+            Engine::Threads(meeting) => Way::Threads(meeting.clone(), meeting.board(GATHERING + 1 + number, are_short)),
+            #[cfg(unix)]
+            Engine::Mpi(mpi) => Way::Mpi(mpi.clone(), mpi.letters(are_short)),
+        };
+        Line { ranks: self.clone(), parts: vec![0; self.size], way }
+    }
+
     /// `[ranks][words]`: every rank's `mine`, as many words each.
     ///
     /// # Errors
     /// As [`Ranks::begin_sum`].
     pub fn gather(&self, mine: &[u32]) -> Result<Vec<Vec<u32>>> {
+        let mut all = vec![Vec::new(); self.size];
+        all[self.rank] = mine.to_vec();
+        self.spread(mine, &vec![mine.len(); self.size], |rank, words| all[rank] = words.to_vec())?;
+        Ok(all)
+    }
+
+    /// Give every other rank `mine`, and have `read` see what each of them gives, with its number; `lengths` are the words that each
+    /// rank gives.
+    ///
+    /// # Errors
+    /// As [`Ranks::begin_sum`].
+    pub fn spread(&self, mine: &[u32], lengths: &[usize], mut read: impl FnMut(usize, &[u32])) -> Result<()> {
         match &self.engine {
-            Engine::Alone => Ok(vec![mine.to_vec()]),
-            Engine::Threads(meeting) => meeting.gather(self.rank, mine),
+            Engine::Alone => {}
+            Engine::Threads(meeting) => {
+                let board = meeting.board(GATHERING, false);
+                meeting.leave_on(&board, self.rank, |numbers| {
+                    numbers.clear();
+                    numbers.extend(bytemuck::cast_slice(mine));
+                })?;
+                meeting.read_from(&board, self.rank, |rank, numbers| {
+                    if let Given::Long(numbers) = numbers.part(0, lengths[rank]) {
+                        read(rank, bytemuck::cast_slice(numbers));
+                    }
+                })?;
+            }
             #[cfg(unix)]
-            Engine::Mpi(mpi) => Ok(mpi.gather(mine)),
+            Engine::Mpi(mpi) => mpi.gather(mine, lengths, |rank, words| {
+                if rank != self.rank {
+                    read(rank, words);
+                }
+            }),
         }
+        Ok(())
     }
 
     /// Rank 0's `words`, on every rank.
@@ -174,8 +261,8 @@ impl Ranks {
     pub fn tell(&self, words: &mut [u32]) -> Result<()> {
         match &self.engine {
             Engine::Alone => {}
-            Engine::Threads(meeting) => {
-                let all = meeting.gather(self.rank, words)?;
+            Engine::Threads(_) => {
+                let all = self.gather(words)?;
                 words.copy_from_slice(&all[0]);
             }
             #[cfg(unix)]
@@ -252,6 +339,56 @@ impl Sum<'_> {
     }
 }
 
+impl Line {
+    /// Begin a sum in which rank r's part is of `parts[r]` numbers; `put` puts those of all parts but this rank's own, one part after
+    /// the other.
+    ///
+    /// # Errors
+    /// As [`Ranks::begin_sum`].
+    pub fn begin(&mut self, parts: impl Iterator<Item = usize>, put: impl FnOnce(&mut Numbers)) -> Result<()> {
+        self.parts.clear();
+        self.parts.extend(parts);
+        let fill = |numbers: &mut Numbers| {
+            numbers.clear();
+            put(numbers);
+        };
+        match &mut self.way {
+            Way::Alone => {}
+            Way::Threads(meeting, board) => meeting.leave_on(board, self.ranks.rank, fill)?,
+            #[cfg(unix)]
+            Way::Mpi(mpi, letters) => mpi.begin_letters(letters, &self.parts, fill),
+        }
+        Ok(())
+    }
+
+    /// Have it go on, where that takes calls.
+    pub fn push(&mut self) {
+        #[cfg(unix)]
+        if let Way::Mpi(mpi, letters) = &mut self.way {
+            mpi.push_letters(letters);
+        }
+    }
+
+    /// Wait until all ranks have begun, and have `read` see what every other one has of this rank's part.
+    ///
+    /// # Errors
+    /// As [`Ranks::begin_sum`].
+    pub fn finish(&mut self, mut read: impl FnMut(Given)) -> Result<()> {
+        let (mine, parts) = (self.ranks.rank, &self.parts);
+        match &mut self.way {
+            Way::Alone => {}
+            Way::Threads(meeting, board) => meeting.read_from(board, mine, |rank, numbers| {
+                // That rank's own part is not among them.
+                let first: usize = (0..mine).filter(|&before| before != rank).map(|before| parts[before]).sum();
+                read(numbers.part(first, parts[mine]));
+            })?,
+            #[cfg(unix)]
+            Way::Mpi(mpi, letters) => mpi.finish_letters(letters, parts[mine], read),
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +398,7 @@ mod tests {
         for (batch, size) in [(128, 1), (128, 3), (100, 3), (65, 3), (4096, 7), (32, 1), (33, 2)] {
             let shares: Vec<Range<u32>> = Ranks::threads(size).iter().map(|r| r.share(batch).unwrap()).collect();
             assert_eq!((shares[0].start, shares[size - 1].end), (0, batch));
+            assert_eq!(shares.iter().map(|share| share.len() as u32).max(), Some(Ranks::threads(size)[0].most(batch)));
             assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start && pair[0].end % 32 == 0));
             let words: Vec<u32> = shares.iter().map(|share| share.len().div_ceil(32) as u32).collect();
             assert!(words.iter().max().unwrap() - words.iter().min().unwrap() <= 1, "{shares:?}");
@@ -295,11 +433,78 @@ mod tests {
     }
 
     #[test]
+    fn pieces_are_parted_evenly_over_all_lists() {
+        for (size, lists) in [(1, vec![5, 0, 3]), (2, vec![32; 6]), (3, vec![5, 5, 5, 1, 2]), (7, vec![3, 3, 3, 40])] {
+            let parts = Ranks::threads(size)[size - 1].parts(&lists);
+            let mut had = vec![0; size];
+            for (of_list, &pieces) in parts.iter().zip(&lists) {
+                assert_eq!((of_list.len(), of_list[0].start, of_list[size - 1].end), (size, 0, pieces));
+                assert!(of_list.windows(2).all(|pair| pair[0].end == pair[1].start));
+                had.iter_mut().zip(of_list).for_each(|(had, own)| *had += own.len());
+                assert!(had.iter().max().unwrap() - had.iter().min().unwrap() <= 1, "{size}: {parts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_add_up_every_ranks_own_part() {
+        // Ranks beyond any machine's cores as well, which sleep while they wait.
+        for size in [1, 2, 3, 20] {
+            let all = Ranks::threads(size);
+            std::thread::scope(|scope| {
+                for ranks in &all {
+                    scope.spawn(move || {
+                        let mut lines = [ranks.line(0, true), ranks.line(1, false)];
+                        for round in 0..if size > 9 { 5 } else { 200 } {
+                            // Rank r's part is of r numbers and, in every other round, one more.
+                            let more = round % 2;
+                            let number = |from: usize, at: usize| (from * 10 + at + round) as i32 - 50;
+                            for line in &mut lines {
+                                let put = |numbers: &mut Numbers| {
+                                    for other in (0..size).filter(|&other| other != ranks.rank()) {
+                                        (0..other + more).for_each(|at| numbers.extend(&[number(ranks.rank(), at)]));
+                                    }
+                                };
+                                line.begin((0..size).map(|rank| rank + more), put).unwrap();
+                            }
+                            for line in lines.iter_mut().rev() {
+                                line.push();
+                                let mut own: Vec<i32> =
+                                    (0..ranks.rank() + more).map(|at| number(ranks.rank(), at)).collect();
+                                line.finish(|mut given| own.chunks_mut(2).for_each(|two| given.add_to(two))).unwrap();
+                                let sum = |at: usize| (0..size).map(|from| number(from, at)).sum::<i32>();
+                                assert!(own.iter().enumerate().all(|(at, &own)| own == sum(at)));
+                            }
+                            let lengths: Vec<usize> = (0..size).map(|rank| rank % 4).collect();
+                            let words = |rank: usize| vec![(rank + round) as u32; rank % 4];
+                            let mut heard = vec![ranks.rank()];
+                            let hear = |rank: usize, given: &[u32]| {
+                                assert_eq!(given, words(rank));
+                                heard.push(rank);
+                            };
+                            ranks.spread(&words(ranks.rank()), &lengths, hear).unwrap();
+                            heard.sort();
+                            assert!(heard.iter().copied().eq(0..size));
+                        }
+                    });
+                }
+            });
+        }
+    }
+
+    #[test]
     fn nobody_waits_for_a_rank_that_left() {
         let all = Ranks::threads(2);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let told = all[0].begin_sum(vec![1], false).and_then(Sum::finish).unwrap_err().to_string();
+                assert!(told.contains("rank 1"), "{told}");
+            });
+            scope.spawn(|| {
+                let mut line = all[0].line(0, false);
+                let told =
+                    line.begin([0, 1].into_iter(), |numbers| numbers.extend(&[1])).and_then(|()| line.finish(|_| {}));
+                let told = told.unwrap_err().to_string();
                 assert!(told.contains("rank 1"), "{told}");
             });
             all[1].leave(&Error::usage(""));

@@ -6,10 +6,12 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
+use std::sync::{Mutex, PoisonError};
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
 
 use super::launcher::Family;
+use super::numbers::{Given, Numbers};
 use crate::{Error, Result};
 
 /// Libraries to look for, in this order, after the launcher's own family.
@@ -33,7 +35,21 @@ type OfCommunicator = unsafe extern "C" fn(Handle, *mut c_int) -> c_int;
 type Iallreduce = unsafe extern "C" fn(*const c_void, *mut c_void, c_int, Handle, Handle, Handle, *mut c_void) -> c_int;
 type Test = unsafe extern "C" fn(*mut c_void, *mut c_int, *mut c_void) -> c_int;
 type Wait = unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
-type Allgather = unsafe extern "C" fn(*const c_void, c_int, Handle, *mut c_void, c_int, Handle, Handle) -> c_int;
+type Counts = *const c_int;
+type Ialltoallv = unsafe extern "C" fn(
+    *const c_void,
+    Counts,
+    Counts,
+    Handle,
+    *mut c_void,
+    Counts,
+    Counts,
+    Handle,
+    Handle,
+    *mut c_void,
+) -> c_int;
+type Allgatherv =
+    unsafe extern "C" fn(*const c_void, c_int, Handle, *mut c_void, Counts, Counts, Handle, Handle) -> c_int;
 type Bcast = unsafe extern "C" fn(*mut c_void, c_int, Handle, c_int, Handle) -> c_int;
 type Abort = unsafe extern "C" fn(Handle, c_int) -> c_int;
 type Finalize = unsafe extern "C" fn() -> c_int;
@@ -54,7 +70,10 @@ pub struct Mpi {
     iallreduce: Symbol<Iallreduce>,
     test: Symbol<Test>,
     wait: Symbol<Wait>,
-    allgather: Symbol<Allgather>,
+    ialltoallv: Symbol<Ialltoallv>,
+    allgatherv: Symbol<Allgatherv>,
+    /// What was gathered last.
+    gathered: Mutex<Vec<u32>>,
     bcast: Symbol<Bcast>,
     abort: Symbol<Abort>,
     finalize: Symbol<Finalize>,
@@ -71,18 +90,27 @@ pub struct Request {
     to: Numbers,
 }
 
-/// What is added up.
+/// Numbers that go to every other rank and come from each, again and again.
 #[derive(Debug)]
-enum Numbers {
-    Short(Vec<i16>),
-    Long(Vec<i32>),
+pub struct Letters {
+    /// MPI's request while it is at them.
+    handle: Option<Box<u64>>,
+    to_others: Numbers,
+    from_others: Numbers,
+    /// `[4][ranks]`: numbers to each rank and where they begin, numbers from each and where these do.
+    counts: [Vec<c_int>; 4],
 }
 
-impl Numbers {
-    fn place(&mut self) -> *mut c_void {
-        match self {
-            Numbers::Short(numbers) => numbers.as_mut_ptr().cast(),
-            Numbers::Long(numbers) => numbers.as_mut_ptr().cast(),
+impl Drop for Letters {
+    fn drop(&mut self) {
+        // If MPI is still at them it goes on reading and writing there, so that memory is never free again.
+        if self.handle.is_some() {
+            let none = || Numbers::new(false);
+            std::mem::forget((
+                std::mem::replace(&mut self.to_others, none()),
+                std::mem::replace(&mut self.from_others, none()),
+            ));
+            std::mem::forget((self.handle.take(), std::mem::take(&mut self.counts)));
         }
     }
 }
@@ -164,7 +192,9 @@ impl Mpi {
             iallreduce: function!("MPI_Iallreduce", Iallreduce),
             test: function!("MPI_Test", Test),
             wait: function!("MPI_Wait", Wait),
-            allgather: function!("MPI_Allgather", Allgather),
+            ialltoallv: function!("MPI_Ialltoallv", Ialltoallv),
+            allgatherv: function!("MPI_Allgatherv", Allgatherv),
+            gathered: Mutex::default(),
             bcast: function!("MPI_Bcast", Bcast),
             abort: function!("MPI_Abort", Abort),
             finalize: function!("MPI_Finalize", Finalize),
@@ -192,42 +222,108 @@ impl Mpi {
 
     /// Have the library go on with a sum: some do so only when they are called.
     pub fn push_sum(&self, request: &mut Request) {
-        let (mut is_done, mut state): (c_int, State) = (0, [0; 16]);
-        // SAFETY: the request was begun by the same library; one that is done may be tested, and waited for, again.
-        unsafe { (self.test)((&raw mut *request.handle).cast(), &raw mut is_done, state.as_mut_ptr().cast()) };
+        self.push(&mut request.handle);
     }
 
     /// Wait for a sum.
     pub fn finish_sum(&self, mut request: Request) -> Vec<i32> {
-        let mut state: State = [0; 16];
-        // SAFETY: the request was begun by the same library.
-        unsafe { (self.wait)((&raw mut *request.handle).cast(), state.as_mut_ptr().cast()) };
+        self.wait_for(&mut request.handle);
         match request.to {
             Numbers::Short(sums) => sums.into_iter().map(i32::from).collect(),
             Numbers::Long(sums) => sums,
         }
     }
 
-    /// `[ranks][words]`
-    pub fn gather(&self, mine: &[u32]) -> Vec<Vec<u32>> {
-        let mut all = vec![0u32; mine.len() * self.size];
-        let count = mine.len() as c_int;
-        // SAFETY: `all` has room for every rank's words.
+    /// None yet, in 16 bits each where `are_short`.
+    pub fn letters(&self, are_short: bool) -> Letters {
+        let counts = std::array::from_fn(|_| vec![0; self.size]);
+        Letters { handle: None, to_others: Numbers::new(are_short), from_others: Numbers::new(are_short), counts }
+    }
+
+    /// Begin to send to every other rank r the `parts[r]` numbers that `fill` makes, one rank after the other, and to get as many from
+    /// each as this rank's part has.
+    pub fn begin_letters(&self, letters: &mut Letters, parts: &[usize], fill: impl FnOnce(&mut Numbers)) {
+        fill(&mut letters.to_others);
+        letters.from_others.resize(parts[self.rank] * (self.size - 1));
+        let [to, to_places, from, from_places] = &mut letters.counts;
+        let (mut to_at, mut from_at) = (0, 0);
+        for rank in 0..self.size {
+            let is_other = c_int::from(rank != self.rank);
+            (to[rank], from[rank]) = (is_other * parts[rank] as c_int, is_other * parts[self.rank] as c_int);
+            (to_places[rank], from_places[rank]) = (to_at, from_at);
+            (to_at, from_at) = (to_at + to[rank], from_at + from[rank]);
+        }
+        let of = if matches!(letters.to_others, Numbers::Short(_)) { self.int16 } else { self.int32 };
+        let handle = letters.handle.insert(Box::new(0));
+        // SAFETY: numbers and counts live, unmoved on the heap, until the request is waited for, or for good; there are as many as the
+        // counts say, and they are changed by nobody meanwhile.
         unsafe {
-            (self.allgather)(
+            (self.ialltoallv)(
+                letters.to_others.place(),
+                to.as_ptr(),
+                to_places.as_ptr(),
+                of,
+                letters.from_others.place(),
+                from.as_ptr(),
+                from_places.as_ptr(),
+                of,
+                self.world,
+                (&raw mut **handle).cast(),
+            )
+        };
+    }
+
+    /// Have the library go on with them.
+    pub fn push_letters(&self, letters: &mut Letters) {
+        letters.handle.iter_mut().for_each(|handle| self.push(handle));
+    }
+
+    /// Wait for them, and have `read` see the `count` that each other rank sent.
+    pub fn finish_letters(&self, letters: &mut Letters, count: usize, mut read: impl FnMut(Given)) {
+        let Some(mut handle) = letters.handle.take() else { return };
+        self.wait_for(&mut handle);
+        (0..self.size - 1).for_each(|other| read(letters.from_others.part(other * count, count)));
+    }
+
+    fn push(&self, handle: &mut u64) {
+        let (mut is_done, mut state): (c_int, State) = (0, [0; 16]);
+        // SAFETY: the request was begun by the same library; one that is done may be tested, and waited for, again.
+        unsafe { (self.test)((&raw mut *handle).cast(), &raw mut is_done, state.as_mut_ptr().cast()) };
+    }
+
+    fn wait_for(&self, handle: &mut u64) {
+        let mut state: State = [0; 16];
+        // SAFETY: the request was begun by the same library.
+        unsafe { (self.wait)((&raw mut *handle).cast(), state.as_mut_ptr().cast()) };
+    }
+
+    /// Have `read` see the words of every rank, of which this one's are `mine`; each gives as many as `lengths` says.
+    pub fn gather(&self, mine: &[u32], lengths: &[usize], mut read: impl FnMut(usize, &[u32])) {
+        let counts: Vec<c_int> = lengths.iter().map(|&length| length as c_int).collect();
+        let places: Vec<c_int> = counts
+            .iter()
+            .scan(0, |at, &count| {
+                *at += count;
+                Some(*at - count)
+            })
+            .collect();
+        let mut all = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        all.resize(lengths.iter().sum(), 0);
+        // SAFETY: `all` has room for every rank's words, and `mine` are as many as this one's length says.
+        unsafe {
+            (self.allgatherv)(
                 mine.as_ptr().cast(),
-                count,
+                mine.len() as c_int,
                 self.int32,
                 all.as_mut_ptr().cast(),
-                count,
+                counts.as_ptr(),
+                places.as_ptr(),
                 self.int32,
                 self.world,
             )
         };
-        if mine.is_empty() {
-            vec![Vec::new(); self.size]
-        } else {
-            all.chunks_exact(mine.len()).map(<[u32]>::to_vec).collect()
+        for (rank, (&at, &length)) in places.iter().zip(lengths).enumerate() {
+            read(rank, &all[at as usize..][..length]);
         }
     }
 

@@ -138,6 +138,37 @@ impl<'a> Learner<'a> {
         }
     }
 
+    /// Have all that is trained here, with all ranks: those of the CPU share the update, and each has what it updated alone. Whatever
+    /// reads what is trained fails before this is done; one rank has it always.
+    ///
+    /// # Errors
+    /// As [`Ranks::begin_sum`].
+    pub fn gather(&mut self) -> Result<()> {
+        match self {
+            Learner::Gpu(_) => Ok(()),
+            Learner::Cpu(own) => own.trainer.gather(),
+        }
+    }
+
+    /// Whether there is nothing to [gather](Learner::gather).
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Learner::Gpu(_) => true,
+            Learner::Cpu(own) => own.trainer.is_whole(),
+        }
+    }
+
+    /// What all ranks must have to the same bits.
+    pub fn common(&mut self) -> Result<Vec<u8>> {
+        match self {
+            Learner::Gpu(trainer) => {
+                let layers = &trainer.download()?.layers;
+                Ok(layers.iter().flat_map(|layer| bytemuck::cast_slice(&layer.logits).to_vec()).collect())
+            }
+            Learner::Cpu(own) => Ok(own.whole()?.common()),
+        }
+    }
+
     /// Wait for all steps, then tell of those since step `since` (the last 4,096 at most).
     ///
     /// # Errors
@@ -153,7 +184,9 @@ impl<'a> Learner<'a> {
     pub fn gradient_norms(&mut self) -> Result<Vec<f64>> {
         match self {
             Learner::Gpu(trainer) => trainer.gradient_norms(),
-            Learner::Cpu(own) => Ok(own.trainer.table_gradients().iter().map(|entries| norm(entries.iter())).collect()),
+            Learner::Cpu(own) => {
+                Ok(own.whole()?.table_gradients().iter().map(|entries| norm(entries.iter())).collect())
+            }
         }
     }
 
@@ -163,7 +196,7 @@ impl<'a> Learner<'a> {
             Learner::Gpu(trainer) => trainer.first_moment_norms(),
             Learner::Cpu(own) => {
                 let first = |moments: &Vec<[f32; 2]>| norm(moments.iter().map(|[first, _]| first));
-                Ok(own.trainer.moments().iter().map(first).collect())
+                Ok(own.whole()?.moments().iter().map(first).collect())
             }
         }
     }
@@ -186,7 +219,7 @@ impl<'a> Learner<'a> {
         match self {
             Learner::Gpu(trainer) => trainer.first_not_finite(),
             Learner::Cpu(own) => {
-                let moments = own.trainer.moments();
+                let moments = own.whole()?.moments();
                 let broken = moments.iter().rposition(|layer| layer.as_flattened().iter().any(|x| !x.is_finite()));
                 if let Some(layer) = broken {
                     return Ok(Some((layer, "gradients")));
@@ -202,7 +235,7 @@ impl<'a> Learner<'a> {
         match self {
             Learner::Gpu(trainer) => trainer.state(),
             Learner::Cpu(own) => {
-                let tensors = own.trainer.state().into_iter().map(|(name, bytes)| Tensor { name, bytes });
+                let tensors = own.whole()?.state().into_iter().map(|(name, bytes)| Tensor { name, bytes });
                 Ok(State { tensors: tensors.collect() })
             }
         }
@@ -223,15 +256,15 @@ impl<'a> Learner<'a> {
     pub fn download(&mut self) -> Result<&Model> {
         match self {
             Learner::Gpu(trainer) => trainer.download(),
-            Learner::Cpu(own) => Ok(own.trainer.download()),
+            Learner::Cpu(own) => Ok(own.whole()?.download()),
         }
     }
 
-    /// Seconds that the host takes to record and submit a step, in the mean.
-    pub fn host_seconds_a_step(&self) -> f64 {
+    /// Seconds that the host takes to record and submit a step, in the mean; none where it does the work itself.
+    pub fn host_seconds_a_step(&self) -> Option<f64> {
         match self {
-            Learner::Gpu(trainer) => trainer.host_seconds_a_step(),
-            Learner::Cpu(_) => 0.0,
+            Learner::Gpu(trainer) => Some(trainer.host_seconds_a_step()),
+            Learner::Cpu(_) => None,
         }
     }
 
@@ -297,23 +330,32 @@ impl<'a> Judge<'a> {
     pub fn run(&self, learner: &mut Learner, mode: Mode) -> Result<Evaluation> {
         match (self, learner) {
             (Judge::Gpu(evaluator), Learner::Gpu(trainer)) => evaluator.run(trainer, mode),
-            (Judge::Cpu(split), Learner::Cpu(own)) => Ok(own.evaluate(split, mode)),
+            (Judge::Cpu(split), Learner::Cpu(own)) => own.evaluate(split, mode),
             _ => Err(Error::Run("a network is judged on another device than it is trained on".into())),
         }
     }
 }
 
-impl OnCpu<'_> {
-    fn progress(&self, since: u32) -> Result<Progress> {
+impl<'a> OnCpu<'a> {
+    /// The trainer, with all that it has trained.
+    fn whole(&mut self) -> Result<&mut cpu::Trainer<'a>> {
+        match self.trainer.is_whole() {
+            true => Ok(&mut self.trainer),
+            false => Err(Error::Run("what other ranks have trained was to be read before it was gathered".into())),
+        }
+    }
+
+    fn progress(&mut self, since: u32) -> Result<Progress> {
+        self.whole()?;
         let state = self.trainer.step();
         let first = since.max(state.step.saturating_sub(HISTORY));
         let steps: Vec<[f32; 2]> = (first..state.step).map(|step| self.trainer.history(step)).collect();
         Progress::of(&state, &steps, &self.trainer.temperatures())
     }
 
-    fn evaluate(&self, split: &Split, mode: Mode) -> Evaluation {
+    fn evaluate(&mut self, split: &Split, mode: Mode) -> Result<Evaluation> {
         let is_noisy = mode == Mode::Training && self.settings.method.is_noisy();
-        let made = self.trainer.evaluate(split, is_noisy, mode == Mode::SelectedSoft);
+        let made = self.whole()?.evaluate(split, is_noisy, mode == Mode::SelectedSoft);
         let model = self.trainer.model();
         let outputs = model.classes.len();
         let votes: Vec<f64> = made.votes.iter().map(|&v| v.into()).collect();
@@ -323,12 +365,12 @@ impl OnCpu<'_> {
             false => Vec::new(),
         };
         let quality = model.head.quality(&votes, outputs, model.group(), split);
-        Evaluation {
+        Ok(Evaluation {
             loss: made.losses.iter().map(|&l| f64::from(l)).sum::<f64>() / split.len() as f64,
             accuracy: quality.score,
             quality,
             predictions,
             votes: made.votes,
-        }
+        })
     }
 }

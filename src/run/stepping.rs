@@ -95,12 +95,12 @@ impl Stepping<'_, '_> {
             let spent = from.elapsed().as_secs_f64();
             self.time.stepping += spent;
             let rate = f64::from(until - first) * f64::from(batch) / spent;
+            self.lead.compare(self.trainer)?;
             let metrics = evaluate(self.trainer, self.evaluator, evaluated, self.time.seconds(), rate)?;
             if let Err(e) = self.folder.record(&metrics) {
                 self.report.warn(&format!("{e}; training goes on"));
             }
             self.report.evaluated(&metrics);
-            self.lead.compare(self.trainer)?;
             let is_best = self.is_held_out && best(self.folder.recorded()).is_some_and(|m| m.step == until);
             let is_stopped = self.is_stopped() && until < steps;
             if is_stopped || is_best || clock.is_due(until) || until == steps || self.is_patience_over() {
@@ -172,6 +172,7 @@ impl Stepping<'_, '_> {
 
     /// Write a checkpoint, or tell why it could not be written and go on; returns whether it was.
     fn checkpoint(&mut self, clock: &mut Clock, stepping_seconds: f64) -> Result<bool> {
+        self.lead.gather(self.trainer)?;
         let state = self.trainer.state()?;
         let checkpoint = Checkpoint {
             header: Header {

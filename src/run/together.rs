@@ -19,6 +19,8 @@ enum Order {
     Begin,
     /// So many steps.
     Steps(u32),
+    /// Gather what is trained.
+    Gather,
     /// Compare the networks.
     Compare,
     /// End; nothing is left to do.
@@ -31,7 +33,8 @@ impl Order {
             Order::Begin => [0, 0],
             Order::Steps(count) => [1, count],
             Order::Compare => [2, 0],
-            Order::End => [3, 0],
+            Order::Gather => [3, 0],
+            Order::End => [4, 0],
         }
     }
 
@@ -46,6 +49,7 @@ impl Order {
             0 => Order::Begin,
             1 => Order::Steps(words[1]),
             2 => Order::Compare,
+            3 => Order::Gather,
             _ => Order::End,
         })
     }
@@ -121,7 +125,19 @@ impl<'a> Lead<'a> {
         })
     }
 
-    /// See that all ranks have the same network.
+    /// Have all that is trained on this rank, and on the others.
+    ///
+    /// # Errors
+    /// As [`Ranks::begin_sum`].
+    pub fn gather(&self, learner: &mut Learner) -> Result<()> {
+        if learner.is_whole() {
+            return Ok(());
+        }
+        Order::Gather.give(self.ranks)?;
+        learner.gather()
+    }
+
+    /// See that all ranks have the same network, and have it whole on all of them.
     ///
     /// # Errors
     /// [`Error::Run`] where one has another.
@@ -136,6 +152,7 @@ impl<'a> Lead<'a> {
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
+        leave_if_panicking(self.ranks);
         // If this fails, there is nobody left to let go. Where a step failed, orders would not be taken.
         if self.is_followed.get() && !self.failed.get() {
             let _ = Order::End.give(self.ranks);
@@ -154,11 +171,25 @@ pub fn follow(
     data: &Dataset,
     place: &Place,
 ) -> Result<()> {
+    struct Guard<'a>(&'a Ranks);
+    impl Drop for Guard<'_> {
+        fn drop(&mut self) {
+            leave_if_panicking(self.0);
+        }
+    }
+    let _guard = Guard(ranks);
     let followed = follow_to_the_end(ranks, open, settings, data, place);
     if let Err(error) = &followed {
         ranks.leave(error);
     }
     followed.map_err(|error| error.with_advice(&format!("this was rank {}", ranks.rank())))
+}
+
+/// Have no other rank wait for one whose thread ends by a panic.
+fn leave_if_panicking(ranks: &Ranks) {
+    if std::thread::panicking() {
+        ranks.leave(&Error::Run("this program is at fault, as told above".into()));
+    }
 }
 
 fn follow_to_the_end(
@@ -182,6 +213,7 @@ fn follow_to_the_end(
                 let _ = check_alike(ranks, &mut learner, &device, &identity);
             }
             Order::Steps(count) => learner.submit(count)?,
+            Order::Gather => learner.gather()?,
             Order::Compare => {
                 let _ = compare(ranks, &mut learner);
             }
@@ -232,9 +264,8 @@ fn check_alike(ranks: &Ranks, learner: &mut Learner, device: &Device, identity: 
 
 fn compare(ranks: &Ranks, learner: &mut Learner) -> Result<()> {
     let step = learner.steps();
-    let layers = &learner.download()?.layers;
-    let words: Vec<u8> = layers.iter().flat_map(|layer| bytemuck::cast_slice(&layer.logits).to_vec()).collect();
-    match ranks.first_that_differs(&words)? {
+    learner.gather()?;
+    match ranks.first_that_differs(&learner.common()?)? {
         None => Ok(()),
         Some(rank) => Err(Error::Run(format!(
             "after step {step} rank {rank} has another network than rank 0, though both did the same steps: its memory or its \

@@ -45,8 +45,8 @@ struct PassTimes {
 pub struct Pace {
     /// Seconds a step, with many in a submission.
     pub step: f64,
-    /// Seconds that the host takes to record and submit a step.
-    pub host: f64,
+    /// Seconds that the host takes to record and submit a step; none where it does the work itself.
+    pub host: Option<f64>,
 }
 
 /// What holds a step up.
@@ -164,8 +164,8 @@ impl Profile {
     }
 
     fn bound(&self) -> Option<Bound> {
-        let (bandwidth, pace) = (self.bandwidth?, self.pace?);
-        Some(Bound::of(self.gpu_seconds(), self.passes.len(), bandwidth.dispatch, pace.host))
+        let (bandwidth, host) = (self.bandwidth?, self.pace?.host?);
+        Some(Bound::of(self.gpu_seconds(), self.passes.len(), bandwidth.dispatch, host))
     }
 
     /// Each kernel with its passes, in the order of a step.
@@ -227,12 +227,11 @@ impl Profile {
             );
         }
         if let Some(pace) = self.pace {
-            let _ = writeln!(
-                out,
-                "untimed, a step takes {:.3} ms, of which the host records and submits for {:.1} µs",
-                pace.step * 1e3,
-                pace.host * 1e6
-            );
+            let _ = write!(out, "untimed, a step takes {:.3} ms", pace.step * 1e3);
+            if let Some(host) = pace.host {
+                let _ = write!(out, ", of which the host records and submits for {:.1} µs", host * 1e6);
+            }
+            let _ = writeln!(out);
         }
         if let Some(bound) = self.bound() {
             let why = match bound {
@@ -258,7 +257,7 @@ impl Profile {
             "copy_bytes_per_s": self.bandwidth.map(|b| b.copy),
             "dispatch_us": self.bandwidth.map(|b| b.dispatch * 1e6),
             "untimed_step_ms": self.pace.map(|p| p.step * 1e3),
-            "host_us_per_step": self.pace.map(|p| p.host * 1e6),
+            "host_us_per_step": self.pace.and_then(|p| p.host).map(|host| host * 1e6),
             "bound": self.bound().map(Bound::name),
         })
     }
@@ -358,7 +357,7 @@ mod tests {
         };
         assert_eq!(profile.overhead(100), 0.0);
         // 100 steps of 10 ms, two of which took 30 ms: 40 ms of 1,040.
-        profile.set_pace(Pace { step: 0.01, host: 0.0 });
+        profile.set_pace(Pace { step: 0.01, host: None });
         assert!((profile.overhead(100) - 0.04 / 1.04).abs() < 1e-12);
     }
 }
