@@ -466,7 +466,7 @@ mod tests {
             let (left, top) = sheet.window_at(i);
             for (y, x) in (0..3).flat_map(|y| (0..2).map(move |x| (y, x))) {
                 let Rgb(r, g, b) = if read.contains(&[y, x]) { COLOURS[0] } else { PALE };
-                let corner = (left + x as i32 * sheet.cell + 1, top + y as i32 * sheet.cell + 1);
+                let corner = (left + x * sheet.cell + 1, top + y * sheet.cell + 1);
                 assert_eq!(colour(corner), [r, g, b], "unit {i}, ({y}, {x})");
             }
         }
@@ -477,8 +477,8 @@ mod tests {
         assert!(map.contains(&true) && map.contains(&false));
         for i in 0..2 {
             let (left, top) = sheet.image_at(i);
-            for (y, x) in (0..6).flat_map(|y| (0..5).map(move |x| (y, x))) {
-                let on = map[i * 9 + y / 2 * 3 + (x + 1) / 2];
+            for (y, x) in (0..6).flat_map(|y| (0..5).map(move |x: usize| (y, x))) {
+                let on = map[i * 9 + y / 2 * 3 + x.div_ceil(2)];
                 let [red, green, blue] = colour((left + x as i32 * scale + 1, top + y as i32 * scale + 1));
                 assert_eq!(red != green || green != blue, on, "unit {i}, ({y}, {x})");
             }

@@ -81,7 +81,7 @@ fn table_of_two(gate: &Lut) -> u32 {
     let table = gate.table as u32;
     match gate.arity {
         0 => (table & 1) * 0b1111,
-        1 => (table & 1) * 0b0011 | (table >> 1 & 1) * FIRST,
+        1 => ((table & 1) * 0b0011) | ((table >> 1 & 1) * FIRST),
         _ => table,
     }
 }

@@ -107,13 +107,13 @@ mod tests {
         let compact = [[1, 16 * 16], [1, 16 * 16], [4, 8 * 8], [4, 8 * 8]];
         let (cifar, mnist) = ([9, 32, 32], [3, 28, 28]);
         // Gates evaluated a sample as the papers and their readers give them, in thousands, where they do.
-        let networks: [(Preset, usize, [u32; 3], usize, &[[usize; 2]], usize, Option<f64>); 6] = [
-            (Preset::LogicTreeNetS, 32, cifar, 7, &tree_net, 2240, Some(870.0)),
-            (Preset::LogicTreeNetM, 256, cifar, 7, &tree_net, 2240, Some(7000.0)),
-            (Preset::LogicTreeNetMnistS, 16, mnist, 7, &tree_net_mnist, 2240, None),
-            (Preset::LogicTreeNetMnistM, 64, mnist, 7, &tree_net_mnist, 2240, None),
-            (Preset::CompactLogicT, 64, cifar, 1, &compact, 1250, Some(146.0)),
-            (Preset::CompactLogicS, 128, cifar, 1, &compact, 1250, None),
+        let networks = [
+            (Preset::LogicTreeNetS, 32, cifar, 7, &tree_net[..], 2240, Some(870.0)),
+            (Preset::LogicTreeNetM, 256, cifar, 7, &tree_net[..], 2240, Some(7000.0)),
+            (Preset::LogicTreeNetMnistS, 16, mnist, 7, &tree_net_mnist[..], 2240, None),
+            (Preset::LogicTreeNetMnistM, 64, mnist, 7, &tree_net_mnist[..], 2240, None),
+            (Preset::CompactLogicT, 64, cifar, 1, &compact[..], 1250, Some(146.0)),
+            (Preset::CompactLogicS, 128, cifar, 1, &compact[..], 1250, None),
         ];
         for (preset, k, mut map, a_tree, blocks, dense, told) in networks {
             let settings = preset.settings();
