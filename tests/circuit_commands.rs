@@ -181,7 +181,11 @@ fn convolutions_are_loops_or_a_warning_and_are_drawn() {
     // Six trees of three gates at 24 x 24 places, and 100 gates.
     let told = text(&output.stdout);
     assert!(told.contains("118 gates") && told.contains("10468 gates are evaluated for a sample"), "{told}");
-    assert!(image::open(folder.path().join("gates-on.png")).is_ok());
+    for name in ["gates-on.png", "trees-0.png"] {
+        assert!(image::open(folder.path().join(name)).is_ok(), "{name}");
+    }
+    let (code, told) = refused(&["inspect", model, "--png", out, "--from-tree", "6"]);
+    assert!(code == 2 && told.contains("no convolution has more than 6 trees"), "{told}");
 }
 
 #[test]

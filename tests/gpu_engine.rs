@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{MNIST, Shape, random_model, random_netlist, random_pixels};
+use common::{MNIST, Shape, random_convolved, random_model, random_netlist, random_pixels};
 use gatewright::circuit::{Engine, Lut, Netlist, Vote, simplify};
 use gatewright::data;
 use gatewright::gpu::{Gpu, GpuEngine};
@@ -36,6 +36,25 @@ fn random_netlists_give_the_cpu_engines_counts() {
                 assert_equal(gpu, &netlist, &pixels, &format!("{shape:?}, {samples} samples"));
                 assert_equal(gpu, &simplify(&netlist).0, &pixels, &format!("simplified {shape:?}, {samples} samples"));
             }
+        }
+    }
+}
+
+/// Convolutions of odd shapes, as they are, simplified and written out; units too deep for registers are written out.
+#[test]
+fn convolutions_give_the_cpu_engines_counts_and_stay_loops() {
+    for gpu in &devices() {
+        for seed in 0..15 {
+            let deepest = [1, 2, 3, 4, 7][seed as usize % 5];
+            let netlist = random_convolved(deepest, seed);
+            let pixels = random_pixels([1, 33, 300][seed as usize % 3], 72, seed);
+            let what = format!("depth {deepest}, seed {seed}");
+            assert_equal(gpu, &netlist, &pixels, &what);
+            assert_equal(gpu, &simplify(&netlist).0, &pixels, &format!("simplified, {what}"));
+            let engine = GpuEngine::new(gpu, &netlist).unwrap();
+            let loops = engine.plan().passes().iter().filter(|pass| pass.page.name() == "evaluate_places").count();
+            assert!(deepest > 4 || loops >= netlist.stages.len(), "{what}");
+            assert_eq!(engine.gates(), if loops > 0 { netlist.applications() } else { netlist.flat().luts.len() });
         }
     }
 }

@@ -92,6 +92,7 @@ fn all() -> &'static [Made] {
                 let shape = common::Shape { pixels: 9, features: 20, gates: 300, classes: 3, max_arity, seed: 1 };
                 plan_circuit(&common::random_netlist(shape), &tuning)
             }));
+            made.extend((0..9).map(|seed| plan_circuit(&common::random_convolved(1 + seed as u32 % 4, seed), &tuning)));
         }
         let mut seen = HashSet::new();
         let pages = made.iter().flat_map(|plan| plan.passes()).map(|pass| pass.page.clone());

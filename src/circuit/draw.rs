@@ -10,9 +10,9 @@ use crate::plot::{self, BLUE, Canvas, Drawn, INK, ORANGE, PALE, Rgb};
 use crate::{Error, Result};
 
 /// Short names of the two-input functions, in the field's order.
-const SHORT_NAMES: [&str; 16] =
+pub(super) const SHORT_NAMES: [&str; 16] =
     ["FALSE", "AND", "A&!B", "A", "!A&B", "B", "XOR", "OR", "NOR", "XNOR", "!B", "A|!B", "!A", "!A|B", "NAND", "TRUE"];
-const MARGIN: i32 = 24;
+pub(super) const MARGIN: i32 = 24;
 
 /// Share of each two-input function in every layer, a panel a layer.
 ///
@@ -221,7 +221,7 @@ impl<'a> Maps<'a> {
 }
 
 /// `bytes` scaled by whole steps to at most `size` pixels a side, top left at `at`.
-fn draw_image(canvas: &Canvas, shape: ImageShape, bytes: &[u8], at: (i32, i32), size: i32) -> Drawn {
+pub(super) fn draw_image(canvas: &Canvas, shape: ImageShape, bytes: &[u8], at: (i32, i32), size: i32) -> Drawn {
     let ImageShape { channels, height, width } = shape;
     let cell = (size / width.max(height) as i32).max(1);
     let plane = height * width;
@@ -244,7 +244,7 @@ fn heat(share: f64) -> Rgb {
 }
 
 /// `size` pixels of one colour; plotters leaves the last row and column of a filled rectangle out.
-fn fill(canvas: &Canvas, at: (i32, i32), size: (i32, i32), color: Rgb) -> Drawn {
+pub(super) fn fill(canvas: &Canvas, at: (i32, i32), size: (i32, i32), color: Rgb) -> Drawn {
     Ok(canvas.draw(&Rectangle::new([at, (at.0 + size.0, at.1 + size.1)], color.filled()))?)
 }
 
@@ -252,10 +252,10 @@ fn square(canvas: &Canvas, at: (i32, i32), size: i32, color: Rgb) -> Drawn {
     fill(canvas, at, (size.max(1), size.max(1)), color)
 }
 
-fn frame(canvas: &Canvas, at: (i32, i32), size: (i32, i32)) -> Drawn {
+pub(super) fn frame(canvas: &Canvas, at: (i32, i32), size: (i32, i32)) -> Drawn {
     Ok(canvas.draw(&Rectangle::new([(at.0 - 1, at.1 - 1), (at.0 + size.0, at.1 + size.1)], PALE.stroke_width(1)))?)
 }
 
-fn write(canvas: &Canvas, at: (i32, i32), style: TextStyle, (h, v): (HPos, VPos), words: &str) -> Drawn {
+pub(super) fn write(canvas: &Canvas, at: (i32, i32), style: TextStyle, (h, v): (HPos, VPos), words: &str) -> Drawn {
     Ok(canvas.draw(&Text::new(words, at, style.pos(Pos::new(h, v))))?)
 }

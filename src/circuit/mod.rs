@@ -4,6 +4,8 @@ mod builder;
 mod census;
 #[cfg(feature = "files")]
 pub mod draw;
+#[cfg(feature = "files")]
+pub mod draw_units;
 mod engine;
 pub mod export;
 pub mod import;

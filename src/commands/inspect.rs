@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::judged::Run;
-use crate::circuit::{Census, FUNCTION_NAMES, draw, reference, simplify};
+use crate::circuit::{Census, FUNCTION_NAMES, draw, draw_units, reference, simplify};
 use crate::data::Background;
 use crate::network::{Form, Model};
 use crate::{Error, Result, data, files};
@@ -18,12 +18,16 @@ pub struct Args {
     /// Inspect the simplified circuit instead of the trained one
     #[arg(long)]
     simplified: bool,
-    /// Also draw gate-types.png and input-use.png into this folder
+    /// Also draw gate-types.png and input-use.png into this folder, and trees-0.png and so on: windows, leaves and gates of 48 trees of
+    /// every convolution
     #[arg(long, value_name = "DIR")]
     png: Option<PathBuf>,
-    /// With --png, also draw gates-on.png: the gates that are on for this image file
+    /// With --png, also draw gates-on.png: the gates that are on for this image file, and where on it every tree is 1
     #[arg(long, value_name = "FILE", requires = "png")]
     image: Option<PathBuf>,
+    /// With --png, draw 48 trees from this number on
+    #[arg(long, value_name = "NUMBER", requires = "png", default_value_t = 0)]
+    from_tree: usize,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -39,6 +43,15 @@ pub fn run(args: Args) -> Result<()> {
     if model.table.is_some() && args.image.is_some() {
         return Err(Error::usage("--image is for networks that take images, and this one takes rows of a table"));
     }
+    let most_trees = netlist.stages.iter().map(|stage| stage.units.len()).max();
+    if args.from_tree > 0 && most_trees.is_none_or(|most| args.from_tree >= most) {
+        return Err(Error::usage(match most_trees {
+            Some(most) => {
+                format!("--from-tree {}: no convolution has more than {most} trees, numbered from 0", args.from_tree)
+            }
+            None => "--from-tree is for networks with convolutions, and this one has none".into(),
+        }));
+    }
     // Whatever may be wrong with the image is told before anything is written.
     let image =
         args.image.as_deref().map(|file| data::read_image(file, model.image, background(&path)?)).transpose()?;
@@ -49,6 +62,11 @@ pub fn run(args: Args) -> Result<()> {
             save(folder, "gate-types.png", &draw::gate_types(&census)?)?;
         }
         save(folder, "input-use.png", &draw::input_use(&netlist)?)?;
+        for number in 0..netlist.stages.len() {
+            if let Some(png) = draw_units::units(&netlist, number, args.from_tree, image.as_deref())? {
+                save(folder, &format!("trees-{number}.png"), &png)?;
+            }
+        }
         if let Some(pixels) = image {
             let votes = reference::counts(&netlist, &pixels);
             let what = if model.head.is_classes() { "class " } else { "" };

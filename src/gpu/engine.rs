@@ -1,12 +1,15 @@
 //! The circuit run on a GPU: packed words, a dispatch a level, votes counted where they are cast.
 //!
-//! A batch goes bytes → `encode` → rows of bits → `evaluate_level` a level → `count_votes`. All of it lies in one buffer
-//! `[rows][words]` u32, bit s % 32 of word s / 32 being sample s: the input bits that are read, then the gates.
+//! A batch goes bytes → `encode` → rows of bits → `evaluate_places` a convolution → `evaluate_level` a level → `count_votes`. All of it
+//! lies in one buffer `[rows][words]` u32, bit s % 32 of word s / 32 being sample s: the input bits that are read, then the maps that
+//! convolutions give, then the gates.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::device::Gpu;
+use super::places::{self, BITS_WORDS};
 use super::session::Session;
 use crate::circuit::{Lut, Netlist, Vote};
 use crate::data::Encoder;
@@ -17,9 +20,6 @@ use crate::{Error, Result};
 
 /// Bits of `count_votes`' counters; a lane counts fewer than 2^11 votes in one dispatch.
 const PLANES: u32 = 11;
-
-/// Words a lane of `evaluate_level` takes at once; batches are multiples of it.
-const BITS_WORDS: u32 = 4;
 
 /// Most 32-sample words a batch.
 const MOST_WORDS: u64 = 2048;
@@ -62,7 +62,7 @@ impl Rows {
     fn new(netlist: &Netlist) -> Self {
         let mut encoder = Encoder { pixel: Vec::new(), threshold: Vec::new() };
         let mut known = HashMap::new();
-        let read = netlist.fan_out();
+        let read = netlist.use_of_features();
         let mut of = Vec::with_capacity(netlist.signals());
         for (f, comparison) in netlist.encoder.pixel.iter().zip(&netlist.encoder.threshold).enumerate() {
             of.push(if read[f] == 0 {
@@ -75,9 +75,10 @@ impl Rows {
                 })
             });
         }
-        let first_gate = encoder.pixel.len() as u32;
-        of.extend((0..netlist.luts.len() as u32).map(|i| first_gate + i));
-        Rows { encoder, of, count: first_gate + netlist.luts.len() as u32 + 1 }
+        let first = encoder.pixel.len() as u32;
+        let behind = (netlist.signals() - netlist.features()) as u32;
+        of.extend((0..behind).map(|i| first + i));
+        Rows { encoder, of, count: first + behind + 1 }
     }
 
     /// `lut`'s record in a level of gates with `arity` pins, as `evaluate_level` reads it.
@@ -96,8 +97,13 @@ impl Rows {
 
 /// The plan of `netlist` in batches of 128 samples.
 pub fn plan_circuit(netlist: &Netlist, tuning: &Tuning) -> Plan {
-    let netlist = &netlist.flat();
+    let netlist = &laid_out(netlist);
     CircuitPlan::make(netlist, &Rows::new(netlist), BITS_WORDS, tuning).plan
+}
+
+/// The netlist as passes take it: written out place by place where a convolution is none that they loop over.
+fn laid_out(netlist: &Netlist) -> Cow<'_, Netlist> {
+    if netlist.stages.iter().all(places::takes) { Cow::Borrowed(netlist) } else { netlist.flat() }
 }
 
 impl CircuitPlan {
@@ -130,11 +136,34 @@ impl CircuitPlan {
         let bytes = Bytes { batch, chosen, shards: vec![pixel_rows] };
         let shape = [row_words, words, table.most_features];
         let mut passes = vec![encode(false, &bytes, encoder, tuning, shape).bind("bits", signals)];
+        passes.extend(convolutions(&mut plan, netlist, rows, words, tuning, [batch, signals]));
         passes.extend(levels(&mut plan, netlist, rows, words, tuning, [batch, signals]));
         passes.extend(votes(&mut plan, netlist, rows, words, tuning, [batch, signals, counts]));
         let all = plan.list(passes);
         CircuitPlan { plan, all, extent, batch, pixel_rows, counts }
     }
+}
+
+/// The passes of every convolution, each behind those of the map that it reads.
+fn convolutions(
+    plan: &mut Plan,
+    netlist: &Netlist,
+    rows: &Rows,
+    words: u32,
+    tuning: &Tuning,
+    [batch, signals]: [Id; 2],
+) -> Vec<Pass> {
+    let maps = netlist.maps();
+    let mut passes = Vec::new();
+    // Simplification may leave convolutions without a unit.
+    for (i, stage) in netlist.stages.iter().enumerate().filter(|(_, stage)| !stage.units.is_empty()) {
+        // Input bits lie where they are known, once each; maps in order.
+        let spread = (i == 0)
+            .then(|| plan.add(Buffer::scratch("rows of the features", 0).holding(&rows.of[..netlist.features()])));
+        let [from, to] = [i, i + 1].map(|map| rows.of[maps[map].start]);
+        passes.extend(places::passes(plan, stage, (from, spread), to, words, tuning, [batch, signals]));
+    }
+    passes
 }
 
 /// A pass a level.
@@ -147,14 +176,14 @@ fn levels(
     [batch, signals]: [Id; 2],
 ) -> Vec<Pass> {
     let mut levels: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    for (i, &level) in netlist.levels()[netlist.features()..].iter().enumerate() {
+    for (i, &level) in netlist.levels()[netlist.inputs()..].iter().enumerate() {
         levels.entry(level).or_default().push(i);
     }
     let pass = |(level, gates): (u32, Vec<usize>)| {
         let arity = gates.iter().map(|&i| usize::from(netlist.luts[i].arity)).max().unwrap_or(0).max(1);
         let mut records = Vec::new();
         for &i in &gates {
-            rows.record(&netlist.luts[i], rows.of[netlist.features() + i], arity, &mut records);
+            rows.record(&netlist.luts[i], rows.of[netlist.inputs() + i], arity, &mut records);
         }
         let count = gates.len() as u32;
         let extent = uniforms::Layer { gates: count, inputs: rows.count, words, ..bytemuck::Zeroable::zeroed() };
@@ -217,7 +246,7 @@ fn count_votes(workgroup: u32, lanes: u32) -> Page {
 }
 
 impl GpuEngine {
-    /// Put `netlist` on `gpu`, its convolutions written out place by place. Every LUT is evaluated as it is: run
+    /// Put `netlist` on `gpu`, its convolutions as loops over their places. Every LUT is evaluated as it is: run
     /// [`crate::circuit::simplify`] first to have fewer.
     ///
     /// # Errors
@@ -232,7 +261,7 @@ impl GpuEngine {
     /// As for [`GpuEngine::new`].
     pub fn with_tuning(gpu: &Arc<Gpu>, netlist: &Netlist, tuning: Tuning) -> Result<Self> {
         netlist.check().map_err(Error::Run)?;
-        let netlist = &netlist.flat();
+        let netlist = &laid_out(netlist);
         let rows = Rows::new(netlist);
         let pixels = netlist.image.pixels();
         let bytes_a_word =
@@ -245,10 +274,10 @@ impl GpuEngine {
             return Err(Error::Gpu(format!("{problem}; run the circuit by --engine cpu")));
         }
         let session = Session::open(gpu, std::mem::take(&mut circuit.plan), &[])?;
-        Ok(GpuEngine { session, circuit, pixels, gates: netlist.luts.len() })
+        Ok(GpuEngine { session, circuit, pixels, gates: netlist.applications() })
     }
 
-    /// LUTs evaluated for every sample.
+    /// Gates evaluated for every sample.
     pub fn gates(&self) -> usize {
         self.gates
     }

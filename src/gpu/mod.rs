@@ -3,6 +3,7 @@
 mod adapters;
 mod device;
 mod engine;
+mod places;
 mod ready;
 mod session;
 mod subgroups;

@@ -44,6 +44,12 @@ presets! {
     Cifar10Pyramid "cifar10-pyramid",
     Cifar10Wide "cifar10-wide",
     Cifar10Conv "cifar10-conv",
+    LogicTreeNetS "logictreenet-s",
+    LogicTreeNetM "logictreenet-m",
+    LogicTreeNetMnistS "logictreenet-mnist-s",
+    LogicTreeNetMnistM "logictreenet-mnist-m",
+    CompactLogicT "compactlogic-t",
+    CompactLogicS "compactlogic-s",
     Table "table",
 }
 
@@ -90,5 +96,48 @@ mod tests {
             assert_eq!(Overrides::parse(preset.text()).unwrap().preset, None, "a preset rests on no other");
         }
         assert_eq!(Preset::Quick.settings(), Settings::default());
+    }
+
+    /// The papers count by k: LogicTreeNet has 1280k + 640k + 320k dense gates behind its trees of 7 gates, CompactLogic
+    /// 625k + 625k behind single gates.
+    #[test]
+    fn networks_of_the_papers_have_their_gates() {
+        let tree_net = [[1, 32 * 32], [4, 16 * 16], [16, 8 * 8], [32, 4 * 4]];
+        let tree_net_mnist = [[1, 24 * 24], [3, 12 * 12], [9, 6 * 6]];
+        let compact = [[1, 16 * 16], [1, 16 * 16], [4, 8 * 8], [4, 8 * 8]];
+        let (cifar, mnist) = ([9, 32, 32], [3, 28, 28]);
+        // Gates evaluated a sample as the papers and their readers give them, in thousands, where they do.
+        let networks = [
+            (Preset::LogicTreeNetS, 32, cifar, 7, &tree_net[..], 2240, Some(870.0)),
+            (Preset::LogicTreeNetM, 256, cifar, 7, &tree_net[..], 2240, Some(7000.0)),
+            (Preset::LogicTreeNetMnistS, 16, mnist, 7, &tree_net_mnist[..], 2240, None),
+            (Preset::LogicTreeNetMnistM, 64, mnist, 7, &tree_net_mnist[..], 2240, None),
+            (Preset::CompactLogicT, 64, cifar, 1, &compact[..], 1250, Some(146.0)),
+            (Preset::CompactLogicS, 128, cifar, 1, &compact[..], 1250, None),
+        ];
+        for (preset, k, mut map, a_tree, blocks, dense, told) in networks {
+            let settings = preset.settings();
+            assert_eq!(settings.convolutions.len(), blocks.len());
+            let (mut gates, mut applications) = (settings.layers.iter().sum::<usize>(), 0);
+            assert_eq!(gates, dense * k, "{}", preset.name());
+            for (asked, [units, places]) in settings.convolutions.iter().zip(blocks) {
+                let conv = asked.over(map).unwrap();
+                assert_eq!((asked.units as usize, conv.tree_gates()), (units * k, a_tree), "{}", preset.name());
+                assert_eq!(conv.places().iter().product::<usize>(), *places, "{}", preset.name());
+                gates += asked.gates();
+                applications += asked.gates() * places;
+                let [height, width] = conv.outputs().map(|n| n as u32);
+                map = [asked.units, height, width];
+            }
+            let expected: usize = blocks.iter().map(|[units, places]| a_tree * units * k * places).sum();
+            assert_eq!(applications, expected);
+            applications += dense * k;
+            if let Some(thousands) = told {
+                assert!((applications as f64 / (1000.0 * thousands) - 1.0).abs() < 0.01, "{applications}");
+            }
+            let named: String = preset.about().chars().skip_while(|c| *c != ' ').take_while(|c| *c != 'g').collect();
+            let named: String = named.chars().filter(char::is_ascii_digit).collect();
+            assert_eq!(named, gates.to_string(), "{}", preset.about());
+        }
     }
 }

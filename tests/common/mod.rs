@@ -1,7 +1,7 @@
 //! Circuits and images that the tests of circuits share.
 #![allow(dead_code)] // Every test binary uses a part of it.
 
-use gatewright::circuit::{Lut, Netlist, Signal, Vote};
+use gatewright::circuit::{Grid, Leaf, Literal, Lut, Netlist, Signal, Stage, Unit, Vote};
 use gatewright::data::Encoder;
 use gatewright::data::{Head, ImageShape};
 use gatewright::network::{Draw, Initialization, Layer, Model, Parametrization, Wiring};
@@ -69,6 +69,80 @@ pub fn random_netlist(shape: Shape) -> Netlist {
         votes,
         offsets: (0..shape.classes).map(|_| rng.below(5)).collect(),
     }
+}
+
+/// A unit of at most `depth` gates from leaf to root, with everything that is allowed: constants, leaves as roots, gates of 0 to 2
+/// inputs that read anything before them and that nothing reads.
+fn random_unit(rng: &mut Philox, channels: u32, kernel: [usize; 2], depth: u32) -> Unit {
+    let leaf = |rng: &mut Philox| Leaf {
+        channel: rng.below(channels),
+        dy: rng.below(kernel[0] as u32),
+        dx: rng.below(kernel[1] as u32),
+    };
+    let leaves: Vec<Leaf> = (0..rng.below(9)).map(|_| leaf(rng)).collect();
+    let (mut gates, mut depths): (Vec<Lut>, Vec<u32>) = (Vec::new(), vec![0; leaves.len()]);
+    for _ in 0..rng.below(8) {
+        let nodes = depths.len() as u32;
+        let arity = if nodes == 0 { 0 } else { rng.below(3).max(rng.below(3)) };
+        let pins: Vec<Signal> = (0..arity).map(|_| rng.below(nodes)).collect();
+        let below = pins.iter().map(|&n| depths[n as usize]).max().unwrap_or(0);
+        if below < depth {
+            gates.push(Lut::new(u64::from(rng.next_u32()), &pins, 0));
+            depths.push(below + 1);
+        }
+    }
+    let nodes = depths.len() as u32;
+    let root = match rng.below(8) {
+        0 => Literal::Constant(rng.below(2) == 1),
+        _ if nodes == 0 => Literal::Constant(false),
+        _ => Literal::Wire { signal: nodes - 1 - rng.below(nodes.min(3)), inverted: rng.below(2) == 1 },
+    };
+    Unit { leaves, gates, root }
+}
+
+/// A netlist of one to three convolutions of odd shapes, strides, pads and pools, whose units are at most `depth` gates deep, behind
+/// features of which many are alike, before gates and votes that read features, every map and each other.
+pub fn random_convolved(depth: u32, seed: u64) -> Netlist {
+    let mut rng = Philox::new(seed, 79);
+    let image = ImageShape { channels: 1, height: 9, width: 8 };
+    let [mut channels, mut height, mut width] = [1 + rng.below(3), 5 + rng.below(6), 4 + rng.below(7)];
+    let features = channels * height * width;
+    let encoder = Encoder {
+        pixel: (0..features).map(|_| rng.below(72)).collect(),
+        threshold: (0..features).map(|_| (rng.below(3) * 80) as u8).collect(),
+    };
+    let (mut stages, mut signals): (Vec<Stage>, u32) = (Vec::new(), features);
+    for layer in 0..1 + seed as u32 % 3 {
+        let grid = loop {
+            let mut draw = |from: u32, count: u32| (from + rng.below(count)) as usize;
+            let kernel = [draw(1, 4), draw(1, 3)];
+            let (stride, pad, pool) = (draw(1, 2), draw(0, 3), draw(1, 3));
+            let grid = Grid { height: height as usize, width: width as usize, kernel, stride, pad, pool };
+            let fits = grid.padded().iter().zip(kernel).all(|(&size, side)| side <= size);
+            if fits && grid.area() > 0 {
+                break grid;
+            }
+        };
+        let units: Vec<Unit> =
+            (0..1 + rng.below(9)).map(|_| random_unit(&mut rng, channels, grid.kernel, depth)).collect();
+        stages.push(Stage { grid, channels: channels as usize, units, layer });
+        let stage = &stages[layer as usize];
+        [height, width] = stage.grid.outputs().map(|n| n as u32);
+        channels = stage.units.len() as u32;
+        signals += stage.outputs() as u32;
+    }
+    let mut luts = Vec::new();
+    for i in 0..40 {
+        let inputs: Vec<Signal> = (0..rng.below(5)).map(|_| rng.below(signals + i)).collect();
+        let table = u64::from(rng.next_u32()) << 32 | u64::from(rng.next_u32());
+        luts.push(Lut::new(table, &inputs, stages.len() as u32 + i / 20));
+    }
+    let vote = |rng: &mut Philox| Vote { signal: rng.below(signals + 40), inverted: rng.below(4) == 0 };
+    let votes = (0..3).map(|_| (0..40).map(|_| vote(&mut rng)).collect()).collect();
+    let classes = (0..3).map(|c| format!("class {c}")).collect();
+    let made = Netlist { image, encoder, stages, luts, classes, votes, offsets: vec![0, 3, 1] };
+    made.check().unwrap();
+    made
 }
 
 /// A network for `image` whose gates are drawn, not trained.
