@@ -250,7 +250,8 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
         if let Some(Moves { scored, tables, update }) = &mut moves {
             let looks_up = L::LOOKS_UP && gathering.is_none() && source.is_shared();
             let asks_ahead = !looks_up && size_of_val(inputs) > NEAR;
-            let mut shared: Option<(&Row<L::Element, B>, Quads<B>)> = None;
+            // Where numbers are too great to be looked up, there are none.
+            let mut shared: Option<(&Row<L::Element, B>, Option<Quads<B>>)> = None;
             for (i, wires) in (done..end).zip(&mut wiring[done..end]) {
                 if asks_ahead {
                     let next = (i + 1) * K * scored.count;
@@ -260,15 +261,19 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
                 }
                 let (table, pins) = (tables.get::<K>(first + i), pins_of(inputs, wires));
                 let gate = Gate { table, pins, inputs, first: i * K, added };
-                if looks_up {
-                    let row = source.of(first + i);
-                    let (_, quads) = match &mut shared {
-                        Some(own) if std::ptr::eq(own.0, row) => own,
-                        other => other.insert((row, L::quads(row))),
-                    };
-                    gate.by_shared_row::<L>(quads, &sums[i], scored);
+                let row = if gathering.is_some() { &rows[i] } else { source.of(first + i) };
+                if looks_up && shared.as_ref().is_none_or(|own| !std::ptr::eq(own.0, row)) {
+                    shared = Some((row, L::quads(row)));
+                }
+                if let Some((_, Some(quads))) = &shared {
+                    // What the gate's sums gained by this row.
+                    let sums = if added { L::sums_by_code::<B, K, CODES>(row, pins) } else { sums[i] };
+                    if let Some(update) = update.as_ref().filter(|update| scored.moves_pairs(K, update)) {
+                        gate.move_by_shared_row::<L>(quads, &sums, scored, update, wires);
+                        continue;
+                    }
+                    gate.by_shared_row::<L>(quads, &sums, scored);
                 } else {
-                    let row = if gathering.is_some() { &rows[i] } else { source.of(first + i) };
                     gate.by_row::<L>(row, scored);
                 }
                 if let Some(update) = update {

@@ -6,8 +6,9 @@
 use std::sync::atomic::Ordering;
 
 use super::bits::Bits;
-use super::lanes::{Job, Lanes, MANY, Quads, Row};
-use super::lut::{Derivative, derivative, halves, lut};
+use super::lanes::{Job, Lanes, MANY, Made, Quads, Row};
+use super::lut::{Derivative, derivative, lut};
+use super::weights::WireUpdate;
 use super::wires::Scored;
 
 /// A gate whose candidates are scored.
@@ -79,92 +80,104 @@ impl<const B: usize, const K: usize> Gate<'_, B, K> {
         }
     }
 
-    /// Score by a row that many gates share. `sums` are its table's gradients, of all micro-batches so far.
+    /// Score by a row that many gates share. `sums` are the table's gradients by this row.
     #[inline(always)]
     pub fn by_shared_row<L: Lanes>(&self, quads: &Quads<B>, sums: &[i32], scored: &mut Scored) {
-        // The usual number is a constant to the compiler.
-        match scored.count {
-            MANY => self.look_up::<L>(MANY, quads, sums, scored),
-            count => self.look_up::<L>(count, quads, sums, scored),
-        }
-    }
-
-    #[inline(always)]
-    fn look_up<L: Lanes>(&self, count: usize, quads: &Quads<B>, sums: &[i32], scored: &mut Scored) {
-        assert!(scored.within() <= self.inputs.len(), "candidates are inputs");
+        let count = scored.count;
         for pin in (0..K).step_by(2) {
             let pair = [pin, (pin + 1).min(K - 1)];
-            let lanes = 2.min(K - pin);
-            let ([mut first, mut second], has_second) = self.jobs(pair, count);
+            let arriving = pair.map(|pin| Arriving::of::<K>(self.table, pin, sums));
+            let mut job = self.job(pair, count);
             for from in (0..count).step_by(MANY) {
-                let mut made = [[0; MANY]; 2];
-                // SAFETY: candidates are inputs.
-                unsafe { L::look_up(quads, &first, scored.candidates(), self.inputs, &mut made) };
-                for lane in 0..lanes {
+                let made = self.look_up::<L>(quads, &job, scored);
+                for lane in 0..2.min(K - pin) {
                     let place = scored.place(self.first, pair[lane]);
-                    set(&mut scored.scores[place..][from..count], &made[lane], self.added);
+                    let scores = scored.scores[place..][from..count].iter_mut().zip(&made[lane]);
+                    let before = |score: i32| if self.added { score } else { 0 };
+                    scores.for_each(|(score, made)| *score = before(*score) + made - arriving[lane].negative);
                 }
-                if has_second {
-                    // SAFETY: as above.
-                    unsafe { L::look_up(quads, &second, scored.candidates(), self.inputs, &mut made) };
-                    for lane in 0..lanes {
-                        let place = scored.place(self.first, pair[lane]);
-                        set(&mut scored.scores[place..][from..count], &made[lane], true);
-                    }
-                }
-                for lane in 0..2 {
-                    first.from[lane] += MANY;
-                    second.from[lane] += MANY;
-                }
+                job.from = job.from.map(|from| from + MANY);
             }
-            for pin in pair {
-                let place = scored.place(self.first, pin);
-                scored.scores[place + count] = of_one::<K>(self.table, pin, sums);
+            for lane in 0..2.min(K - pin) {
+                let at = scored.place(self.first, pair[lane]) + count;
+                let before = if self.added { scored.scores[at] } else { 0 };
+                scored.scores[at] = before + arriving[lane].all - 2 * arriving[lane].negative;
             }
         }
     }
 
-    /// What to look up of the first candidates of pins `pair`: by the samples where the derivative has one sign, and by those where
-    /// it is −1 besides. And whether there are any such.
+    /// Score by such a row and move the wires at once, so that scores need not be kept: of gates of an even number of pins of [`MANY`]
+    /// candidates each, by the rule that has moments.
     #[inline(always)]
-    fn jobs(&self, pair: [usize; 2], count: usize) -> ([Job<B>; 2], bool) {
-        let signs = [halves::<K>(self.table, pair[0]), halves::<K>(self.table, pair[1])];
-        let from = [(self.first + pair[0]) * count, (self.first + pair[1]) * count];
-        let mut first = Job { samples: [[0; B]; 2], minus: [signs[0].minus, signs[1].minus], from };
-        let mut second = Job { samples: [[0; B]; 2], minus: [true; 2], from };
-        let has_second = signs[0].second | signs[1].second != 0;
+    pub fn move_by_shared_row<L: Lanes>(
+        &self,
+        quads: &Quads<B>,
+        sums: &[i32],
+        scored: &mut Scored,
+        by: &WireUpdate,
+        wires: &mut [u32; K],
+    ) {
+        for pin in (0..K).step_by(2) {
+            let pair = [pin, (pin + 1).min(K - 1)];
+            let made = self.look_up::<L>(quads, &self.job(pair, MANY), scored);
+            // With S_k = made_k − negative and Σγ = all − 2 negative, 2 S_k − Σγ is 2 made_k − all.
+            let all = pair.map(|pin| Arriving::of::<K>(self.table, pin, sums).all);
+            scored.update_pair::<L>((self.first, pin), by, (&made, all), wires);
+        }
+    }
+
+    #[inline(always)]
+    fn look_up<L: Lanes>(&self, quads: &Quads<B>, job: &Job<B>, scored: &Scored) -> Made {
+        assert!(scored.within() <= self.inputs.len(), "candidates are inputs");
+        let mut made = [[0; MANY]; 2];
+        // SAFETY: candidates are inputs.
+        unsafe { L::look_up(quads, job, scored.candidates(), self.inputs, &mut made) };
+        made
+    }
+
+    /// What to look up of the first candidates of pins `pair`. Where the derivative is −1, γ x is g (1 − x) − g: the sum is of the samples
+    /// that have a 0 there, less all of theirs.
+    #[inline(always)]
+    fn job(&self, pair: [usize; 2], count: usize) -> Job<B> {
+        let mut job = Job {
+            samples: [[0; B]; 2],
+            turned: [[0; B]; 2],
+            from: [(self.first + pair[0]) * count, (self.first + pair[1]) * count],
+        };
         for i in 0..2 {
+            let Derivative { chosen, negative } = derivative::<K>(self.table, pair[i]);
             for b in 0..B {
-                first.samples[i][b] = self.of_others(pair[i], signs[i].first.into(), b);
-                if has_second {
-                    second.samples[i][b] = self.of_others(pair[i], signs[i].second.into(), b);
-                }
+                job.samples[i][b] = self.of_others(pair[i], chosen, b);
+                job.turned[i][b] = self.of_others(pair[i], negative, b);
             }
         }
-        ([first, second], has_second)
+        job
     }
 }
 
-/// Scores that are those made, added to what there is if `added`.
-#[inline(always)]
-fn set(to: &mut [i32], made: &[i32; MANY], added: bool) {
-    match (to.first_chunk_mut::<MANY>(), added) {
-        (Some(to), false) => *to = *made,
-        _ => to.iter_mut().zip(made).for_each(|(to, made)| *to = made + if added { *to } else { 0 }),
-    }
+/// What a row's numbers come to, over the samples for which a gate depends on a pin.
+#[derive(Clone, Copy)]
+struct Arriving {
+    /// Of all of them.
+    all: i32,
+    /// Of those where the derivative is −1.
+    negative: i32,
 }
 
-/// Σ_s γ\[s\] of pin `pin`: its derivative by the other pins, times what arrives with them as they are.
-#[inline(always)]
-fn of_one<const K: usize>(table: u64, pin: usize, sums: &[i32]) -> i32 {
-    let bit = K - 1 - pin;
-    let mut total = 0;
-    for code in 0..1 << K {
-        if code >> bit & 1 == 0 {
-            let one = code | 1 << bit;
-            let derivative = (table >> one & 1) as i32 - (table >> code & 1) as i32;
-            total += derivative * (sums[code] + sums[one]);
+impl Arriving {
+    /// By pin `pin`, `sums` being those by input code.
+    #[inline(always)]
+    fn of<const K: usize>(table: u64, pin: usize, sums: &[i32]) -> Self {
+        let bit = K - 1 - pin;
+        let mut arriving = Arriving { all: 0, negative: 0 };
+        for code in 0..1 << K {
+            if code >> bit & 1 == 0 {
+                let one = code | 1 << bit;
+                let (when_zero, when_one) = ((table >> code & 1) as i32, (table >> one & 1) as i32);
+                arriving.all += (sums[code] + sums[one]) * (when_zero ^ when_one);
+                arriving.negative += (sums[code] + sums[one]) * (when_zero & !when_one);
+            }
         }
+        arriving
     }
-    total
 }

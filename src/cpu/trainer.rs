@@ -788,7 +788,7 @@ impl<E: Kernels + TreeKernels, const B: usize> Sitting<'_, E, B> {
                 if let (Some(update), Some(mut wires)) = (&moves, learned(state, chunk))
                     && let Wires { wiring, scored: Some(scored) } = &mut *wires
                 {
-                    scored.update_all(wiring, n.model.layers[i].arity, update);
+                    scored.update_all(n.simd, wiring, n.model.layers[i].arity, update);
                 }
             });
             self.mark(|| format!("update {i}"));

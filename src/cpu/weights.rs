@@ -2,6 +2,7 @@
 
 use super::adam::Adam;
 use super::constants::Constants;
+use super::lanes::{MANY, Made};
 use crate::network::{Learning, WireRule};
 use crate::plan::uniforms::Step;
 
@@ -50,6 +51,18 @@ impl<'a> Weights<'a> {
         step::<N>(by, of_one, &scores[..whole], weights, first, second);
         let (scores, first, second) = (&scores[whole..], &mut first[whole..], &mut second[whole..]);
         step::<1>(by, of_one, scores, &mut weights[whole..], first, second);
+        weights
+    }
+
+    /// Those of [`MANY`] candidates of each of two pins, moved by the gradients 2 `made` − `less`, `N` at a time.
+    #[inline(always)]
+    pub fn moved_pair<const N: usize>(self, by: &WireUpdate, made: &Made, less: [i32; 2]) -> &'a mut [f32] {
+        const { assert!(MANY.is_multiple_of(N)) }
+        let Weights { weights, first, second } = self;
+        for (lane, (made, less)) in made.iter().zip(less).enumerate() {
+            let own = lane * MANY..(lane + 1) * MANY;
+            step::<N>(by, less, made, &mut weights[own.clone()], &mut first[own.clone()], &mut second[own]);
+        }
         weights
     }
 }

@@ -1,6 +1,9 @@
 //! Wires of some gates, and what those that learn are chosen by.
 
-use super::lanes::{Lanes, MANY, Portable};
+#[cfg(target_arch = "x86_64")]
+use super::lanes::avx2;
+use super::lanes::{Lanes, MANY, Made, Portable};
+use super::simd::Simd;
 use super::weights::{Weights, WireUpdate};
 use crate::circuit::MAX_ARITY;
 use crate::network::{Candidates, WireRule, choose};
@@ -91,10 +94,20 @@ impl Scored {
     }
 
     /// Move all weights by scores that are kept, and the wires of gates of `arity` inputs by these.
-    pub fn update_all(&mut self, wiring: &mut [u32], arity: usize, by: &WireUpdate) {
+    pub fn update_all(&mut self, simd: Simd, wiring: &mut [u32], arity: usize, by: &WireUpdate) {
+        match simd {
+            // SAFETY: a `Simd` that a step runs on is one that the machine was found to have, and AVX-512 has AVX2.
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx512 | Simd::Avx2 => unsafe { update_all_avx2(self, wiring, arity, by) },
+            Simd::Portable => self.update_by::<Portable<i8, 8>>(wiring, arity, by),
+        }
+    }
+
+    #[inline(always)]
+    fn update_by<L: Lanes>(&mut self, wiring: &mut [u32], arity: usize, by: &WireUpdate) {
         for (gate, wires) in wiring.chunks_exact_mut(arity).enumerate() {
             for pin in 0..arity {
-                wires[pin] = self.update::<Portable<i8, 8>>((gate * arity, pin), by, &wires[..pin]);
+                wires[pin] = self.update::<L>((gate * arity, pin), by, &wires[..pin]);
             }
         }
     }
@@ -125,10 +138,51 @@ impl Scored {
                 L::move_weights(by, scores, of_one[0], Weights { weights, first, second })
             }
         };
+        self.wire(first + pin, best, taken)
+    }
+
+    /// Whether [`update_pair`](Scored::update_pair) can move the wires of gates of `arity` inputs without scores.
+    #[inline(always)]
+    pub fn moves_pairs(&self, arity: usize, by: &WireUpdate) -> bool {
+        by.rule == WireRule::Dwn && self.count == MANY && arity.is_multiple_of(2) && !self.are_kept
+    }
+
+    /// Move the weights of the pins number `first + pin` and the next by the gradients 2 `made` − `less`, and their wires by these, `first`
+    /// being the first of the gate of these wires.
+    #[inline(always)]
+    pub fn update_pair<L: Lanes>(
+        &mut self,
+        (first, pin): (usize, usize),
+        by: &WireUpdate,
+        (made, less): (&Made, [i32; 2]),
+        wires: &mut [u32],
+    ) {
+        let range = (first + pin) * MANY..(first + pin + 2) * MANY;
+        let weights = Weights {
+            weights: &mut self.weights[range.clone()],
+            first: &mut self.first_moments[range.clone()],
+            second: &mut self.second_moments[range],
+        };
+        let best = L::move_pair(by, made, less, weights);
+        for lane in 0..2 {
+            wires[pin + lane] = self.wire(first + pin + lane, best[lane], &wires[..pin + lane]);
+        }
+    }
+
+    /// What pin number `pin` is wired to if `best` is its greatest, others of its gate being wired to `taken`.
+    #[inline(always)]
+    fn wire(&self, pin: usize, best: usize, taken: &[u32]) -> u32 {
+        let range = pin * self.count..(pin + 1) * self.count;
         let (weights, candidates) = (&self.weights[range.clone()], &self.candidates[range]);
         if !taken.contains(&candidates[best]) {
             return candidates[best];
         }
         candidates[choose(weights, candidates, taken)]
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn update_all_avx2(scored: &mut Scored, wiring: &mut [u32], arity: usize, by: &WireUpdate) {
+    scored.update_by::<avx2::Bytes>(wiring, arity, by);
 }

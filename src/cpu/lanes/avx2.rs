@@ -89,6 +89,15 @@ pub fn move_eights(by: &WireUpdate, scores: &[i32], of_one: i32, weights: Weight
     greatest_of(weights.moved::<8>(by, scores, of_one))
 }
 
+/// Move the weights of two pins' candidates, eight at a time.
+#[target_feature(enable = "avx2")]
+#[inline(never)]
+pub fn move_pair(by: &WireUpdate, made: &Made, less: [i32; 2], weights: Weights) -> [usize; 2] {
+    let moved = weights.moved_pair::<8>(by, made, less);
+    let (first, second) = moved.split_at(MANY);
+    [greatest_of(first), greatest_of(second)]
+}
+
 /// Where the first of the greatest of some numbers is. Without a branch, for no one can foretell it.
 #[inline(always)]
 pub fn greatest_of(numbers: &[f32]) -> usize {
@@ -351,6 +360,12 @@ impl Lanes for Bytes {
     }
 
     #[inline(always)]
+    fn move_pair(by: &WireUpdate, made: &Made, less: [i32; 2], weights: Weights) -> [usize; 2] {
+        // SAFETY: as above.
+        unsafe { move_pair(by, made, less, weights) }
+    }
+
+    #[inline(always)]
     fn greatest(numbers: &[f32]) -> usize {
         greatest_of(numbers)
     }
@@ -440,6 +455,12 @@ impl<const N: u32> Lanes for Words<N> {
     fn move_weights(by: &WireUpdate, scores: &[i32], of_one: i32, weights: Weights) -> usize {
         // SAFETY: as above.
         unsafe { move_eights(by, scores, of_one, weights) }
+    }
+
+    #[inline(always)]
+    fn move_pair(by: &WireUpdate, made: &Made, less: [i32; 2], weights: Weights) -> [usize; 2] {
+        // SAFETY: as above.
+        unsafe { move_pair(by, made, less, weights) }
     }
 
     #[inline(always)]

@@ -118,6 +118,12 @@ impl Lanes for Bytes {
     }
 
     #[inline(always)]
+    fn move_pair(by: &WireUpdate, made: &Made, less: [i32; 2], weights: Weights) -> [usize; 2] {
+        // SAFETY: as above.
+        unsafe { super::avx2::move_pair(by, made, less, weights) }
+    }
+
+    #[inline(always)]
     fn greatest(numbers: &[f32]) -> usize {
         super::avx2::greatest_of(numbers)
     }
@@ -203,6 +209,12 @@ impl<const N: u32> Lanes for Words<N> {
     fn move_weights(by: &WireUpdate, scores: &[i32], of_one: i32, weights: Weights) -> usize {
         // SAFETY: as above.
         unsafe { super::avx2::move_eights(by, scores, of_one, weights) }
+    }
+
+    #[inline(always)]
+    fn move_pair(by: &WireUpdate, made: &Made, less: [i32; 2], weights: Weights) -> [usize; 2] {
+        // SAFETY: as above.
+        unsafe { super::avx2::move_pair(by, made, less, weights) }
     }
 
     #[inline(always)]

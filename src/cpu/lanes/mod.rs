@@ -172,9 +172,9 @@ pub trait Lanes: Sized {
     fn place(sample: usize) -> usize {
         sample
     }
-    /// What the subsets of a row's fours come to.
+    /// What the subsets of a row's fours come to, if bytes can hold it.
     #[inline(always)]
-    fn quads<const B: usize>(row: &[Stored<Self::Element>; B]) -> Quads<B> {
+    fn quads<const B: usize>(row: &[Stored<Self::Element>; B]) -> Option<Quads<B>> {
         Quads::of(|sample| row[sample / BLOCK].0[Self::place(sample % BLOCK)].value())
     }
     /// Do `job`: sums of a row over the samples of candidates.
@@ -196,6 +196,14 @@ pub trait Lanes: Sized {
     fn move_weights(by: &WireUpdate, scores: &[i32], of_one: i32, weights: Weights) -> usize {
         let moved = weights.moved::<1>(by, scores, of_one);
         greatest(moved)
+    }
+    /// Move the weights of [`MANY`] candidates of each of two pins by the gradients 2 `made` − `less`, by Adam; where each one's greatest is
+    /// then, the first of equals.
+    #[inline(always)]
+    fn move_pair(by: &WireUpdate, made: &Made, less: [i32; 2], weights: Weights) -> [usize; 2] {
+        let moved = weights.moved_pair::<1>(by, made, less);
+        let (first, second) = moved.split_at(MANY);
+        [greatest(first), greatest(second)]
     }
     /// Where the first of the greatest of some numbers is; 0 where there is none.
     #[inline(always)]
