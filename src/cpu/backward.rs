@@ -175,7 +175,7 @@ impl Kernels for i8 {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Simd::Avx2 => unsafe { run_avx2::<avx2::Bytes, B>(pass) },
-            Simd::Portable => run::<Portable<i8, 8>, B>(pass),
+            Simd::Portable => run_portable::<Portable<i8, 8>, B>(pass),
         }
     }
 }
@@ -195,26 +195,53 @@ impl Kernels for i16 {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             (Simd::Avx2, _) => unsafe { run_avx2::<avx2::Words<16>, B>(pass) },
-            (Simd::Portable, 12) => run::<Portable<i16, 12>, B>(pass),
-            (Simd::Portable, _) => run::<Portable<i16, 16>, B>(pass),
+            (Simd::Portable, 12) => run_portable::<Portable<i16, 12>, B>(pass),
+            (Simd::Portable, _) => run_portable::<Portable<i16, 16>, B>(pass),
         }
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn run_avx512<L: Lanes, const B: usize>(pass: Backward<L::Element, B>) {
-    run::<L, B>(pass);
+fn run_avx512<L: Lanes, const B: usize>(mut pass: Backward<L::Element, B>) {
+    run::<L, B>(&mut pass);
+    if pass.moves.is_some() {
+        score_avx512::<L, B>(pass);
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn run_avx2<L: Lanes, const B: usize>(pass: Backward<L::Element, B>) {
-    run::<L, B>(pass);
+fn run_avx2<L: Lanes, const B: usize>(mut pass: Backward<L::Element, B>) {
+    run::<L, B>(&mut pass);
+    if pass.moves.is_some() {
+        score_avx2::<L, B>(pass);
+    }
+}
+
+/// Apart from the rest of the pass, which is none the slower then.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[inline(never)]
+fn score_avx512<L: Lanes, const B: usize>(pass: Backward<L::Element, B>) {
+    score::<L, B>(pass);
+}
+
+/// As above.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline(never)]
+fn score_avx2<L: Lanes, const B: usize>(pass: Backward<L::Element, B>) {
+    score::<L, B>(pass);
+}
+
+fn run_portable<L: Lanes, const B: usize>(mut pass: Backward<L::Element, B>) {
+    run::<L, B>(&mut pass);
+    score::<L, B>(pass);
 }
 
 #[inline(always)]
-fn run<L: Lanes, const B: usize>(pass: Backward<L::Element, B>) {
+fn run<L: Lanes, const B: usize>(pass: &mut Backward<L::Element, B>) {
     match pass.arity {
         2 => run_arity::<L, B, 2, 4>(pass),
         3 => run_arity::<L, B, 3, 8>(pass),
@@ -225,9 +252,9 @@ fn run<L: Lanes, const B: usize>(pass: Backward<L::Element, B>) {
 }
 
 #[inline(always)]
-fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass: Backward<L::Element, B>) {
-    let Backward { first, wiring, mut moves, inputs, consumer, source, rows, sums, added, .. } = pass;
-    let (wiring, sums) = (wiring.as_chunks_mut::<K>().0, sums.as_chunks_mut::<CODES>().0);
+fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass: &mut Backward<L::Element, B>) {
+    let &mut Backward { first, ref wiring, inputs, consumer, source, ref mut rows, ref mut sums, added, .. } = pass;
+    let (wiring, sums) = (wiring.as_chunks::<K>().0, sums.as_chunks_mut::<CODES>().0);
     let rows = &mut rows[..sums.len()];
     let mut runs = Runs { live: [Live::default(); RUN + 1], senders: [[None; RUN + 1]; 2] };
     let gates = first..first + rows.len();
@@ -247,43 +274,61 @@ fn run_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass:
                 *sums = made;
             }
         }
-        if let Some(Moves { scored, tables, update }) = &mut moves {
-            let looks_up = L::LOOKS_UP && gathering.is_none() && source.is_shared();
-            let asks_ahead = !looks_up && size_of_val(inputs) > NEAR;
-            // Where numbers are too great to be looked up, there are none.
-            let mut shared: Option<(&Row<L::Element, B>, Option<Quads<B>>)> = None;
-            for (i, wires) in (done..end).zip(&mut wiring[done..end]) {
-                if asks_ahead {
-                    let next = (i + 1) * K * scored.count;
-                    for &candidate in scored.candidates().get(next..next + K * scored.count).unwrap_or_default() {
-                        L::prefetch(&inputs[candidate as usize]);
-                    }
-                }
-                let (table, pins) = (tables.get::<K>(first + i), pins_of(inputs, wires));
-                let gate = Gate { table, pins, inputs, first: i * K, added };
-                let row = if gathering.is_some() { &rows[i] } else { source.of(first + i) };
-                if looks_up && shared.as_ref().is_none_or(|own| !std::ptr::eq(own.0, row)) {
-                    shared = Some((row, L::quads(row)));
-                }
-                if let Some((_, Some(quads))) = &shared {
-                    // What the gate's sums gained by this row.
-                    let sums = if added { L::sums_by_code::<B, K, CODES>(row, pins) } else { sums[i] };
-                    if let Some(update) = update.as_ref().filter(|update| scored.moves_pairs(K, update)) {
-                        gate.move_by_shared_row::<L>(quads, &sums, scored, update, wires);
-                        continue;
-                    }
-                    gate.by_shared_row::<L>(quads, &sums, scored);
-                } else {
-                    gate.by_row::<L>(row, scored);
-                }
-                if let Some(update) = update {
-                    for pin in 0..K {
-                        wires[pin] = scored.update::<L>((i * K, pin), update, &wires[..pin]);
-                    }
-                }
+        done = end;
+    }
+}
+
+/// Score the wires of gates whose gradients are gathered, and move them, if that is to be done.
+#[inline(always)]
+fn score<L: Lanes, const B: usize>(pass: Backward<L::Element, B>) {
+    match pass.arity {
+        2 => score_arity::<L, B, 2, 4>(pass),
+        3 => score_arity::<L, B, 3, 8>(pass),
+        4 => score_arity::<L, B, 4, 16>(pass),
+        5 => score_arity::<L, B, 5, 32>(pass),
+        _ => score_arity::<L, B, 6, 64>(pass),
+    }
+}
+
+#[inline(always)]
+fn score_arity<L: Lanes, const B: usize, const K: usize, const CODES: usize>(pass: Backward<L::Element, B>) {
+    let Backward { first, wiring, moves, inputs, consumer, source, rows, sums, added, .. } = pass;
+    let Some(Moves { scored, tables, update }) = moves else { return };
+    let (has_rows, looks_up) = (consumer.is_some(), L::LOOKS_UP && consumer.is_none() && source.is_shared());
+    let asks_ahead = !looks_up && size_of_val(inputs) > NEAR;
+    let moves_pairs = update.filter(|update| scored.moves_pairs(K, update));
+    // Where numbers are too great to be looked up, there are none.
+    let mut shared: Option<(&Row<L::Element, B>, Option<Quads<B>>)> = None;
+    let gates = wiring.as_chunks_mut::<K>().0.iter_mut().zip(sums.as_chunks::<CODES>().0);
+    for (i, (wires, sums)) in gates.enumerate() {
+        if asks_ahead {
+            let next = (i + 1) * K * scored.count;
+            for &candidate in scored.candidates().get(next..next + K * scored.count).unwrap_or_default() {
+                L::prefetch(&inputs[candidate as usize]);
             }
         }
-        done = end;
+        let (table, pins) = (tables.get::<K>(first + i), pins_of(inputs, wires));
+        let gate = Gate { table, pins, inputs, first: i * K, added };
+        let row = if has_rows { &rows[i] } else { source.of(first + i) };
+        if looks_up && shared.as_ref().is_none_or(|own| !std::ptr::eq(own.0, row)) {
+            shared = Some((row, L::quads(row)));
+        }
+        if let Some((_, Some(quads))) = &shared {
+            // What the gate's sums gained by this row.
+            let sums = if added { L::sums_by_code::<B, K, CODES>(row, pins) } else { *sums };
+            if let Some(update) = &moves_pairs {
+                gate.move_by_shared_row::<L>(quads, &sums, scored, update, wires);
+                continue;
+            }
+            gate.by_shared_row::<L>(quads, &sums, scored);
+        } else {
+            gate.by_row::<L>(row, scored);
+        }
+        if let Some(update) = &update {
+            for pin in 0..K {
+                wires[pin] = scored.update::<L>((i * K, pin), update, &wires[..pin]);
+            }
+        }
     }
 }
 

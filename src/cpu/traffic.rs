@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::lanes::BLOCK;
 use super::network::Network;
 use super::team::work_together;
-use crate::network::Form;
+use crate::network::{Candidates, Form, WireRule};
 
 /// Bytes that are copied: more than caches hold.
 const COPIED: usize = 64 << 20;
@@ -34,13 +34,14 @@ impl Pass {
 }
 
 impl Network<'_> {
-    /// The passes of a step in order, micro-batches of `blocks` blocks each, with their least bytes.
+    /// The passes of a step in order, micro-batches of `blocks` blocks each, with their least bytes: those of one that scores wires, if
+    /// any learn.
     pub(super) fn passes(&self, blocks: usize) -> Vec<Pass> {
         let (model, batch, is_shared) = (&self.model, self.share.len(), self.ranks.size() > 1);
         let micro_batches = batch.div_ceil(BLOCK).div_ceil(blocks);
         // Of one signal: its bits, and its gradients.
         let bits = blocks * 8;
-        let row = blocks * BLOCK * if self.constants.bits == 8 { 1 } else { 2 };
+        let row = blocks * BLOCK * if self.constants.bits <= 8 { 1 } else { 2 };
         let outputs = model.classes.len();
         let (first, last) = (self.first_trained(), model.layers.len() - 1);
         let mut passes = Vec::new();
@@ -78,7 +79,10 @@ impl Network<'_> {
                     continue;
                 }
                 let (gates, _, wires, read) = of(i);
+                let learns = self.candidates(i).is_some();
+                let read = if learns { layer.inputs } else { read };
                 let mut bytes = wires + read * bits + (gates << layer.arity) * 4;
+                bytes += self.score_bytes(i, (micro > 0, micro_batches > 1 || is_shared));
                 bytes += if i + 1 < last { model.layers[i + 1].gates() * row } else { outputs * row };
                 if i < last {
                     let (_, tables, wires, _) = of(i + 1);
@@ -97,6 +101,7 @@ impl Network<'_> {
                 // What the others have of its own gates, read and added; of the update, its own part.
                 let (chunks, own, ranks) = (self.layers[i].chunks.len(), self.own(i).len(), self.ranks.size());
                 let sums = (model.layers[i].gates() << model.layers[i].arity) * 4 * own / chunks;
+                let sums = sums + self.kept_score_bytes(i) * own / chunks;
                 add("wait_for_ranks", Some(i), (ranks + 1) * sums);
                 add("update", Some(i), sums + self.update_bytes(i) * own / chunks);
             }
@@ -108,12 +113,35 @@ impl Network<'_> {
 }
 
 impl Network<'_> {
-    /// Logits and both moments of layer `i`, read and written; noise, written and read again; and its tables.
+    /// Candidates of layer `i`'s wires, if these learn.
+    fn candidates(&self, i: usize) -> Option<&Candidates> {
+        self.learning.as_ref()?.layers[i].as_ref()
+    }
+
+    /// Candidates of layer `i`'s wires and, if they are kept, their scores, which are `added` to what there is or not.
+    fn score_bytes(&self, i: usize, (added, are_kept): (bool, bool)) -> usize {
+        let candidates = self.candidates(i).map_or(0, |candidates| candidates.wires.len() * 4);
+        candidates + if are_kept { self.kept_score_bytes(i) * if added { 2 } else { 1 } } else { 0 }
+    }
+
+    /// Scores of layer `i`'s candidates, and each pin's of a bit that is always 1.
+    fn kept_score_bytes(&self, i: usize) -> usize {
+        self.candidates(i)
+            .map_or(0, |candidates| (candidates.wires.len() / candidates.count) * (candidates.count + 1) * 4)
+    }
+
+    /// Logits and both moments of layer `i`, read and written; noise, written and read again; and its tables. Of wires that learn weights
+    /// and moments, read and written, and the wires, written.
     fn update_bytes(&self, i: usize) -> usize {
         let layer = &self.model.layers[i];
+        let numbers = match &self.learning {
+            Some(learning) if learning.rule == WireRule::Dwn => 6,
+            _ => 2,
+        };
+        let wires = self.candidates(i).map_or(0, |own| numbers * own.wires.len() + layer.wiring.len());
         let logits = layer.gates() * layer.parametrization.logits(layer.arity) * 4;
         let noise = if self.constants.noisy { 2 * logits } else { 0 };
-        layer.gates() * (1usize << layer.arity).div_ceil(8) + 6 * logits + noise
+        layer.gates() * (1usize << layer.arity).div_ceil(8) + 6 * logits + noise + wires * 4
     }
 }
 
