@@ -16,7 +16,7 @@ use gatewright::plan::GradientFormat;
 use gatewright::plan::Tuning;
 use gatewright::random::Philox;
 use gatewright::reference;
-use gatewright::settings::Cage;
+use gatewright::settings::{Cage, FrozenLayers};
 use gatewright::settings::{LearnedLayers, Settings};
 use gatewright::train::{self, State, Tensor};
 use native::{Sent, constants, each_gradient, made_gradients, samples, shader_settings, table_gradients};
@@ -220,9 +220,16 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
     let gpu = Gpu::open(None).unwrap();
     let mut rng = Philox::new(7, 0);
     let p = Parametrization::IwpClamp;
-    for (i, format) in [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16].into_iter().enumerate() {
-        let (layers, arity, batch) =
-            ([vec![33, 7, 400, 30], vec![90, 60], vec![50, 9, 300]][i].clone(), 2 + 2 * i, 70 + 31 * i as u32);
+    for (i, (format, layers)) in [
+        (GradientFormat::Int8, vec![33, 7, 400, 30]),
+        (GradientFormat::Int12, vec![90, 60]),
+        (GradientFormat::Int16, vec![50, 9, 300]),
+        (GradientFormat::Int4, vec![230]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (arity, batch) = ([2, 4, 6, 3][i], 70 + 31 * i as u32);
         let train = samples(500, 50, 10, &mut rng);
         let model = model(50, &layers, 10, arity, p, 8);
         let c = constants(batch, format.bits());
@@ -258,6 +265,18 @@ fn table_gradients_are_the_shaders_to_the_bit_and_checkpoints_go_both_ways() {
             }
         }
     }
+}
+
+#[test]
+fn gradients_of_four_bits_go_with_one_trained_layer() {
+    let train = samples(100, 50, 10, &mut Philox::new(7, 1));
+    let of = |layers: &[usize], frozen: Vec<usize>| {
+        let c = Constants { frozen: FrozenLayers::Of(frozen), ..constants(64, 4) };
+        let model = model(50, layers, 10, 2, Parametrization::IwpSin, 8);
+        Trainer::new(c, model, &train, 1, Simd::Portable).map(|_| ()).map_err(|e| e.to_string())
+    };
+    assert!(of(&[90, 60], Vec::new()).unwrap_err().contains("layer 0 needs"));
+    assert_eq!((of(&[60], Vec::new()), of(&[90, 60], vec![0])), (Ok(()), Ok(())));
 }
 
 /// How the wires of `model` learn, among `count` candidates a pin, every `every`-th step up to `until`.
@@ -337,6 +356,41 @@ fn wire_scores_are_the_twins_to_the_bit_and_so_are_the_wires() {
     }
 }
 
+/// Where a step needs no scores it moves weights by what it looks up: Adam's first moments of the first step tell by what.
+#[test]
+fn weights_move_by_the_twins_scores_where_none_are_kept() {
+    let mut rng = Philox::new(24, 0);
+    for (i, (arity, bits, batch)) in
+        [(2, 8, 128), (2, 4, 128), (4, 8, 50), (6, 4, 64), (2, 8, 65)].into_iter().enumerate()
+    {
+        let train = samples(400, 90, 5, &mut rng);
+        let model = model(90, &[330], 5, arity, Parametrization::IwpSin, 50 + i as u64);
+        let c = Constants { tau: [8.0, 1.0][i % 2], ..constants(batch, bits) };
+        let learning = learning(&model, 16, WireRule::Dwn, 1.0, 1, 10);
+        let expected = &wire_scores(&model, &learning, &train, &c)[0];
+        let unit = f64::from(1.0 - c.beta1) / f64::from(c.slice_scale());
+        let mut states = Vec::new();
+        for simd in Simd::available() {
+            let trainer = Trainer::new(c.clone(), model.clone(), &train, 2, simd).unwrap();
+            let mut trainer = trainer.learning(learning.clone());
+            trainer.run(1).unwrap();
+            let state = trainer.state();
+            let (_, bytes) = state.iter().find(|(name, _)| name == "layers.0.wire moments").unwrap();
+            let moments: Vec<[f32; 2]> = bytemuck::pod_collect_to_vec(bytes);
+            for (made, scores) in moments.chunks_exact(16).zip(expected) {
+                for ([made, _], score) in made.iter().zip(&scores[..16]) {
+                    let units = f64::from(*made) / unit;
+                    assert_eq!(units.round() as i64, 2 * score - scores[16], "{simd:?}, {bits} bits, {arity} pins");
+                    assert!((units - units.round()).abs() < 1e-3 + 3e-7 * units.abs());
+                }
+            }
+            trainer.run(5).unwrap();
+            states.push(trainer.state());
+        }
+        assert!(states.windows(2).all(|two| two[0] == two[1]), "{bits} bits, {arity} pins");
+    }
+}
+
 #[test]
 fn wires_are_the_same_for_every_number_of_threads_and_over_a_break_and_stay_at_the_end() {
     let mut rng = Philox::new(22, 0);
@@ -390,9 +444,16 @@ fn wires_are_the_same_for_every_number_of_threads_and_over_a_break_and_stay_at_t
 fn wires_move_by_shaders_as_on_the_cpu() {
     let gpu = Gpu::open(None).unwrap();
     let mut rng = Philox::new(23, 0);
-    for (i, format) in [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16].into_iter().enumerate() {
-        let (arity, batch) = (2 + i, 70 + 100 * i as u32);
-        let layers = [vec![130], vec![90, 60], vec![300]][i].clone();
+    for (i, (format, layers)) in [
+        (GradientFormat::Int8, vec![130]),
+        (GradientFormat::Int12, vec![90, 60]),
+        (GradientFormat::Int16, vec![300]),
+        (GradientFormat::Int4, vec![190]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (arity, batch) = ([2, 3, 4, 2][i], 70 + 100 * i as u32);
         let train = samples(500, 50, 10, &mut rng);
         let model = model(50, &layers, 10, arity, Parametrization::IwpClamp, 8);
         let c = constants(batch, format.bits());

@@ -183,6 +183,9 @@ fn what_ranks_gather_is_what_one_rank_has_tensor_by_tensor() {
         Settings { layers: vec![150], arity: 6, cage: cage(CageScope::Network), ..noisy.clone() },
         Settings { layers: vec![200, 95], parametrization: op, ..noisy.clone() },
         Settings { cage: cage(CageScope::Network), ..learned.clone() },
+        // One rank moves weights by what it looks up, several by scores that are kept.
+        Settings { layers: vec![730], candidates: 16, batch: 128, ..learned.clone() },
+        Settings { layers: vec![730], candidates: 16, gradients: GradientFormat::Int4, arity: 4, ..learned.clone() },
         Settings { wiring_rule: WireRule::Acc, arity: 3, batch: 330, method: Method::GumbelSt, ..learned.clone() },
         Settings { cage: cage(CageScope::Gate), ..trees.clone() },
         Settings { freeze: FrozenLayers::Convolutions, learn_wiring: LearnedLayers::All, ..trees.clone() },

@@ -107,7 +107,7 @@ fn all() -> &'static [Made] {
 }
 
 fn plans_of_training() -> Vec<Plan> {
-    use GradientFormat::{Bf16, F16, F32, Int8, Int12, Int16};
+    use GradientFormat::{Bf16, F16, F32, Int4, Int8, Int12, Int16};
     let base = Settings { batch: 256, cage: None, ..Settings::deep() };
     let moved = |shift, flip| Settings { shift, flip, ..base.clone() };
     let exchanging = Tuning { subgroups: true, ..Tuning::HARDWARE };
@@ -124,6 +124,11 @@ fn plans_of_training() -> Vec<Plan> {
                 made.push(step.plan);
             }
         }
+    }
+    for tuning in [Tuning::SOFTWARE, exchanging, sharing] {
+        let size = BatchSize { own: [128, 256], words: 3, ..BatchSize::whole(256) };
+        let settings = Settings { gradients: Int4, learn_wiring: LearnedLayers::First, ..base.clone() };
+        made.push(StepPlan::make(&settings, &sine(&[2]), tuning, LIMITS, size).unwrap().plan);
     }
     let mut add = |settings: &Settings, outline: &Outline, tuning: Tuning, words: u32| {
         made.extend(plans(settings, outline, tuning, words, LIMITS));
@@ -184,6 +189,12 @@ fn plans_of_training() -> Vec<Plan> {
     }
     // Wires that learn, of a layer that reads outputs' gradients, and of one that keeps its own.
     for arity in 2..=6 {
+        for gradients in [Int4, Int8] {
+            let settings = Settings { gradients, learn_wiring: LearnedLayers::First, ..base.clone() };
+            for (tuning, words) in [(Tuning::SOFTWARE, 3), (exchanging, 8), (sharing, 8)] {
+                add(&settings, &sine(&[arity]), tuning, words);
+            }
+        }
         for (gradients, wiring_rule) in [(Int8, WireRule::Dwn), (Int12, WireRule::Acc), (Int16, WireRule::Dwn)] {
             let settings = Settings { gradients, wiring_rule, learn_wiring: LearnedLayers::First, ..base.clone() };
             for layers in [&[arity][..], &[arity, 2]] {
@@ -202,8 +213,9 @@ fn plans_of_training() -> Vec<Plan> {
         }
     }
     // Where gradients of outputs are too many for the workgroup that makes them.
-    for gradients in [Int8, Int12, Int16] {
-        add(&Settings { gradients, batch: 1024, ..base.clone() }, &sine(&[2; 2]), Tuning::SOFTWARE, 32);
+    for gradients in [Int4, Int8, Int12, Int16] {
+        let layers: &[usize] = if gradients == Int4 { &[2] } else { &[2; 2] };
+        add(&Settings { gradients, batch: 1024, ..base.clone() }, &sine(layers), Tuning::SOFTWARE, 32);
     }
     // Where images are moved, where pixels are input, where samples lie in shards, where outputs have many gates.
     let soft = Settings { method: Method::SoftMix, gradients: F32, input_kind: InputKind::Soft, ..base.clone() };

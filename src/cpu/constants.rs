@@ -12,7 +12,7 @@ use crate::train::Augmentation;
 pub struct Constants {
     /// Samples a step.
     pub batch: u32,
-    /// Bits of an integer of a gradient: 8, 12 or 16.
+    /// Bits of an integer of a gradient: 4, 8, 12 or 16.
     pub bits: u32,
     /// Whether selections are noisy (Gumbel-ST).
     pub noisy: bool,

@@ -221,9 +221,11 @@ mod tests {
     #[test]
     fn gradients_are_rounded_by_the_twins_draws() {
         let mut rng = Philox::new(5, 0);
-        for bits in [8, 12, 16] {
+        for bits in [4, 8, 12, 16] {
             let rounding = Rounding { bits, scale: 1000.0, batch: 100, seed: 77 };
-            let g: Row = std::array::from_fn(|_| (rng.uniform() as f32 - 0.5) * 70.0 / 16f32.powi(8 - bits as i32 / 2));
+            // Past the range too.
+            let range = 1.1 * (1 << bits) as f32 / rounding.scale;
+            let g: Row = std::array::from_fn(|_| (rng.uniform() as f32 - 0.5) * range);
             let made: Stored<i16> = rounding.round(&g, 3, 64, 9);
             for (s, made) in made.0.into_iter().enumerate() {
                 let draw = reference::slice_draw(77, 9, 3 * 128 + 64 + s as u32);

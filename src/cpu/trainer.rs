@@ -24,8 +24,8 @@ use super::weights::WireUpdate;
 use super::wires::{Scored, Wires};
 use crate::data::{Head, Split};
 use crate::network::{Form, Layer, Learning, Model};
-use crate::plan::CageScope;
 use crate::plan::uniforms::{Cage, Step};
+use crate::plan::{CageScope, GradientFormat};
 use crate::random::Permutation;
 use crate::ranks::Ranks;
 use crate::train::HISTORY;
@@ -57,8 +57,8 @@ impl AnyWorkspace {
     fn of(network: &Network) -> Self {
         let model = &network.model;
         match (network.constants.bits, network.share.len().div_ceil(BLOCK)) {
-            (8, 1) => AnyWorkspace::Bytes1(Workspace::new(model, &network.trained)),
-            (8, _) => AnyWorkspace::Bytes2(Workspace::new(model, &network.trained)),
+            (4 | 8, 1) => AnyWorkspace::Bytes1(Workspace::new(model, &network.trained)),
+            (4 | 8, _) => AnyWorkspace::Bytes2(Workspace::new(model, &network.trained)),
             (_, 1) => AnyWorkspace::Words1(Workspace::new(model, &network.trained)),
             _ => AnyWorkspace::Words2(Workspace::new(model, &network.trained)),
         }
@@ -100,6 +100,11 @@ impl<'a> Trainer<'a> {
         if let Some(i) = (first_trained + 1..model.layers.len()).find(|&i| !model.layers[i].reads.is_before()) {
             return Err(Error::usage(format!(
                 "layer {i} reads every layer before it, and sends them no gradients, but layer {first_trained} is trained; freeze it"
+            )));
+        }
+        if constants.bits == GradientFormat::Int4.bits() && first_trained + 1 < model.layers.len() {
+            return Err(Error::usage(format!(
+                "gradients of 4 bits have no room for sums, which layer {first_trained} needs; use gradients of 8"
             )));
         }
         for layer in &model.layers {

@@ -12,6 +12,9 @@ pub enum GradientFormat {
     /// 2 bytes a gate and sample: 11 bits of precision for gradients from 1.5e-8 to 16 in size; sums are still made in f32.
     /// Needs no optional feature: WGSL packs pairs of f16 everywhere.
     F16,
+    /// Half a byte: bit-sliced integers of 4 bits, for networks of which the last layer alone is trained, whose gradients are nowhere
+    /// added up but in sums.
+    Int4,
     /// 1 byte: bit-sliced integers of 8 bits, stochastically rounded; sums are exact.
     Int8,
     /// 1.5 bytes: bit-sliced integers of 12 bits.
@@ -28,6 +31,7 @@ impl GradientFormat {
             GradientFormat::Bf16 | GradientFormat::F16 | GradientFormat::Int16 => 16,
             GradientFormat::Int12 => 12,
             GradientFormat::Int8 => 8,
+            GradientFormat::Int4 => 4,
         }
     }
 
@@ -38,14 +42,15 @@ impl GradientFormat {
 
     /// Whether planes hold bit-sliced integers.
     pub fn is_sliced(self) -> bool {
-        matches!(self, GradientFormat::Int8 | GradientFormat::Int12 | GradientFormat::Int16)
+        matches!(self, GradientFormat::Int4 | GradientFormat::Int8 | GradientFormat::Int12 | GradientFormat::Int16)
     }
 }
 
 /// Integer units a unit of gradient, integers having `bits` bits: a class gradient is at most 1 / (τ · batch), and gets a
-/// quarter of the range; the rest is for sums.
+/// quarter of the range; the rest is for sums, of which [`GradientFormat::Int4`] has none, so that it gets all.
 pub fn slice_scale(bits: u32, tau: f32, batch: u32) -> f32 {
-    (1u32 << (bits - 3)) as f32 * tau * batch as f32
+    let most = if bits == GradientFormat::Int4.bits() { 7 } else { 1u32 << (bits - 3) };
+    most as f32 * tau * batch as f32
 }
 
 /// Whether sums of integers of `bits` bits, one of each sample of a batch, always fit 16 bits.

@@ -109,6 +109,7 @@ impl Settings {
         }
         self.check_frozen()?;
         self.check_learned_wiring()?;
+        self.check_narrow()?;
         if self.cage.is_some_and(|cage| cage.tau_min > cage.tau_max) {
             return Err(Error::usage("--cage-tau-min is above --cage-tau-max; exchange them"));
         }
@@ -212,6 +213,18 @@ impl Settings {
         said.put(self);
     }
 
+    /// Refuse gradients too narrow to be added up where layers add them up.
+    fn check_narrow(&self) -> Result<()> {
+        let last = self.convolutions.len() + self.layers.len() - 1;
+        match (0..last).find(|&layer| !self.is_frozen(layer)) {
+            Some(trained) if self.gradients == GradientFormat::Int4 => Err(Error::usage(format!(
+                "--gradients int4 has no room for sums of gradients, which layer {trained} needs, so it goes with networks of one layer, \
+                 or with all before the last frozen; use --gradients int8"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn check_learned_wiring(&self) -> Result<()> {
         if self.learn_wiring == LearnedLayers::None {
             return Ok(());
@@ -256,7 +269,7 @@ impl Settings {
         }
         if !self.gradients.is_sliced() {
             return Err(Error::usage(
-                "wires are scored by gradients in whole numbers; add --gradients int8, int12 or int16, or --learn-wiring none",
+                "wires are scored by gradients in whole numbers; add --gradients int4, int8, int12 or int16, or --learn-wiring none",
             ));
         }
         if self.candidates < self.arity {
@@ -320,6 +333,7 @@ mod tests {
         assert!(told(&|s| s.input_kind = InputKind::Soft).contains("soft-mix"));
         assert!(told(&|s| s.method = Method::SoftMix).contains("hard-st"), "with CAGE");
         assert!(told(&|s| (s.method, s.cage) = (Method::SoftMix, None)).contains("f32"), "with int8 gradients");
+        assert!(told(&|s| s.gradients = GradientFormat::Int4).contains("layer 0 needs"));
         let both = Overrides { temperature: Some(0.3), ..Default::default() };
         assert!(both.resolve(None).unwrap_err().to_string().contains("--no-cage"));
         assert!(told(&|s| (s.validation, s.select) = (0.0, Select::Best)).contains("--validation"));
@@ -339,6 +353,7 @@ mod tests {
         };
         assert!(with(&|f| f.cage = Some(true)).contains("leave out --cage"));
         assert!(with(&|f| f.gradients = Some(GradientFormat::Int8)).contains("f32"));
+        assert!(with(&|f| f.gradients = Some(GradientFormat::Int4)).contains("f32"));
         assert!(with(&|f| f.cage_scope = Some(CageScope::Gate)).contains("hard-st"));
         assert!(with(&|f| f.input_kind = Some(InputKind::Soft)).contains("--thresholds 1"));
         // Real gradients that a file asks for are a soft method's, too.

@@ -527,12 +527,12 @@ fn random_candidates(layer: &Layer, count: usize, rng: &mut Philox) -> Vec<Vec<u
 #[test]
 fn wire_scores_are_exact_and_those_of_micro_batches_add_up() {
     let mut rng = Philox::new(31, 0);
-    let formats = [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16];
+    let formats = [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16, GradientFormat::Int4];
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
         for arity in 2..=6usize {
             for (j, size) in [1usize, 33, 128].into_iter().enumerate() {
-                let (format, by_output) = (formats[(arity + j) % 3], (arity + j) % 2 == 0);
+                let (format, by_output) = (formats[(3 * arity + j) % 4], (arity + j) % 2 == 0);
                 let (words, inputs, classes) = (size.div_ceil(32), [70, 40, 130][j], 5);
                 let (group, count) = ([7, 1, 26][j], [3, 16, 9][(arity + j) % 3]);
                 let gates = group * classes;

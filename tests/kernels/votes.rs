@@ -120,13 +120,17 @@ fn loss_and_its_gradient_are_those_of_softmax_cross_entropy() {
     }
 }
 
+/// Formats of whole numbers.
+const WHOLE: [GradientFormat; 4] =
+    [GradientFormat::Int4, GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16];
+
 /// Gradients in sixteenths of a unit, which scaling leaves exact.
 #[test]
 fn slice_gradients_rounds_by_its_draws() {
     let mut rng = Philox::new(15, 0);
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
-        for gradients in [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16] {
+        for gradients in WHOLE {
             for (size, classes, offset) in [(1, 1, 0), (33, 3, 0), (100, 10, 0), (129, 47, 0), (33, 3, 96), (64, 2, 32)]
             {
                 let whole = usize::div_ceil(offset + size, 32);
@@ -193,9 +197,7 @@ fn loss_slices_as_the_pass_of_its_own_does() {
     let mut rng = Philox::new(17, 0);
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
-        for (i, gradients) in
-            [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16].into_iter().enumerate()
-        {
+        for (i, gradients) in WHOLE.into_iter().enumerate() {
             for (size, classes, lanes) in [(1, 1, 64), (33, 3, 256), (129, 10, 64), (700, 12, 256)] {
                 let (words, samples) = (usize::div_ceil(size, 32), 50u32);
                 let votes: Vec<f32> = (0..words * 32 * classes).map(|_| rng.below(100) as f32).collect();
