@@ -2,7 +2,6 @@
 
 use super::adam::Adam;
 use super::constants::Constants;
-use super::lanes::{MANY, Made};
 use crate::network::{Learning, WireRule};
 use crate::plan::uniforms::Step;
 
@@ -54,9 +53,14 @@ impl<'a> Weights<'a> {
         weights
     }
 
-    /// Those of [`MANY`] candidates of each of two pins, moved by the gradients 2 `made` − `less`, `N` at a time.
+    /// Those of `MANY` candidates of each of two pins, moved by the gradients 2 `made` − `less`, `N` at a time.
     #[inline(always)]
-    pub fn moved_pair<const N: usize>(self, by: &WireUpdate, made: &Made, less: [i32; 2]) -> &'a mut [f32] {
+    pub fn moved_pair<const N: usize, const MANY: usize>(
+        self,
+        by: &WireUpdate,
+        made: &[[i32; MANY]; 2],
+        less: [i32; 2],
+    ) -> &'a mut [f32] {
         const { assert!(MANY.is_multiple_of(N)) }
         let Weights { weights, first, second } = self;
         for (lane, (made, less)) in made.iter().zip(less).enumerate() {

@@ -93,7 +93,7 @@ pub fn move_eights(by: &WireUpdate, scores: &[i32], of_one: i32, weights: Weight
 #[target_feature(enable = "avx2")]
 #[inline(never)]
 pub fn move_pair(by: &WireUpdate, made: &Made, less: [i32; 2], weights: Weights) -> [usize; 2] {
-    let moved = weights.moved_pair::<8>(by, made, less);
+    let moved = weights.moved_pair::<8, MANY>(by, made, less);
     let (first, second) = moved.split_at(MANY);
     [greatest_of(first), greatest_of(second)]
 }

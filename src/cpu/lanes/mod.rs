@@ -201,7 +201,7 @@ pub trait Lanes: Sized {
     /// then, the first of equals.
     #[inline(always)]
     fn move_pair(by: &WireUpdate, made: &Made, less: [i32; 2], weights: Weights) -> [usize; 2] {
-        let moved = weights.moved_pair::<1>(by, made, less);
+        let moved = weights.moved_pair::<1, MANY>(by, made, less);
         let (first, second) = moved.split_at(MANY);
         [greatest(first), greatest(second)]
     }
