@@ -83,13 +83,13 @@ impl<const B: usize, const K: usize> Gate<'_, B, K> {
     /// Score by a row that many gates share. `sums` are the table's gradients by this row.
     #[inline(always)]
     pub fn by_shared_row<L: Lanes>(&self, quads: &Quads<B>, sums: &[i32], scored: &mut Scored) {
-        let count = scored.count;
+        let (count, mut made) = (scored.count, [[0; MANY]; 2]);
         for pin in (0..K).step_by(2) {
             let pair = [pin, (pin + 1).min(K - 1)];
             let arriving = pair.map(|pin| Arriving::of::<K>(self.table, pin, sums));
             let mut job = self.job(pair, count);
             for from in (0..count).step_by(MANY) {
-                let made = self.look_up::<L>(quads, &job, scored);
+                self.look_up::<L>(quads, &job, scored, &mut made);
                 for lane in 0..2.min(K - pin) {
                     let place = scored.place(self.first, pair[lane]);
                     let scores = scored.scores[place..][from..count].iter_mut().zip(&made[lane]);
@@ -117,9 +117,10 @@ impl<const B: usize, const K: usize> Gate<'_, B, K> {
         by: &WireUpdate,
         wires: &mut [u32; K],
     ) {
+        let mut made = [[0; MANY]; 2];
         for pin in (0..K).step_by(2) {
             let pair = [pin, (pin + 1).min(K - 1)];
-            let made = self.look_up::<L>(quads, &self.job(pair, MANY), scored);
+            self.look_up::<L>(quads, &self.job(pair, MANY), scored, &mut made);
             // With S_k = made_k − negative and Σγ = all − 2 negative, 2 S_k − Σγ is 2 made_k − all.
             let all = pair.map(|pin| Arriving::of::<K>(self.table, pin, sums).all);
             scored.update_pair::<L>((self.first, pin), by, (&made, all), wires);
@@ -127,12 +128,10 @@ impl<const B: usize, const K: usize> Gate<'_, B, K> {
     }
 
     #[inline(always)]
-    fn look_up<L: Lanes>(&self, quads: &Quads<B>, job: &Job<B>, scored: &Scored) -> Made {
+    fn look_up<L: Lanes>(&self, quads: &Quads<B>, job: &Job<B>, scored: &Scored, made: &mut Made) {
         assert!(scored.within() <= self.inputs.len(), "candidates are inputs");
-        let mut made = [[0; MANY]; 2];
         // SAFETY: candidates are inputs.
-        unsafe { L::look_up(quads, job, scored.candidates(), self.inputs, &mut made) };
-        made
+        unsafe { L::look_up(quads, job, scored.candidates(), self.inputs, made) };
     }
 
     /// What to look up of the first candidates of pins `pair`. Where the derivative is −1, γ x is g (1 − x) − g: the sum is of the samples

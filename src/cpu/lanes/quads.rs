@@ -153,9 +153,8 @@ pub mod avx2 {
         let [Some(first), Some(second)] = of else { return };
         // SAFETY: callers are compiled for AVX2, which the machine was found to have; and the caller's.
         unsafe {
-            let [mut even, mut odd] = [[_mm256_setzero_si256(); 8]; 2];
-            columns(job, [first, second], inputs, 0, &mut even);
-            columns(job, [first, second], inputs, 1, &mut odd);
+            let even = columns(job, [first, second], inputs, 0);
+            let odd = columns(job, [first, second], inputs, 1);
             look_up(quads, &even, &odd, made);
         }
     }
@@ -172,8 +171,7 @@ pub mod avx2 {
         candidates: [&[u32; MANY]; 2],
         inputs: &[Bits<B>],
         from: usize,
-        to: &mut [__m256i; 8],
-    ) {
+    ) -> [__m256i; 8] {
         let samples = _mm256_set_m128i(load(&job.samples[1]), load(&job.samples[0]));
         let turned = _mm256_set_m128i(load(&job.turned[1]), load(&job.turned[0]));
         let mut rows = [samples; 8];
@@ -185,7 +183,7 @@ pub mod avx2 {
             let both = _mm256_set_m128i(row(second), row(first));
             rows[i] = _mm256_xor_si256(_mm256_and_si256(both, samples), turned);
         }
-        *to = interleaved(interleaved(interleaved(rows)));
+        interleaved(interleaved(interleaved(rows)))
     }
 
     /// Look up all columns of even rows and of odd ones.
