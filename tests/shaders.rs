@@ -182,11 +182,11 @@ fn plans_of_training() -> Vec<Plan> {
             }
         }
     }
-    // Wires that learn, of a layer that reads outputs' gradients, and of one that keeps its own.
+    // Wires that learn, of layers that read outputs' gradients, and of some that keep their own, first and later.
     for arity in 2..=6 {
         for (gradients, wiring_rule) in [(Int8, WireRule::Dwn), (Int12, WireRule::Acc), (Int16, WireRule::Dwn)] {
-            let settings = Settings { gradients, wiring_rule, learn_wiring: LearnedLayers::First, ..base.clone() };
-            for layers in [&[arity][..], &[arity, 2]] {
+            let settings = Settings { gradients, wiring_rule, learn_wiring: LearnedLayers::All, ..base.clone() };
+            for layers in [&[arity][..], &[arity, 2], &[2, arity, arity]] {
                 for (tuning, words) in [(Tuning::SOFTWARE, 8), (Tuning::HARDWARE, 3)] {
                     add(&settings, &sine(layers), tuning, words);
                 }

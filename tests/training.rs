@@ -478,7 +478,7 @@ fn ranks_train_to_the_network_of_one() {
         let streamed = Tuning { most_resident_bytes: 0, ..usual };
         let base = Settings { shift: 1, tau: 3.0, ..small(&[100, 90, 50], 130) };
         let gate = Some(Cage { scope: CageScope::Gate, ..Cage::default() });
-        let learned = Settings { learn_wiring: LearnedLayers::First, probe_every: 2, ..base.clone() };
+        let learned = Settings { learn_wiring: LearnedLayers::All, probe_every: 2, ..base.clone() };
         for (settings, tuning) in [
             (base.clone(), usual),
             (base.clone(), streamed),

@@ -46,6 +46,11 @@ impl<'a> Context<'a> {
         self.training.expect("passes are made for a network that is planned")
     }
 
+    /// The first layer that is trained: those before it need no gradients.
+    pub fn first_trained(&self) -> usize {
+        0
+    }
+
     /// In which numbers layers compute.
     pub fn way(&self) -> Way {
         match (self.settings.method.is_soft(), self.settings.gradients.is_sliced()) {

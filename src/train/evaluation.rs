@@ -181,7 +181,7 @@ impl Evaluator {
         let model = trainer.model();
         let mut evaluation = EvaluationPlan::make(
             trainer.settings(),
-            &Outline::of_model(model, split),
+            &Outline::of_model(model, None, split),
             trainer.tuning(),
             trainer.gpu().limits(),
             (trainer.plan(), &trainer.step.network),

@@ -125,9 +125,9 @@ mod tests {
     fn five_million_gates_fit_a_gibibyte_and_every_default_limit() {
         let bytes = fitted(&settings(128), &[1_024_000; 5]).unwrap().plan.bytes();
         assert!(bytes < 1 << 30, "{bytes} bytes");
-        // Per gate 8 wiring, 20 edges, 4 table, 16 logits, 32 moments, 16 table gradients, 16 outputs, as edges of the first
-        // layer lack 1,024,000 - 784 offsets; two planes of 128 bytes a gate; a sample's 784 bytes and label.
-        let gates = 112 * 5_120_000 - 4 * (1_024_000 - 784);
+        // Per gate 8 wiring, 20 edges, which the first layer has none of, 4 table, 16 logits, 32 moments, 16 table gradients, 16 outputs;
+        // two planes of 128 bytes a gate; a sample's 784 bytes and label.
+        let gates = 92 * 5_120_000 + 20 * 4_096_000;
         let rest = bytes - (gates + 2 * 128 * 1_024_000 + 60_000 * 788);
         assert!(rest < 100_000, "{rest} bytes unaccounted for");
     }
@@ -224,6 +224,34 @@ mod tests {
         let wide = plan(&[1_024_000; 5]);
         assert_eq!(wholes(&wide, "moments"), [4_096_000 * 32, 1_024_000 * 32]);
         assert_eq!(passes(&wide, "update"), 2);
+    }
+
+    #[test]
+    fn wires_that_learn_are_planned_with_what_lists_their_readers_anew() {
+        use crate::settings::LearnedLayers;
+        let learning = |which: &str| Settings { learn_wiring: which.parse().unwrap(), candidates: 5, ..settings(128) };
+        let plan = |settings: &Settings| fitted(settings, &[300, 500, 70]).unwrap();
+        let labels = |step: &StepPlan| -> Vec<String> {
+            let passes = step.plan.passes_of(&step.step).iter().map(|pass| pass.label());
+            passes.skip_while(|label| label != "update").collect()
+        };
+        let first = plan(&learning("first"));
+        assert_eq!(labels(&first), ["update", "move_wires 0"]);
+        assert!(bytes(&first.plan, "possible readers").is_empty());
+        let last = plan(&learning("2"));
+        assert_eq!(labels(&last), ["update", "move_wires 2", "count_readers 2", "list_readers 2"]);
+        let all = Settings { learn_wiring: LearnedLayers::All, ..learning("2") };
+        let listed =
+            ["move_wires 1", "count_readers 1", "list_readers 1", "move_wires 2", "count_readers 2", "list_readers 2"];
+        assert_eq!(labels(&plan(&all))[2..], listed);
+        // Of 300 and 500 inputs where their lists begin, and one more; 500 · 2 and 70 · 2 pins, five candidates each; a word for 256 inputs.
+        assert_eq!(bytes(&plan(&all).plan, "possible readers"), [(301 + 5000) * 4, (501 + 700) * 4]);
+        assert_eq!(bytes(&plan(&all).plan, "reader totals"), [8, 8]);
+        // The lists, the pins' wires, where lists begin of 500 inputs, and two totals; edges too.
+        let least =
+            |label: &str| last.plan.passes().iter().find(|pass| pass.label() == label).unwrap().least_bytes.unwrap();
+        assert_eq!(least("count_readers 2"), (501 + 700 + 140 + 501 + 2) * 4);
+        assert_eq!(least("list_readers 2"), (501 + 700 + 140 + 2 * 501 + 2 + 280) * 4);
     }
 
     #[test]

@@ -100,10 +100,18 @@ impl Wires {
         }
     }
 
-    /// Its wires moved by their scores, if they learn.
-    pub fn rewire(&self, cx: &Context, of: (usize, Id), step: Id) -> Option<Pass> {
+    /// Its wires moved by their scores, if they learn, and listed anew for the layer before.
+    pub fn rewire(&self, cx: &Context, of: (usize, Id), step: Id) -> Vec<Pass> {
         match self {
             Wires::Dense(dense) => dense.rewire(cx, of, step),
+            Wires::Conv(_) => Vec::new(),
+        }
+    }
+
+    /// Where the layer before finds who reads it, and what is there if `layer` is wired otherwise than before; none where that is never so.
+    pub fn relisted(&self, layer: &Layer) -> Option<(Id, Vec<u32>)> {
+        match self {
+            Wires::Dense(dense) => dense.edges_of(layer),
             Wires::Conv(_) => None,
         }
     }

@@ -1,7 +1,7 @@
 //! What a step has to know of a network and its data to be planned: shapes, no contents.
 
 use crate::data::{Dataset, Encoder, ImageShape, Split, Task};
-use crate::network::{Conv, Convolution, Form, Model, Parametrization, most_readers};
+use crate::network::{Conv, Convolution, Form, Learning, Model, Parametrization, most_readers};
 use crate::plan::EncoderTable;
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -42,7 +42,7 @@ pub struct LayerOutline {
     pub arity: usize,
     /// How logits become tables.
     pub parametrization: Parametrization,
-    /// Most pins, or leaves of trees, that read one row of the layer before; 0 before it is wired.
+    /// Most pins, or leaves of trees, that read one row of the layer before, or, where wires learn, may come to; 0 before it is wired.
     pub most_readers: u32,
 }
 
@@ -80,17 +80,18 @@ impl Outline {
         })
     }
 
-    /// Of `model` and the samples of `split`.
-    pub fn of_model(model: &Model, split: &Split) -> Self {
-        let layer = |l: &crate::network::Layer| LayerOutline {
+    /// Of `model`, whose wires learn as `learning` says, and the samples of `split`.
+    pub fn of_model(model: &Model, learning: Option<&Learning>, split: &Split) -> Self {
+        let layer = |(i, l): (usize, &crate::network::Layer)| LayerOutline {
             form: l.form,
             gates: l.gates() as u32,
             inputs: l.inputs as u32,
             arity: l.arity,
             parametrization: l.parametrization,
-            most_readers: match l.form {
-                Form::Dense => most_readers(&l.wiring, l.inputs),
-                Form::Conv(conv) => {
+            most_readers: match (l.form, learning.and_then(|learning| learning.layers[i].as_ref())) {
+                (Form::Dense, Some(candidates)) => candidates.most_readers(l.inputs),
+                (Form::Dense, None) => most_readers(&l.wiring, l.inputs),
+                (Form::Conv(conv), _) => {
                     let channels: Vec<u32> = l.wiring.iter().map(|&wire| conv.leaf(wire).0 as u32).collect();
                     most_readers(&channels, conv.channels as usize)
                 }
@@ -105,7 +106,7 @@ impl Outline {
             code_bits: model.head.bits(),
             label_words: split.targets_a_sample().max(1) as u32,
             samples: split.len() as u32,
-            layers: model.layers.iter().map(layer).collect(),
+            layers: model.layers.iter().enumerate().map(layer).collect(),
         }
     }
 

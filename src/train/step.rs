@@ -13,11 +13,11 @@ use super::samples::{Residence, Samples};
 use super::sender::{Activations, Of, row_bytes};
 use super::tables::{AllTables, RealTables};
 use super::votes::{self, Gradients, Truth};
+use crate::Result;
 use crate::data::Split;
 use crate::network::{Learning, Model};
 use crate::plan::{Buffer, EncoderIds, EncoderTable, Id, Limits, List, Pass, Plan, Tuning, uniforms};
 use crate::settings::{InputKind, Settings};
-use crate::{Error, Result};
 
 /// The buffers of a network in training, whatever batch it works on.
 #[derive(Debug, Clone)]
@@ -140,12 +140,6 @@ impl StepPlan {
         size: BatchSize,
     ) -> Result<Self> {
         Wires::check(settings, outline)?;
-        if let Some(i) = (1..outline.layers.len()).find(|&i| settings.learns(i)) {
-            return Err(Error::usage(format!(
-                "the wires of layer {i} learn on the CPU alone, by shaders only the first layer's; add --learn-wiring first, or \
-                 --adapter cpu"
-            )));
-        }
         let mut plan = Plan::default();
         let cx = Context::new(settings, outline, tuning, limits);
         let network = Network::plan(&mut plan, &cx);

@@ -666,3 +666,70 @@ fn wires_move_to_the_greatest_weight_that_is_free() {
         }
     }
 }
+
+#[test]
+fn readers_are_listed_anew_as_wires_have_moved() {
+    use gatewright::network::Candidates;
+    let mut rng = Philox::new(33, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for arity in 2..=6usize {
+            for (j, (inputs, gates)) in [(arity + 2, 200), (64, 90), (700, 65), (1, 1)].into_iter().enumerate() {
+                let (inputs, workgroup) = (inputs.max(arity), [64, 256][(arity + j) % 2]);
+                let drawn = random_layer(inputs, gates, arity, &mut rng);
+                let count = (arity + j).min(inputs);
+                let candidates = random_candidates(&drawn, count, &mut rng);
+                let mut layer = drawn.clone();
+                for gate in 0..gates {
+                    // As one pin after the other chooses; where it can, it reads input 1, which many so come to share.
+                    for pin in 0..arity {
+                        let at = gate * arity + pin;
+                        let taken = layer.wiring[gate * arity..at].to_vec();
+                        let free: Vec<u32> = candidates[at].iter().copied().filter(|w| !taken.contains(w)).collect();
+                        let any = free[rng.below(free.len() as u32) as usize];
+                        layer.wiring[at] = if free.contains(&1) { 1 } else { any };
+                    }
+                }
+                let own = Candidates { count, wires: candidates.concat() };
+                let possible = pages::possible_readers(&drawn, &own);
+                let readers = reference::readers(&layer);
+                let mut begins = vec![inputs as u32 + 1];
+                let mut listed = Vec::new();
+                for own in readers {
+                    for (gate, pin) in own {
+                        listed.push((gate << 3 | pin) as u32);
+                        let wires = layer.wiring[gate * arity..(gate + 1) * arity].iter().enumerate();
+                        listed.extend(wires.filter(|&(p, _)| p != pin).map(|(_, &wire)| wire));
+                    }
+                    begins.push((inputs + 1 + listed.len()) as u32);
+                }
+                let expected = [begins, listed].concat();
+                let constants = uniforms::Training { wire_every: 3, wire_until: 10, ..training(&constants(), 0) };
+                let before = pages::edges(&drawn);
+                let mut run = |step: u32| {
+                    let (edges, totals) = (Held::of(&before), Held::zeros(4 * inputs as u64));
+                    let (extent, uniform) = (Held::one(&extents(gates, inputs, 1, 1)), Held::one(&constants));
+                    let (state, wiring) = (Held::one(&state(step, 0, 0)), Held::of(&layer.wiring));
+                    let possible = Held::of(&possible);
+                    let buffers = [
+                        ("layer", &extent),
+                        ("training", &uniform),
+                        ("step", &state),
+                        ("wiring", &wiring),
+                        ("possible", &possible),
+                        ("totals", &totals),
+                        ("edges", &edges),
+                    ];
+                    let grid = [[1, 3, 7][(arity + j) % 3], 1];
+                    bench.run(pages::count_readers(workgroup), &buffers, grid);
+                    bench.run(pages::list_readers(arity, workgroup), &buffers, grid);
+                    bench.read::<u32>(&edges, before.len())
+                };
+                let what = format!("k {arity}, {inputs} inputs, {gates} gates");
+                assert_eq!(run(4), expected, "{what}");
+                assert_eq!(run(3), before, "{what}: in a step that scores nothing");
+                assert_eq!(run(11), before, "{what}: when wires stay");
+            }
+        }
+    }
+}

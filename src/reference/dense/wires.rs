@@ -62,6 +62,15 @@ pub fn move_weights(step: &WireStep, scores: &[i64], weights: &mut [f64], moment
     }
 }
 
+/// Who reads each input of `layer`: (gate, pin), all first pins first, gate by gate.
+pub fn readers(layer: &Layer) -> Vec<Vec<(usize, usize)>> {
+    let of = |input: usize| {
+        let pins = (0..layer.arity).flat_map(|pin| (0..layer.gates()).map(move |gate| (gate, pin)));
+        pins.filter(|&(gate, pin)| layer.wiring[gate * layer.arity + pin] as usize == input).collect()
+    };
+    (0..layer.inputs).map(of).collect()
+}
+
 /// The wires of a gate by the weights of its pins' candidates: of each pin in turn the candidate of the greatest weight, the
 /// first of several, that none of the pins before it has taken.
 pub fn chosen_wires(candidates: &[Vec<u32>], weights: &[Vec<f64>]) -> Vec<u32> {
