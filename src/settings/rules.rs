@@ -164,11 +164,6 @@ impl Settings {
         (0..self.convolutions.len() + self.layers.len()).any(|layer| self.is_frozen(layer))
     }
 
-    /// Whether no shader trains it: it has frozen layers, or one that reads every map.
-    pub fn is_for_cpu_alone(&self) -> bool {
-        self.freezes() || !self.reads.is_empty()
-    }
-
     /// Whether the wires of layer number `layer` learn.
     pub fn learns(&self, layer: usize) -> bool {
         let is_free = self.learn_wiring != LearnedLayers::All || !self.is_frozen(layer);
@@ -176,7 +171,7 @@ impl Settings {
     }
 
     fn check_frozen(&self) -> Result<()> {
-        if self.is_for_cpu_alone() && (self.method.is_soft() || !self.gradients.is_sliced()) {
+        if (self.freezes() || !self.reads.is_empty()) && (self.method.is_soft() || !self.gradients.is_sliced()) {
             return Err(Error::usage(
                 "frozen layers, and layers that read every map, are trained by hard methods with gradients in whole numbers only; choose \
                  --method hard-st or gumbel-st, and --gradients int8",

@@ -284,11 +284,11 @@ impl Dense {
     }
 
     /// Rows of gradients that layer `i` keeps for the one before it, or for scoring its wires: a row a gate, on real activations a
-    /// row a pin. The first layer, if its wires are fixed, keeps none. On bits neither does the last one, whose gates' are their outputs'.
+    /// row a pin. The first layer that is trained, if its wires are fixed, keeps none. On bits neither does the last one, whose gates' are their outputs'.
     pub fn kept_rows(cx: &Context, i: usize) -> u32 {
         let layer = &cx.outline.layers[i];
         match cx.way() {
-            _ if i == 0 && !cx.settings.learns(0) => 0,
+            _ if i < cx.first_trained() || i == cx.first_trained() && !cx.settings.learns(i) => 0,
             Way::Soft => layer.pins(),
             _ if i + 1 == cx.outline.layers.len() => 0,
             _ => layer.gates,

@@ -31,13 +31,14 @@ impl Wires {
     /// # Errors
     /// [`Error::Usage`] for it.
     pub fn check(settings: &Settings, outline: &Outline) -> Result<()> {
-        if settings.is_for_cpu_alone() {
-            return Err(Error::usage(
-                "frozen layers, and layers that read every map, are trained by the CPU only; leave out --adapter, or name \
-                 --adapter cpu",
-            ));
-        }
         let layers = &outline.layers;
+        let first_trained = (0..layers.len()).find(|&i| !settings.freeze.has(i, !layers[i].form.is_dense()));
+        let first_trained = first_trained.ok_or_else(|| Error::usage("no layer is trained"))?;
+        if let Some(i) = (first_trained + 1..layers.len()).find(|&i| !layers[i].reads.is_before()) {
+            return Err(Error::usage(format!(
+                "layer {i} reads every layer before it, and sends them no gradients, but layer {first_trained} is trained; freeze it"
+            )));
+        }
         for layer in layers {
             let Form::Conv(conv) = layer.form else { continue };
             if settings.gradients.is_sliced() {

@@ -297,7 +297,9 @@ impl Trainer {
         let before = self.step.cuts.iter().rev().skip(1);
         let after = before.map(|part| self.plan().passes_of(part).len()).sum();
         self.exchange.as_ref()?;
-        let gradients = self.step.network.tables.layers.iter().map(|tables| self.plan().buffer(tables.gradients).bytes);
+        let layers = self.step.network.tables.layers.iter().zip(&self.step.network.tables.trained);
+        let trained = layers.filter(|(_, trained)| **trained).map(|(tables, _)| tables.gradients);
+        let gradients = trained.map(|gradients| self.plan().buffer(gradients).bytes);
         Some((after, 2 * gradients.sum::<u64>()))
     }
 

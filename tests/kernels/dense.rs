@@ -733,3 +733,34 @@ fn readers_are_listed_anew_as_wires_have_moved() {
         }
     }
 }
+
+#[test]
+fn rows_are_collected_where_they_belong() {
+    let mut rng = Philox::new(34, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for (j, (words, before, own, behind)) in
+            [(1usize, 3usize, 5usize, 2usize), (4, 0, 300, 1), (3, 7, 1, 0), (8, 130, 70, 9)].into_iter().enumerate()
+        {
+            let numbers =
+                |rows: usize, rng: &mut Philox| -> Vec<u32> { (0..rows * words).map(|_| rng.next_u32()).collect() };
+            let (source, there) = (numbers(own, &mut rng), numbers(before + own + behind, &mut rng));
+            let expected = [&there[..before * words], &source, &there[(before + own) * words..]].concat();
+            for wide in [false, true] {
+                let unit = if wide { 4 } else { 1 };
+                if words % unit != 0 {
+                    continue;
+                }
+                let (from, rows) = (Held::of(&source), Held::of(&there));
+                let [first, units] = [before, own].map(|rows| (rows * words / unit) as u32);
+                let page = pages::collect_rows(wide, [64, 256][j % 2], first, units);
+                bench.run(page, &[("source", &from), ("rows", &rows)], [[1, 5][j % 2], 1]);
+                assert_eq!(
+                    bench.read::<u32>(&rows, expected.len()),
+                    expected,
+                    "{words} words, {own} rows from {before}"
+                );
+            }
+        }
+    }
+}
