@@ -238,6 +238,14 @@ fn shaders_of_several_ranks_make_the_model_of_one() {
     done(&[], "train --resume broken --adapter 0", at);
     assert!(model(&at.join("broken")) == one);
 
+    // Convolutions, pooled and not.
+    let layers = "layers = \"conv 6 5x5 depth 2 channels 1 pool 2; conv 10 3x3 pad 1 depth 3; 200\"\n";
+    std::fs::write(at.join("trees.toml"), layers).unwrap();
+    let trees = "train --config trees.toml --steps 6 --eval-every 6 --batch 96 --adapter";
+    done(&[], &format!("{trees} 0 --out trees"), at);
+    done(&[], &format!("{trees} 0,0 --out trees-of-two"), at);
+    assert!(model(&at.join("trees")) == model(&at.join("trees-of-two")));
+
     // Wires that learn, by ranks that a launcher started.
     let learned = RUN.replace("--adapter", "--learn-wiring all --probe-every 3 --adapter");
     done(&[], &format!("{learned} 0 --out learned"), at);
