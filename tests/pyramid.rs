@@ -310,6 +310,34 @@ fn shaders_train_above_maps_as_the_cpu_does() {
 }
 
 #[test]
+fn real_gradients_above_maps_are_near_whole_ones() {
+    let gpu = Gpu::open(None).unwrap();
+    let formats = [GradientFormat::F32, GradientFormat::Bf16, GradientFormat::F16, GradientFormat::F32];
+    for (i, shape) in shapes().iter().enumerate() {
+        let (train, model) = (training(200, 90), model(shape, Initialization::Residual, i as u64));
+        let settings = settings_of(&frozen(64, 16), shape);
+        let settings = Settings { learn_wiring: LearnedLayers::None, ..settings };
+        let made = |settings: &Settings| {
+            let tuning = [Tuning::SOFTWARE, Tuning::HARDWARE][i % 2];
+            let mut trainer = train::Trainer::with_model(&gpu, settings, model.clone(), &train, tuning).unwrap();
+            trainer.submit(1).unwrap();
+            let gradients = trainer.table_gradients().unwrap();
+            let now = trainer.download().unwrap();
+            let stay = now.layers.iter().zip(&model.layers).map(|(a, b)| a == b).collect::<Vec<_>>();
+            assert!(stay.iter().enumerate().all(|(layer, stay)| *stay == (layer < shape.0.len())), "{stay:?}");
+            gradients
+        };
+        let (whole, real) = (made(&settings), made(&Settings { gradients: formats[i], ..settings.clone() }));
+        for (layer, (real, whole)) in real.iter().zip(&whole).enumerate().skip(shape.0.len()) {
+            let norm = |of: &mut dyn Iterator<Item = f32>| of.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+            let apart = norm(&mut real.iter().zip(whole).map(|(a, b)| a - b)) / norm(&mut whole.iter().copied());
+            // A class's gradient has 13 bits as a whole number, and 8 as bf16; both are rounded anew with every sum.
+            assert!(apart < 0.02, "network {i}, {:?}, layer {layer}: {apart}", formats[i]);
+        }
+    }
+}
+
+#[test]
 fn any_layer_can_be_frozen_and_gradients_go_through_it() {
     let (convolutions, _, _) = shapes().remove(0);
     let shape = (convolutions, vec![1, 1, 1], vec![60, 40, 20]);

@@ -194,6 +194,12 @@ fn plans_of_training() -> Vec<Plan> {
             }
         }
     }
+    for (gradients, wiring_rule) in [(F32, WireRule::Dwn), (Bf16, WireRule::Acc), (F16, WireRule::Dwn)] {
+        let settings = Settings { gradients, wiring_rule, learn_wiring: LearnedLayers::All, ..base.clone() };
+        for (tuning, words) in [(Tuning::SOFTWARE, 8), (Tuning::HARDWARE, 3)] {
+            add(&settings, &sine(&[2, 6, 3]), tuning, words);
+        }
+    }
     // Above convolutions that are frozen, of which a layer reads every map.
     for (gradients, method) in [(Int8, Method::HardSt), (Int16, Method::GumbelSt)] {
         let mut pyramid = convolved(2, 2, 1, 1);
@@ -203,8 +209,10 @@ fn plans_of_training() -> Vec<Plan> {
         let (learn_wiring, freeze) = (LearnedLayers::All, FrozenLayers::Convolutions);
         let convolutions = what.convolutions;
         let settings = Settings { gradients, method, convolutions, learn_wiring, freeze, ..base.clone() };
+        let real = Settings { gradients: F32, learn_wiring: LearnedLayers::None, ..settings.clone() };
         for (tuning, words) in [(Tuning::SOFTWARE, 8), (Tuning::HARDWARE, 3)] {
             add(&settings, &pyramid, tuning, words);
+            add(&real, &pyramid, tuning, words);
         }
     }
     for (task, code_bits) in [(Task::Labels, 1), (Task::Values, 1), (Task::Values, 16)] {

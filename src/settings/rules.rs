@@ -38,10 +38,6 @@ impl Overrides {
                 settings.gradients = GradientFormat::Bf16;
             }
         }
-        if self.gradients.is_some_and(|gradients| !gradients.is_sliced()) {
-            // Presets speak of whole numbers, by which alone wires are scored.
-            settings.learn_wiring = LearnedLayers::None;
-        }
         if self.patience.is_some() {
             settings.select = Select::Best;
         }
@@ -171,10 +167,9 @@ impl Settings {
     }
 
     fn check_frozen(&self) -> Result<()> {
-        if (self.freezes() || !self.reads.is_empty()) && (self.method.is_soft() || !self.gradients.is_sliced()) {
+        if (self.freezes() || !self.reads.is_empty()) && self.method.is_soft() {
             return Err(Error::usage(
-                "frozen layers, and layers that read every map, are trained by hard methods with gradients in whole numbers only; choose \
-                 --method hard-st or gumbel-st, and --gradients int8",
+                "frozen layers, and layers that read every map, are trained by hard methods only; choose --method hard-st or gumbel-st",
             ));
         }
         let layers = self.convolutions.len() + self.layers.len();
@@ -247,11 +242,6 @@ impl Settings {
             return Err(Error::usage(
                 "wires are scored on bits, which soft methods have none of; leave out --learn-wiring, or choose --method \
                  hard-st or gumbel-st",
-            ));
-        }
-        if !self.gradients.is_sliced() {
-            return Err(Error::usage(
-                "wires are scored by gradients in whole numbers; add --gradients int8, int12 or int16, or --learn-wiring none",
             ));
         }
         if self.candidates < self.arity {

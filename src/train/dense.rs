@@ -29,7 +29,7 @@ struct Learned {
     count: u32,
     /// `[gates][arity][count]` u32.
     candidates: Id,
-    /// `[gates][arity][count + 1]` i32.
+    /// `[gates][arity][count + 1]` i32, or f32 where gradients are real.
     scores: Id,
     /// `[gates][arity][count]` f32.
     weights: Id,
@@ -175,7 +175,7 @@ impl Dense {
         self.learned.map(|_| self.wiring)
     }
 
-    /// What its wires are scored in, `[gates][arity][candidates + 1]` i32, if they learn.
+    /// What its wires are scored in, `[gates][arity][candidates + 1]` i32, or f32 where gradients are real, if they learn.
     pub fn scores(&self) -> Option<Id> {
         self.learned.map(|learned| learned.scores)
     }
@@ -185,7 +185,8 @@ impl Dense {
         let (learned, layer, x) = (self.learned?, &cx.outline.layers[of.i], of.activations);
         let workgroup = cx.tuning.workgroup;
         let page = score_wires(layer.arity, cx.settings.gradients, learned.count, workgroup, by_output, share.added);
-        let turns = x.words * (9 * cx.settings.gradients.bits() / 4 + layer.arity as u32 + 4) + 16;
+        let sums = if cx.way() == Way::Sliced { 9 * cx.settings.gradients.bits() / 4 } else { 4 * 8 };
+        let turns = x.words * (sums + layer.arity as u32 + 4) + 16;
         let pins = u64::from(layer.pins());
         let row_count = if by_output { cx.outline.outputs } else { layer.gates };
         Some(
@@ -221,7 +222,7 @@ impl Dense {
             pass.bind("training", cx.training()).bind("step", step).bind("wiring", self.wiring)
         };
         let mut passes = vec![
-            of_step(move_wires(layer.arity, learned.count, cx.settings.wiring_rule))
+            of_step(move_wires(layer.arity, learned.count, cx.settings.wiring_rule, cx.way() == Way::Hard))
                 .bind("candidates", learned.candidates)
                 .bind("scores", learned.scores)
                 .bind("weights", learned.weights)
@@ -428,21 +429,27 @@ pub fn score_wires(
     by_output: bool,
     added: bool,
 ) -> Page {
-    Page::of("dense/score_wires")
-        .number("ARITY", arity as u32)
-        .number("SLICES", gradients.bits())
+    let page = if gradients.is_sliced() {
+        Page::of("dense/score_wires").number("SLICES", gradients.bits())
+    } else {
+        Page::of("dense/score_wires_real")
+            .flag("GRADIENT_HALVES", gradients.is_half())
+            .flag("GRADIENT_F16", gradients == GradientFormat::F16)
+    };
+    page.number("ARITY", arity as u32)
         .number("CANDIDATES", candidates)
         .number("WORKGROUP", workgroup)
         .flag("BY_OUTPUT", by_output)
         .flag("ADDED", added)
 }
 
-/// Wires of gates of `arity` inputs moved by the scores of `candidates` candidates.
-pub fn move_wires(arity: usize, candidates: u32, rule: WireRule) -> Page {
+/// Wires of gates of `arity` inputs moved by the scores of `candidates` candidates, which are real numbers or whole ones.
+pub fn move_wires(arity: usize, candidates: u32, rule: WireRule, are_real: bool) -> Page {
     Page::of("dense/move_wires")
         .number("ARITY", arity as u32)
         .number("CANDIDATES", candidates)
         .flag("DWN", rule == WireRule::Dwn)
+        .flag("REAL", are_real)
 }
 
 /// Readers of a layer's inputs counted after wires have moved, a lane an input.

@@ -112,6 +112,10 @@ impl Exchange {
             for layer in &mut self.layers {
                 let mine: Vec<u32> = session.end_read(&mut layer.gradients_back)?;
                 session.write(layer.gradients, 0, &in_order(&self.ranks.gather(&mine)?));
+                if let Some((id, back)) = layer.scores.as_mut().filter(|_| moves) {
+                    let mine: Vec<u32> = session.end_read(back)?;
+                    session.write(*id, 0, &in_order(&self.ranks.gather(&mine)?));
+                }
             }
             return Ok(());
         }

@@ -85,7 +85,7 @@ impl Wires {
         }
     }
 
-    /// What its wires are scored in, i32, if they learn.
+    /// What its wires are scored in, i32, or f32 where gradients are real, if they learn.
     pub fn scores(&self) -> Option<Id> {
         match self {
             Wires::Dense(dense) => dense.scores(),

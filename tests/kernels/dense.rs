@@ -586,6 +586,65 @@ fn wire_scores_are_exact_and_those_of_micro_batches_add_up() {
 }
 
 #[test]
+fn real_wire_scores_are_near_and_those_of_micro_batches_add_up() {
+    let mut rng = Philox::new(35, 0);
+    let formats = [GradientFormat::F32, GradientFormat::Bf16, GradientFormat::F16];
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for arity in 2..=6usize {
+            for (j, size) in [1usize, 33, 128].into_iter().enumerate() {
+                let (format, by_output) = (formats[(arity + j) % 3], (arity + j) % 2 == 0);
+                let (words, inputs, classes) = (size.div_ceil(32), [70, 40, 130][j], 5);
+                let (group, count) = ([7, 1, 26][j], [3, 16, 9][(arity + j) % 3].max(arity));
+                let gates = group * classes;
+                let layer = random_layer(inputs, gates, arity, &mut rng);
+                let candidates = random_candidates(&layer, count, &mut rng);
+                let bits = random_bits(inputs, size, &mut rng);
+                let number = |rng: &mut Philox| kept(1e-3 * rng.normal() as f32, format);
+                let rows: Vec<Vec<f32>> = (0..if by_output { classes } else { gates })
+                    .map(|_| (0..words * 32).map(|s| if s < size { number(&mut rng) } else { 0.0 }).collect())
+                    .collect();
+                let zeros = vec![vec![0.0; count + 1]; layer.wiring.len()];
+                let (mut expected, mut sizes) = (zeros.clone(), zeros);
+                for (s, sample) in transposed(&bits).iter().enumerate() {
+                    let g: Vec<f64> =
+                        (0..gates).map(|g| rows[if by_output { g / group } else { g }][s].into()).collect();
+                    reference::add_real_wire_scores(&layer, &candidates, sample, &g, &mut expected, &mut sizes);
+                }
+                let constants = uniforms::Training { wire_every: 3, wire_until: 10, ..training(&constants(), 0) };
+                let scores = Held::of(&vec![7f32; layer.wiring.len() * (count + 1)]);
+                let mut run = |step: u32, added: bool| {
+                    let buffers = [
+                        ("layer", &Held::one(&extents(gates, inputs, words, group))),
+                        ("training", &Held::one(&constants)),
+                        ("step", &Held::one(&state(step, 0, 0))),
+                        ("wiring", &Held::of(&layer.wiring)),
+                        ("tables", &Held::of(&table_words(&layer))),
+                        ("inputs", &Held::of(&pack(&bits, words))),
+                        ("candidates", &Held::of(&candidates.concat())),
+                        ("source", &Held::of(&store_gradients(&rows, format))),
+                        ("scores", &scores),
+                    ];
+                    let page = pages::score_wires(arity, format, count as u32, 64, by_output, added);
+                    bench.run(page, &buffers, [[1, 3, 50][j], 1]);
+                    bench.read::<f32>(&scores, layer.wiring.len() * (count + 1))
+                };
+                let what = format!("k {arity}, {format:?}, batch {size}, by output {by_output}");
+                assert!(run(3, false).iter().all(|&s| s == 7.0), "{what}: in a step that scores nothing");
+                for (times, added) in [(1.0, false), (2.0, true)] {
+                    let made = run(4, added);
+                    for ((made, expected), size_of) in made.iter().zip(expected.concat()).zip(sizes.concat()) {
+                        // Each of the numbers, twice where they are added anew, is in a sum that is rounded once for every number at most.
+                        let tolerance = times * size_of * (2 * size) as f64 * ULP / 2.0;
+                        assert_near(&|| what.clone(), (*made).into(), times * expected, tolerance);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn wires_move_to_the_greatest_weight_that_is_free() {
     use gatewright::network::WireRule;
     let mut rng = Philox::new(32, 0);
@@ -593,7 +652,9 @@ fn wires_move_to_the_greatest_weight_that_is_free() {
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
         for arity in 2..=6usize {
-            for rule in [WireRule::Dwn, WireRule::Acc] {
+            for (rule, real) in
+                [WireRule::Dwn, WireRule::Acc].into_iter().zip([[false, true], [true, false]][arity % 2])
+            {
                 let (inputs, gates, count) = (arity + 5, 65, arity + 4);
                 let layer = random_layer(inputs, gates, arity, &mut rng);
                 let candidates = random_candidates(&layer, count, &mut rng);
@@ -630,7 +691,10 @@ fn wires_move_to_the_greatest_weight_that_is_free() {
                 let (made_moments, wiring) = (Held::of(&pairs), Held::of(&layer.wiring));
                 let (extent, uniform, step) =
                     (Held::one(&extents(gates, inputs, 1, 1)), Held::one(&uniform), Held::one(&step));
-                let (listed, scored) = (Held::of(&candidates.concat()), Held::of(&whole));
+                // Small whole numbers are the same in f32.
+                let reals: Vec<f32> = whole.iter().map(|&s| s as f32).collect();
+                let scored = if real { Held::of(&reals) } else { Held::of(&whole) };
+                let listed = Held::of(&candidates.concat());
                 let mut buffers = vec![
                     ("layer", &extent),
                     ("training", &uniform),
@@ -643,7 +707,7 @@ fn wires_move_to_the_greatest_weight_that_is_free() {
                 if rule == WireRule::Dwn {
                     buffers.push(("moments", &made_moments));
                 }
-                bench.run(pages::move_wires(arity, count as u32, rule), &buffers, [2, 1]);
+                bench.run(pages::move_wires(arity, count as u32, rule, real), &buffers, [2, 1]);
                 let made: Vec<f64> = bench.read::<f32>(&made, pins * count).into_iter().map(f64::from).collect();
                 let made: Vec<Vec<f64>> = made.chunks_exact(count).map(<[f64]>::to_vec).collect();
                 for pin in 0..pins {

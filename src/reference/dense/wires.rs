@@ -28,6 +28,29 @@ pub fn add_wire_scores(
     }
 }
 
+/// The same in real numbers: to `scores` each sum, and to `sizes` the sum of what it is made of, without signs.
+pub fn add_real_wire_scores(
+    layer: &Layer,
+    candidates: &[Vec<u32>],
+    inputs: &[bool],
+    gradients: &[f64],
+    scores: &mut [Vec<f64>],
+    sizes: &mut [Vec<f64>],
+) {
+    for (i, (candidates, (scores, sizes))) in candidates.iter().zip(scores.iter_mut().zip(sizes)).enumerate() {
+        let (gate, pin) = (i / layer.arity, i % layer.arity);
+        let code = input_code(layer, gate, inputs);
+        let output = |code: usize| ((layer.tables[gate] >> code) & 1) as f64;
+        let bit = 1 << (layer.arity - 1 - pin);
+        let sent = (output(code | bit) - output(code & !bit)) * gradients[gate];
+        let read = candidates.iter().map(|&candidate| f64::from(u8::from(inputs[candidate as usize]))).chain([1.0]);
+        for (x, (score, size)) in read.zip(scores.iter_mut().zip(sizes)) {
+            *score += sent * x;
+            *size += (sent * x).abs();
+        }
+    }
+}
+
 /// What weights of candidates are moved by.
 #[derive(Debug, Clone, Copy)]
 pub struct WireStep {
