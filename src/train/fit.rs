@@ -254,6 +254,17 @@ mod tests {
             |label: &str| last.plan.passes().iter().find(|pass| pass.label() == label).unwrap().least_bytes.unwrap();
         assert_eq!(least("count_readers 2"), (501 + 700 + 140 + 501 + 2) * 4);
         assert_eq!(least("list_readers 2"), (501 + 700 + 140 + 2 * 501 + 2 + 280) * 4);
+
+        // What might come to read one output is more than a software driver adds up, whatever reads it at first.
+        let mut popular = outline(&[300, 500, 70], 60_000);
+        popular.layers[1].most_readers = 100_000;
+        let limits = Limits { is_software: true, ..LIMITS };
+        let told = |settings: &Settings| {
+            let plan = fitting_plan(settings, &popular, Tuning::SOFTWARE, limits, &Ranks::alone());
+            plan.err().unwrap().to_string()
+        };
+        assert!(told(&all).contains("one output of layer 0 may come to be read by 100000 gates"), "{}", told(&all));
+        assert!(told(&learning("first")).contains("one output of layer 0 is read by 100000 gates"));
     }
 
     #[test]
