@@ -285,7 +285,8 @@ impl Dense {
     }
 
     /// Rows of gradients that layer `i` keeps for the one before it, or for scoring its wires: a row a gate, on real activations a
-    /// row a pin. The first layer that is trained, if its wires are fixed, keeps none. On bits neither does the last one, whose gates' are their outputs'.
+    /// row a pin. The first layer that is trained, if its wires are fixed, keeps none. On bits neither does the last one, whose gates'
+    /// are their outputs'.
     pub fn kept_rows(cx: &Context, i: usize) -> u32 {
         let layer = &cx.outline.layers[i];
         match cx.way() {

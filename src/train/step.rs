@@ -86,7 +86,8 @@ impl Network {
         layers.collect()
     }
 
-    /// Input rows to the last layer's, a pass a layer, and one for all rows that a layer further on reads too; in a step, its share and each layer's room are given.
+    /// Input rows to the last layer's, a pass a layer, and one for all rows that a layer further on reads too; in a step, its share and
+    /// each layer's room are given.
     pub fn forward(
         &self,
         cx: &Context,
