@@ -31,7 +31,8 @@ pub struct Tables {
     pub gradients: Id,
 }
 
-/// Layers one after another whose gates are alike, and that are trained or are not, and whose tables lie side by side, so that one pass takes all of them.
+/// Layers one after another whose gates are alike, all trained or none, and whose tables lie side by side, so that one pass takes all of
+/// them.
 #[derive(Debug, Clone)]
 pub struct Stack {
     /// What lies where.
