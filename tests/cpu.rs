@@ -502,6 +502,101 @@ fn wires_move_by_shaders_as_on_the_cpu() {
     }
 }
 
+/// Wires of all layers, or of a later one alone, by steps that score and steps that do not, on both, and from one to the other. What a
+/// score is worth is a power of two, so weights of the plain sum are the same numbers on both.
+#[test]
+fn wires_of_every_layer_move_by_shaders_as_on_the_cpu() {
+    let gpu = Gpu::open(None).unwrap();
+    let mut rng = Philox::new(24, 0);
+    let which = |text: &str| text.parse::<LearnedLayers>().unwrap();
+    for (i, (layers, arity, learned, batch, format)) in [
+        (vec![130, 60], 2, which("all"), 64, GradientFormat::Int8),
+        (vec![90, 120, 50], 3, which("0,1,2"), 128, GradientFormat::Int12),
+        (vec![300, 70], 2, which("1"), 256, GradientFormat::Int16),
+        (vec![70, 500, 65, 40], 4, which("1,3"), 32, GradientFormat::Int8),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let train = samples(500, 50, 5, &mut rng);
+        let p = Parametrization::IwpClamp;
+        let model = model(50, &layers, 5, arity, p, 8);
+        let c = Constants { tau: 4.0, learning_rate: 0.015625, ..constants(batch, format.bits()) };
+        for (wiring_rule, micro_batch) in [(WireRule::Acc, None), (WireRule::Dwn, Some(96))] {
+            let settings = Settings {
+                learn_wiring: learned.clone(),
+                candidates: 6,
+                candidates_from: Pool::Any,
+                wiring_rule,
+                probe_every: 2,
+                freeze_wiring: 1.0,
+                steps: 11,
+                micro_batch,
+                ..settings_of(&c, format, p, arity, &layers)
+            };
+            let learning = train::learning(&settings, &model).unwrap();
+            let tuning = if i % 2 == 0 { Tuning::SOFTWARE } else { Tuning::HARDWARE };
+            let shaders = || train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
+            let cpu = || {
+                let own = Trainer::new(c.clone(), model.clone(), &train, 2, Simd::available()[0]).unwrap();
+                own.learning(learning.clone())
+            };
+            let compare = |theirs: &mut train::Trainer, own: &mut Trainer, when: &str| {
+                let (theirs, ours) = (theirs.download().unwrap(), own.download());
+                for (l, (theirs, ours)) in theirs.layers.iter().zip(&ours.layers).enumerate() {
+                    let what = format!("network {i}, {wiring_rule:?}, {when}, layer {l}");
+                    assert!(theirs.wiring == ours.wiring, "{what}: wires");
+                    assert!(theirs.tables == ours.tables, "{what}: tables");
+                    let moved = model.layers[l].wiring != ours.wiring;
+                    assert_eq!(moved, settings.learns(l), "{what}");
+                }
+            };
+            let (mut straight, mut own) = (shaders(), cpu());
+            straight.submit(4).unwrap();
+            own.run(4).unwrap();
+            compare(&mut straight, &mut own, "after 4 steps");
+            let (theirs, ours) = (straight.state().unwrap(), sorted(own.state()));
+            straight.submit(5).unwrap();
+            own.run(5).unwrap();
+            compare(&mut straight, &mut own, "after 9 steps");
+
+            // A new trainer goes on to the same bytes, and from the other's state to the same network.
+            let mut resumed = shaders();
+            resumed.restore(&theirs).unwrap();
+            resumed.submit(5).unwrap();
+            assert!(resumed.state().unwrap() == straight.state().unwrap(), "network {i}, {wiring_rule:?}");
+            let tensors = ours.into_iter().map(|(name, bytes)| Tensor { name, bytes });
+            let mut resumed = shaders();
+            resumed.restore(&State { tensors: tensors.collect() }).unwrap();
+            resumed.submit(5).unwrap();
+            compare(&mut resumed, &mut own, "from the CPU's state");
+            let mut resumed = cpu();
+            resumed.restore(|name, bytes| theirs.tensor(name, bytes)).unwrap();
+            resumed.run(5).unwrap();
+            compare(&mut straight, &mut resumed, "from the shaders' state");
+        }
+    }
+}
+
+#[test]
+fn wires_that_lead_nowhere_are_not_gone_on_from() {
+    let gpu = Gpu::open(None).unwrap();
+    let train = samples(100, 50, 5, &mut Philox::new(25, 0));
+    let c = constants(64, 8);
+    let model = model(50, &[60, 40], 5, 2, Parametrization::IwpSin, 8);
+    let settings = Settings {
+        learn_wiring: LearnedLayers::All,
+        ..settings_of(&c, GradientFormat::Int8, Parametrization::IwpSin, 2, &[60, 40])
+    };
+    let mut shaders = train::Trainer::with_model(&gpu, &settings, model, &train, Tuning::SOFTWARE).unwrap();
+    let whole = shaders.state().unwrap();
+    let mut torn = whole.clone();
+    let wiring = torn.tensors.iter_mut().find(|tensor| tensor.name == "layers.1.wiring").unwrap();
+    wiring.bytes[..4].copy_from_slice(&60u32.to_le_bytes());
+    assert!(shaders.restore(&torn).unwrap_err().contains("layers.1.wiring has wires that lead nowhere"));
+    assert!(shaders.state().unwrap() == whole);
+}
+
 fn gatewright(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_gatewright")).args(args).output().unwrap()
 }

@@ -12,15 +12,19 @@ use gatewright::circuit::verify::verify;
 use gatewright::circuit::{self, Engine, Netlist};
 use gatewright::cpu::{Constants, Simd, Trainer};
 use gatewright::data::{Encoder, Head, ImageShape, Split};
+use gatewright::gpu::Gpu;
 use gatewright::network::{
     Candidates, Convolution, Draw, Initialization, Layer, Learning, Model, Parametrization, Pool, Reads, Sources,
     TreeChannels, WireRule, Wiring,
 };
-use gatewright::plan::CageScope;
+use gatewright::plan::{CageScope, GradientFormat, Tuning};
 use gatewright::random::Philox;
 use gatewright::reference;
-use gatewright::settings::{Cage, FrozenLayers};
-use native::{constants, each_gradient, forward, made_gradients, plain_export, read, samples, table_gradients};
+use gatewright::settings::{Cage, FrozenLayers, LearnedLayers, Method, Settings};
+use gatewright::train::{self, Evaluator, Mode, State, Tensor};
+use native::{
+    constants, each_gradient, forward, made_gradients, plain_export, read, samples, shader_settings, table_gradients,
+};
 use tools::have;
 
 const IMAGE: ImageShape = ImageShape { channels: 2, height: 11, width: 9 };
@@ -202,6 +206,137 @@ fn the_same_bytes_come_out_for_every_number_of_threads_and_over_a_break_and_what
     }
 }
 
+/// Settings by which shaders do what `c` has the CPU do for a network of this shape.
+fn settings_of(c: &Constants, (convolutions, reads, layers): &Shape) -> Settings {
+    Settings {
+        convolutions: convolutions.clone(),
+        reads: reads.clone(),
+        layers: layers.clone(),
+        freeze: c.frozen.clone(),
+        parametrization: Parametrization::IwpSigmoid,
+        gradients: [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16][(c.bits as usize - 8) / 4],
+        method: if c.noisy { Method::GumbelSt } else { Method::HardSt },
+        cage: c.cage,
+        ..shader_settings(c)
+    }
+}
+
+/// `[layers][gates][4]` table gradients of the shaders' last step, in integer units.
+fn made_by_shaders(shaders: &mut train::Trainer, c: &Constants) -> Vec<Vec<i64>> {
+    let whole = |g: &f32| (f64::from(*g) * f64::from(c.slice_scale())).round() as i64;
+    shaders.table_gradients().unwrap().iter().map(|layer| layer.iter().map(whole).collect()).collect()
+}
+
+#[test]
+fn shaders_train_above_maps_as_the_cpu_does() {
+    let gpu = Gpu::open(None).unwrap();
+    for (i, shape) in shapes().iter().enumerate() {
+        // In 16 bits, a driver's own exponential would in some step round an output's gradient to the number beside.
+        let (bits, batch) = ([8, 12, 8, 12][i], [32, 128, 256, 64][i]);
+        let (tuning, micro_batch) = ([Tuning::SOFTWARE, Tuning::HARDWARE][i % 2], [None, Some(96)][i / 2]);
+        let (train, convolutions) = (training(300, 70 + i as u32), shape.0.len());
+        let model = model(shape, Initialization::Residual, i as u64);
+        // What a score is worth is a power of two, so weights of wires are the same numbers on both.
+        let c = Constants { tau: 4.0, learning_rate: 0.015625, noisy: i == 1, ..frozen(batch, bits) };
+        let expected = (!c.noisy).then(|| table_gradients(&model, &train, &c));
+        for learn_wiring in [LearnedLayers::First, LearnedLayers::All, LearnedLayers::None] {
+            let settings = Settings {
+                learn_wiring,
+                candidates: 6,
+                candidates_from: [Pool::Any, Pool::Box][i % 2],
+                wiring_rule: WireRule::Acc,
+                probe_every: 2,
+                freeze_wiring: 1.0,
+                steps: 20,
+                micro_batch,
+                ..settings_of(&c, shape)
+            };
+            let shaders = || train::Trainer::with_model(&gpu, &settings, model.clone(), &train, tuning).unwrap();
+            let cpu = || {
+                let own = Trainer::new(c.clone(), model.clone(), &train, 2, Simd::available()[0]).unwrap();
+                match train::learning(&settings, &model) {
+                    Some(learning) => own.learning(learning),
+                    None => own,
+                }
+            };
+            let what = format!("network {i}, wires {}", settings.learn_wiring);
+            let compare = |theirs: &mut train::Trainer, own: &mut Trainer, when: &str| {
+                assert_eq!(made_by_shaders(theirs, &c), made_gradients(own, &c), "{what}, {when}");
+                let (theirs, ours) = (theirs.download().unwrap(), own.download());
+                for (l, (theirs, ours)) in theirs.layers.iter().zip(&ours.layers).enumerate() {
+                    assert!(theirs.wiring == ours.wiring, "{what}, {when}: wires of layer {l}");
+                    assert!(theirs.tables == ours.tables, "{what}, {when}: tables of layer {l}");
+                    assert_eq!(*theirs == model.layers[l], l < convolutions, "{what}, {when}: layer {l}");
+                }
+            };
+            let (mut straight, mut own) = (shaders(), cpu());
+            straight.submit(1).unwrap();
+            own.run(1).unwrap();
+            compare(&mut straight, &mut own, "after a step");
+            if let Some(expected) = &expected {
+                assert_eq!(made_by_shaders(&mut straight, &c), *expected, "{what}");
+            }
+            straight.submit(3).unwrap();
+            own.run(3).unwrap();
+            compare(&mut straight, &mut own, "after 4 steps");
+            let evaluator = Evaluator::new(&straight, &train).unwrap();
+            for (mode, real) in [(Mode::Hard, false), (Mode::SelectedSoft, true)] {
+                let votes = evaluator.run(&mut straight, mode).unwrap().votes;
+                assert!(votes == own.evaluate(&train, false, real).votes, "{what}, {mode:?}");
+            }
+
+            // Names and sizes are the same; each goes on from the other's state.
+            let (theirs, ours) = (straight.state().unwrap(), own.state());
+            let tensors = ours.into_iter().map(|(name, bytes)| Tensor { name, bytes });
+            let ours = State { tensors: tensors.collect() };
+            assert_eq!(theirs.tensors.len(), ours.tensors.len());
+            straight.submit(3).unwrap();
+            own.run(3).unwrap();
+            compare(&mut straight, &mut own, "after 7 steps");
+            let mut resumed = shaders();
+            resumed.restore(&theirs).unwrap();
+            resumed.submit(3).unwrap();
+            assert!(resumed.state().unwrap() == straight.state().unwrap(), "{what}");
+            let mut resumed = shaders();
+            resumed.restore(&ours).unwrap();
+            resumed.submit(3).unwrap();
+            compare(&mut resumed, &mut own, "shaders from the CPU's state");
+            let mut resumed = cpu();
+            resumed.restore(|name, bytes| theirs.tensor(name, bytes)).unwrap();
+            resumed.run(3).unwrap();
+            compare(&mut straight, &mut resumed, "the CPU from the shaders' state");
+        }
+    }
+}
+
+#[test]
+fn real_gradients_above_maps_are_near_whole_ones() {
+    let gpu = Gpu::open(None).unwrap();
+    let formats = [GradientFormat::F32, GradientFormat::Bf16, GradientFormat::F16, GradientFormat::F32];
+    for (i, shape) in shapes().iter().enumerate() {
+        let (train, model) = (training(200, 90), model(shape, Initialization::Residual, i as u64));
+        let settings = settings_of(&frozen(64, 16), shape);
+        let settings = Settings { learn_wiring: LearnedLayers::None, ..settings };
+        let made = |settings: &Settings| {
+            let tuning = [Tuning::SOFTWARE, Tuning::HARDWARE][i % 2];
+            let mut trainer = train::Trainer::with_model(&gpu, settings, model.clone(), &train, tuning).unwrap();
+            trainer.submit(1).unwrap();
+            let gradients = trainer.table_gradients().unwrap();
+            let now = trainer.download().unwrap();
+            let stay = now.layers.iter().zip(&model.layers).map(|(a, b)| a == b).collect::<Vec<_>>();
+            assert!(stay.iter().enumerate().all(|(layer, stay)| *stay == (layer < shape.0.len())), "{stay:?}");
+            gradients
+        };
+        let (whole, real) = (made(&settings), made(&Settings { gradients: formats[i], ..settings.clone() }));
+        for (layer, (real, whole)) in real.iter().zip(&whole).enumerate().skip(shape.0.len()) {
+            let norm = |of: &mut dyn Iterator<Item = f32>| of.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+            let apart = norm(&mut real.iter().zip(whole).map(|(a, b)| a - b)) / norm(&mut whole.iter().copied());
+            // A class's gradient has 13 bits as a whole number, and 8 as bf16; both are rounded anew with every sum.
+            assert!(apart < 0.02, "network {i}, {:?}, layer {layer}: {apart}", formats[i]);
+        }
+    }
+}
+
 #[test]
 fn any_layer_can_be_frozen_and_gradients_go_through_it() {
     let (convolutions, _, _) = shapes().remove(0);
@@ -217,6 +352,33 @@ fn any_layer_can_be_frozen_and_gradients_go_through_it() {
     let now = trainer.download();
     let same: Vec<bool> = now.layers.iter().zip(&model.layers).map(|(a, b)| a == b).collect();
     assert_eq!(same, [true, true, false, true, false]);
+
+    // So it is by shaders, in every scope of CAGE.
+    let gpu = Gpu::open(None).unwrap();
+    for scope in [CageScope::Network, CageScope::Layer, CageScope::Gate] {
+        for noisy in [false, true] {
+            let cage = Some(Cage { tau_min: 0.5, tau_max: 3.0, decay: 0.9, scope });
+            let c = Constants { cage, noisy, ..c.clone() };
+            let settings = settings_of(&c, &shape);
+            let mut shaders =
+                train::Trainer::with_model(&gpu, &settings, model.clone(), &train, Tuning::HARDWARE).unwrap();
+            let mut own = Trainer::new(c.clone(), model.clone(), &train, 2, Simd::available()[0]).unwrap();
+            for step in 0..3 {
+                shaders.submit(1).unwrap();
+                own.run(1).unwrap();
+                let (made, ours) = (made_by_shaders(&mut shaders, &c), made_gradients(&own, &c));
+                assert!(made[2] == ours[2] && made[4] == ours[4], "{scope:?}, noisy {noisy}, step {step}");
+                let told = shaders.progress(step).unwrap();
+                assert!((told.confidence - own.step().confidence).abs() < 1e-5, "{scope:?}: {told:?}");
+            }
+            let now = shaders.download().unwrap();
+            let same: Vec<bool> = now.layers.iter().zip(&model.layers).map(|(a, b)| a == b).collect();
+            assert_eq!(same, [true, true, false, true, false], "{scope:?}");
+        }
+    }
+    let settings = settings_of(&Constants { frozen: FrozenLayers::Of(vec![0]), ..c.clone() }, &shape);
+    let told = train::Trainer::with_model(&gpu, &settings, model.clone(), &train, Tuning::SOFTWARE);
+    assert!(told.err().unwrap().to_string().contains("but layer 1 is trained; freeze it"));
     let told = |frozen| {
         let c = Constants { frozen, ..c.clone() };
         Trainer::new(c, model.clone(), &train, 1, Simd::Portable).unwrap_err().to_string()
@@ -383,6 +545,26 @@ fn a_run_is_the_same_for_every_number_of_threads_and_over_a_break_and_is_told_of
     let shown = gatewright(&["inspect", dir.path().join("1").to_str().unwrap()]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("layer 2 reads the input bits and every map before it: of its wires "), "{shown}");
+}
+
+/// The first adapter alone, and as two ranks.
+#[test]
+fn a_run_by_shaders_is_the_same_for_two_ranks_and_over_a_break() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = |name: &str| std::fs::read(dir.path().join(name).join("model.safetensors")).unwrap();
+    let summary = trained(&dir.path().join("one"), &["--adapter", "0", "--steps", "20"]);
+    assert_eq!((&summary["selection_gap"], &summary["computation_gap"]), (&0.0.into(), &0.0.into()));
+    assert!(summary["moved_wires"].as_f64().unwrap() > 0.1, "{summary}");
+    trained(&dir.path().join("two"), &["--adapter", "0,0", "--steps", "20"]);
+    assert!(model("two") == model("one"), "two ranks");
+    let broken = dir.path().join("broken");
+    trained(&broken, &["--adapter", "0", "--checkpoint-steps", "10", "--steps", "20"]);
+    std::fs::remove_file(broken.join("checkpoints/step-0000000020.ckpt")).unwrap();
+    for name in ["summary.json", "model.safetensors"] {
+        std::fs::remove_file(broken.join(name)).unwrap();
+    }
+    trained(&broken, &["--resume", broken.to_str().unwrap(), "--adapter", "0"]);
+    assert!(model("broken") == model("one"), "a break changes nothing");
 }
 
 #[test]

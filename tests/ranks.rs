@@ -261,7 +261,7 @@ fn shaders_of_several_ranks_make_the_model_of_one() {
     assert!(model(&at.join("trees")) == model(&at.join("trees-of-two")));
 
     // Wires that learn, by ranks that a launcher started.
-    let learned = RUN.replace("--adapter", "--learn-wiring first --probe-every 3 --adapter");
+    let learned = RUN.replace("--adapter", "--learn-wiring all --probe-every 3 --adapter");
     done(&[], &format!("{learned} 0 --out learned"), at);
     done(&[], &format!("{learned} 0,0,0 --out three"), at);
     assert!(model(&at.join("learned")) == model(&at.join("three")) && model(&at.join("learned")) != one);

@@ -11,9 +11,9 @@ use std::sync::OnceLock;
 
 use gatewright::data::{ImageShape, Task};
 use gatewright::gpu::plan_circuit;
-use gatewright::network::{Convolution, Form, Parametrization, TreeChannels, WireRule};
+use gatewright::network::{Convolution, Form, Parametrization, Reads, TreeChannels, WireRule};
 use gatewright::plan::{Access, CageScope, FILES, GradientFormat, Limits, Page, Plan, Source, Tuning, uniforms};
-use gatewright::settings::{Cage, InputKind, LearnedLayers, Method, PoolGradient, Settings};
+use gatewright::settings::{Cage, FrozenLayers, InputKind, Layers, LearnedLayers, Method, PoolGradient, Settings};
 use gatewright::train::{BatchSize, EvaluationPlan, LayerOutline, Outline, StepPlan};
 use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
@@ -32,6 +32,7 @@ struct Made {
 fn outline(arities: &[usize], parametrization: Parametrization, task: Task, code_bits: u32) -> Outline {
     let layer = |(i, &arity): (usize, &usize)| LayerOutline {
         form: Form::Dense,
+        reads: Reads::Before,
         gates: 960,
         inputs: if i == 0 { 50 } else { 960 },
         arity,
@@ -187,7 +188,7 @@ fn plans_of_training() -> Vec<Plan> {
             }
         }
     }
-    // Wires that learn, of a layer that reads outputs' gradients, and of one that keeps its own.
+    // Wires that learn, of layers that read outputs' gradients, and of some that keep their own, first and later.
     for arity in 2..=6 {
         for gradients in [Int4, Int8] {
             let settings = Settings { gradients, learn_wiring: LearnedLayers::First, ..base.clone() };
@@ -196,12 +197,33 @@ fn plans_of_training() -> Vec<Plan> {
             }
         }
         for (gradients, wiring_rule) in [(Int8, WireRule::Dwn), (Int12, WireRule::Acc), (Int16, WireRule::Dwn)] {
-            let settings = Settings { gradients, wiring_rule, learn_wiring: LearnedLayers::First, ..base.clone() };
-            for layers in [&[arity][..], &[arity, 2]] {
+            let settings = Settings { gradients, wiring_rule, learn_wiring: LearnedLayers::All, ..base.clone() };
+            for layers in [&[arity][..], &[arity, 2], &[2, arity, arity]] {
                 for (tuning, words) in [(Tuning::SOFTWARE, 8), (Tuning::HARDWARE, 3)] {
                     add(&settings, &sine(layers), tuning, words);
                 }
             }
+        }
+    }
+    for (gradients, wiring_rule) in [(F32, WireRule::Dwn), (Bf16, WireRule::Acc), (F16, WireRule::Dwn)] {
+        let settings = Settings { gradients, wiring_rule, learn_wiring: LearnedLayers::All, ..base.clone() };
+        for (tuning, words) in [(Tuning::SOFTWARE, 8), (Tuning::HARDWARE, 3)] {
+            add(&settings, &sine(&[2, 6, 3]), tuning, words);
+        }
+    }
+    // Above convolutions that are frozen, of which a layer reads every map.
+    for (gradients, method) in [(Int8, Method::HardSt), (Int16, Method::GumbelSt)] {
+        let mut pyramid = convolved(2, 2, 1, 1);
+        let all = 264 + pyramid.layers[0].rows() + pyramid.layers[1].rows();
+        pyramid.layers[2] = LayerOutline { reads: Reads::All, inputs: all, ..pyramid.layers[2] };
+        let what = "conv 20 2x2; conv 30 2x2; 960 reads 1:2:3".parse::<Layers>().unwrap();
+        let (learn_wiring, freeze) = (LearnedLayers::All, FrozenLayers::Convolutions);
+        let convolutions = what.convolutions;
+        let settings = Settings { gradients, method, convolutions, learn_wiring, freeze, ..base.clone() };
+        let real = Settings { gradients: F32, learn_wiring: LearnedLayers::None, ..settings.clone() };
+        for (tuning, words) in [(Tuning::SOFTWARE, 8), (Tuning::HARDWARE, 3)] {
+            add(&settings, &pyramid, tuning, words);
+            add(&real, &pyramid, tuning, words);
         }
     }
     for (task, code_bits) in [(Task::Labels, 1), (Task::Values, 1), (Task::Values, 16)] {

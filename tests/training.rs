@@ -478,7 +478,7 @@ fn ranks_train_to_the_network_of_one() {
         let streamed = Tuning { most_resident_bytes: 0, ..usual };
         let base = Settings { shift: 1, tau: 3.0, ..small(&[100, 90, 50], 130) };
         let gate = Some(Cage { scope: CageScope::Gate, ..Cage::default() });
-        let learned = Settings { learn_wiring: LearnedLayers::First, probe_every: 2, ..base.clone() };
+        let learned = Settings { learn_wiring: LearnedLayers::All, probe_every: 2, ..base.clone() };
         for (settings, tuning) in [
             (base.clone(), usual),
             (base.clone(), streamed),
@@ -501,12 +501,61 @@ fn ranks_train_to_the_network_of_one() {
         }
         // Real gradients are added in the order of ranks: all have the same, which is near that of one.
         for method in [Method::HardSt, Method::SoftMix] {
-            let settings = Settings { method, gradients: GradientFormat::F32, cage: None, ..base.clone() };
+            // Scores of wires, too.
+            let wires = if method.is_soft() { LearnedLayers::None } else { LearnedLayers::All };
+            let real = Settings { method, gradients: GradientFormat::F32, cage: None, ..base.clone() };
+            let settings = Settings { learn_wiring: wires, probe_every: 2, ..real };
             let one = shared(&gpus[..1], &settings, &data, usual).remove(0);
             let both = shared(&gpus[..2], &settings, &data, usual);
             assert!(both[0] == both[1] && both == shared(&gpus[..2], &settings, &data, usual), "{method:?}");
             assert!((both[0].1 - one.1).abs() < 0.02 * one.1, "{method:?}: {} and {}", both[0].1, one.1);
         }
+    }
+}
+
+/// Scores by real gradients are near those by whole ones, and wires that follow them come out the same time and again.
+#[test]
+fn wires_learn_by_real_gradients() {
+    use gatewright::network::WireRule;
+    use gatewright::settings::LearnedLayers;
+    let gpu = Gpu::open(None).unwrap();
+    let data = dataset(row(40), 5, noise(300, 40, 5, 3));
+    let base = Settings {
+        learn_wiring: LearnedLayers::All,
+        wiring_rule: WireRule::Acc,
+        probe_every: 2,
+        candidates: 7,
+        cage: None,
+        ..small(&[90, 120, 50], 128)
+    };
+    let weights = |gradients: GradientFormat| -> Vec<Vec<f32>> {
+        let settings = Settings { gradients, ..base.clone() };
+        let mut trainer = Trainer::new(&gpu, &settings, &data).unwrap();
+        trainer.submit(1).unwrap();
+        let state = trainer.state().unwrap();
+        let weights = state.tensors.iter().filter(|tensor| tensor.name.ends_with("wire weights"));
+        weights.map(|tensor| bytemuck::pod_collect_to_vec(&tensor.bytes)).collect()
+    };
+    let whole = weights(GradientFormat::Int16);
+    assert_eq!(whole.len(), 3);
+    for gradients in [GradientFormat::F32, GradientFormat::Bf16, GradientFormat::F16] {
+        for (layer, (real, whole)) in weights(gradients).iter().zip(&whole).enumerate() {
+            let norm = |of: &mut dyn Iterator<Item = f32>| of.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+            let apart = norm(&mut real.iter().zip(whole).map(|(a, b)| a - b)) / norm(&mut whole.iter().copied());
+            // An output's gradient has 13 bits as a whole number, and 8 as bf16; both are rounded anew with every sum.
+            assert!(apart < 0.02, "{gradients:?}, layer {layer}: {apart}");
+        }
+        let settings = Settings { gradients, wiring_rule: WireRule::Dwn, ..base.clone() };
+        settings.check().unwrap();
+        let trained = || {
+            let mut trainer = Trainer::new(&gpu, &settings, &data).unwrap();
+            let drawn: Vec<_> = trainer.model().layers.iter().map(|layer| layer.wiring.clone()).collect();
+            trainer.submit(9).unwrap();
+            let model = trainer.download().unwrap();
+            assert!(model.layers.iter().zip(&drawn).all(|(layer, drawn)| layer.wiring != *drawn));
+            model.to_bytes().unwrap()
+        };
+        assert!(trained() == trained(), "{gradients:?}");
     }
 }
 

@@ -12,7 +12,11 @@ var<uniform> layer: Layer;
 var<uniform> training: Training;
 var<uniform> step: Step;
 var<storage, read> candidates: array<u32>; // [gates][ARITY][CANDIDATES]
-var<storage, read> scores: array<i32>;     // [gates][ARITY][SCORES]
+#if REAL
+var<storage, read> scores: array<f32>;     // [gates][ARITY][SCORES]
+#else
+var<storage, read> scores: array<i32>;     // likewise
+#endif
 var<storage, read_write> weights: array<f32>; // [gates][ARITY][CANDIDATES]
 #if DWN
 var<storage, read_write> moments: array<vec2<f32>>; // likewise: first, second
@@ -47,7 +51,11 @@ fn main(
             for (var k = 0u; k < CANDIDATES; k += TOGETHER) {
                 // Neighbours in memory are fetched before any is changed, while the lane's sector is near.
                 var w: array<f32, TOGETHER>;
+#if REAL
+                var score: array<f32, TOGETHER>;
+#else
                 var score: array<i32, TOGETHER>;
+#endif
 #if DWN
                 var own: array<vec2<f32>, TOGETHER>;
 #endif

@@ -14,7 +14,7 @@ struct LayerTables {
     slot: u32,         // place of the first of them
     first_gate: u32,   // gates of the layers before
     first_partial: u32, // where its confidence partial sums begin
-    index: u32,        // of this layer, the first being 0
+    index: u32,        // of this layer, the first being 0; those that are not trained come after all that are
 }
 
 // A batch, or a micro-batch of it: which samples, and their extent.
@@ -54,14 +54,14 @@ struct Training {
     cage_tau_max: f32,
     cage_decay: f32,
     choices: f32,         // K, choices a selection: 2 (input-wise) or 16
-    selections: f32,      // selections of the whole network, over which confidence is averaged
-    partials: u32,        // confidence partial sums
+    selections: f32,      // selections of all layers that are trained, over which confidence is averaged
+    partials: u32,        // confidence partial sums of these
     samples: u32,         // training samples
     batch: u32,           // samples a step
     slice_scale: f32,     // sliced gradients: integer units a unit of gradient
     key0: u32,            // seed of selection noise
     key1: u32,
-    layers: u32,
+    layers: u32,          // that are trained
     group: u32,           // as in Layer
     wire_rate: f32,       // rate of wires that learn, as a multiple of the learning rate
     wire_every: u32,      // steps from one that scores wires to the next

@@ -16,7 +16,7 @@ var<storage, read> partials: array<f32>;
 var<storage, read_write> step: Step;
 var<storage, read_write> chosen: array<u32>;
 #if CAGE_LAYER
-var<storage, read_write> cage: array<Cage>; // [layers]
+var<storage, read_write> cage: array<Cage>; // [layers that are trained]
 #endif
 
 alias Sum = f32;

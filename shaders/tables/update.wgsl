@@ -16,7 +16,7 @@ var<storage, read> table_gradients: array<f32>;
 var<storage, read_write> logits: array<f32>;
 var<storage, read_write> moments: array<vec2<f32>>; // first, second
 #if CAGE_LAYER
-var<storage, read> cage: array<Cage>; // [layers of the network]
+var<storage, read> cage: array<Cage>; // [layers that are trained]
 #endif
 #if CAGE_GATE
 #import tables/cage.wgsl

@@ -113,20 +113,28 @@ pub struct Consumers {
 impl Consumers {
     /// Turn `wires`, `[gates][arity]`, each below `inputs`, around.
     pub fn of(wires: &[u32], inputs: usize, arity: usize) -> Self {
+        Self::among(wires, inputs, (arity, 1))
+    }
+
+    /// The same of pins that each may read any of `count` inputs: `candidates` is `[gates][arity][count]`, those of a pin distinct.
+    /// As pins are listed in the same order, those of them that are wired to an input are the list that [`Consumers::of`] makes of it.
+    pub fn among(candidates: &[u32], inputs: usize, (arity, count): (usize, usize)) -> Self {
         let mut offsets = vec![0u32; inputs + 1];
-        for &wire in wires {
+        for &wire in candidates {
             offsets[wire as usize + 1] += 1;
         }
         for i in 0..inputs {
             offsets[i + 1] += offsets[i];
         }
         let mut next = offsets.clone();
-        let mut pins = vec![0u32; wires.len()];
+        let mut pins = vec![0u32; candidates.len()];
         for pin in 0..arity {
-            for at in (pin..wires.len()).step_by(arity) {
-                let slot = &mut next[wires[at] as usize];
-                pins[*slot as usize] = at as u32;
-                *slot += 1;
+            for at in (pin..candidates.len() / count).step_by(arity) {
+                for &wire in &candidates[at * count..(at + 1) * count] {
+                    let slot = &mut next[wire as usize];
+                    pins[*slot as usize] = at as u32;
+                    *slot += 1;
+                }
             }
         }
         Consumers { offsets, pins }
@@ -170,5 +178,22 @@ mod tests {
         let consumers = Consumers::of(&wires, 4, 2);
         assert_eq!(consumers.offsets, [0, 2, 3, 6, 6]);
         assert_eq!(consumers.pins, [0, 4, 3, 2, 1, 5]);
+    }
+
+    #[test]
+    fn pins_that_may_read_an_input_are_listed_as_those_that_do() {
+        let mut rng = Philox::new(9, 0);
+        let (inputs, gates, arity, count) = (13, 40, 3, 5);
+        let candidates: Vec<u32> =
+            (0..gates * arity).flat_map(|_| Wiring::Random.draw(inputs, 1, count, &mut rng)).collect();
+        let possible = Consumers::among(&candidates, inputs, (arity, count));
+        assert_eq!(possible.offsets[inputs] as usize, candidates.len());
+        let wires: Vec<u32> = candidates.chunks_exact(count).map(|own| own[rng.below(count as u32) as usize]).collect();
+        let consumers = Consumers::of(&wires, inputs, arity);
+        for input in 0..inputs {
+            let list = |of: &Consumers| of.pins[of.offsets[input] as usize..of.offsets[input + 1] as usize].to_vec();
+            let read: Vec<u32> = list(&possible).into_iter().filter(|&at| wires[at as usize] == input as u32).collect();
+            assert_eq!(read, list(&consumers), "input {input}");
+        }
     }
 }

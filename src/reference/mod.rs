@@ -8,8 +8,8 @@
 //! In the order of a step: [`select_batch()`], [`augment()`], [`encode()`], [`tabulate()`], [`advance()`], [`forward_hard()`],
 //! [`group_sum()`], [`loss()`], [`input_gradients`] and [`add_table_gradients`] (one page, `backward_hard`),
 //! [`update()`]. Where gradients are whole numbers, [`slice_gradients()`] and [`sliced_input_gradients`] take their part; where wires
-//! learn, [`add_wire_scores`], [`move_weights`] and [`chosen_wires`] follow.
-//! Convolutions have no pages yet; [`forward_conv()`], [`backward_conv()`] and [`sliced_conv_gradients()`] specify the CPU's.
+//! learn, [`add_wire_scores`] or [`add_real_wire_scores`], [`move_weights`], [`chosen_wires`] and [`readers`] follow.
+//! Those of convolutions are [`forward_conv()`], [`backward_conv()`] and [`sliced_conv_gradients()`].
 //! Pages of circuits have their twin in `circuit::reference`; `copy` and `probe_subgroups` compute nothing.
 
 mod batch;
@@ -25,8 +25,9 @@ pub use batch::{Movement, STILL, augment, encode, encode_soft, evaluation_batch,
 pub use constants::Constants;
 pub use conv::{backward_conv, forward_conv, pool_draw, pool_passes, sliced_conv_gradients};
 pub use dense::{
-    Adjoints, WireStep, add_table_gradients, add_wire_scores, backward_soft, chosen_wires, code_weight, forward_hard,
-    forward_soft, input_code, input_gradients, move_weights, sliced_input_gradients,
+    Adjoints, WireStep, add_real_wire_scores, add_table_gradients, add_wire_scores, backward_soft, chosen_wires,
+    code_weight, forward_hard, forward_soft, input_code, input_gradients, move_weights, readers,
+    sliced_input_gradients,
 };
 pub use soft_network::{SoftGradients, SoftNetwork};
 pub use tables::{

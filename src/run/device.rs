@@ -121,14 +121,7 @@ impl Device {
             };
         }
         let is_named = asked.adapter.is_some() || std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
-        let (chosen, note) = if is_named {
-            (Some(0), None)
-        } else if refuses.is_none() && settings.is_for_cpu_alone() {
-            // No shader trains these.
-            (None, None)
-        } else {
-            by_itself(&gpu::adapters()?, refuses)?
-        };
+        let (chosen, note) = if is_named { (Some(0), None) } else { by_itself(&gpu::adapters()?, refuses)? };
         if chosen.is_none() {
             return Ok((Device::Cpu(Cpu::new(asked)), note));
         }

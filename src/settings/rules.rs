@@ -38,10 +38,6 @@ impl Overrides {
                 settings.gradients = GradientFormat::Bf16;
             }
         }
-        if self.gradients.is_some_and(|gradients| !gradients.is_sliced()) {
-            // Presets speak of whole numbers, by which alone wires are scored.
-            settings.learn_wiring = LearnedLayers::None;
-        }
         if self.patience.is_some() {
             settings.select = Select::Best;
         }
@@ -165,11 +161,6 @@ impl Settings {
         (0..self.convolutions.len() + self.layers.len()).any(|layer| self.is_frozen(layer))
     }
 
-    /// Whether no shader trains it: it has frozen layers, or one that reads every map.
-    pub fn is_for_cpu_alone(&self) -> bool {
-        self.freezes() || !self.reads.is_empty()
-    }
-
     /// Whether the wires of layer number `layer` learn.
     pub fn learns(&self, layer: usize) -> bool {
         let is_free = self.learn_wiring != LearnedLayers::All || !self.is_frozen(layer);
@@ -177,10 +168,9 @@ impl Settings {
     }
 
     fn check_frozen(&self) -> Result<()> {
-        if self.is_for_cpu_alone() && (self.method.is_soft() || !self.gradients.is_sliced()) {
+        if (self.freezes() || !self.reads.is_empty()) && self.method.is_soft() {
             return Err(Error::usage(
-                "frozen layers, and layers that read every map, are trained by hard methods with gradients in whole numbers only; choose \
-                 --method hard-st or gumbel-st, and --gradients int8",
+                "frozen layers, and layers that read every map, are trained by hard methods only; choose --method hard-st or gumbel-st",
             ));
         }
         let layers = self.convolutions.len() + self.layers.len();
@@ -265,11 +255,6 @@ impl Settings {
             return Err(Error::usage(
                 "wires are scored on bits, which soft methods have none of; leave out --learn-wiring, or choose --method \
                  hard-st or gumbel-st",
-            ));
-        }
-        if !self.gradients.is_sliced() {
-            return Err(Error::usage(
-                "wires are scored by gradients in whole numbers; add --gradients int4, int8, int12 or int16, or --learn-wiring none",
             ));
         }
         if self.candidates < self.arity {

@@ -117,7 +117,8 @@ impl Batch {
         };
         let uniform = plan.add(Buffer::scratch("batch", 0).holding(&[extent]));
         // Those of trees are added up over places, by lanes that do not know of one another.
-        let is_summed = size.is_shared() || outline.layers.iter().any(|layer| !layer.form.is_dense());
+        let sums_places = outline.layers[cx.first_trained()..].iter().any(|layer| !layer.form.is_dense());
+        let is_summed = size.is_shared() || sums_places;
         let whole = is_summed && cx.settings.gradients.is_sliced();
         let [first, end] = size.own;
         let mut part = |name, first: u32, end: u32, words| {

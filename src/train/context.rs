@@ -46,6 +46,16 @@ impl<'a> Context<'a> {
         self.training.expect("passes are made for a network that is planned")
     }
 
+    /// Whether layer `i` is trained; others keep their logits, and their tables have no noise.
+    pub fn is_trained(&self, i: usize) -> bool {
+        !self.settings.freeze.has(i, !self.outline.layers[i].form.is_dense())
+    }
+
+    /// The first layer that is trained: those before it need no gradients.
+    pub fn first_trained(&self) -> usize {
+        (0..self.outline.layers.len()).find(|&i| self.is_trained(i)).unwrap_or(0)
+    }
+
     /// In which numbers layers compute.
     pub fn way(&self) -> Way {
         match (self.settings.method.is_soft(), self.settings.gradients.is_sliced()) {
@@ -71,6 +81,7 @@ impl<'a> Context<'a> {
         let choices = outline.layers.first().map_or(2, |l| l.parametrization.choices(l.arity));
         let [key0, key1] = crate::random::key(settings.seed);
         let (wire_rate, wire_every, wire_until) = pace(settings);
+        let trained: Vec<_> = (0..outline.layers.len()).filter(|&i| self.is_trained(i)).collect();
         uniforms::Training {
             learning_rate: settings.lr,
             final_fraction: settings.lr_final,
@@ -90,8 +101,8 @@ impl<'a> Context<'a> {
             cage_tau_max: cage.map_or(0.0, |c| c.tau_max),
             cage_decay: cage.map_or(0.99, |c| c.decay),
             choices: choices as f32,
-            selections: outline.selections() as f32,
-            partials: outline.layers.len() as u32 * partials,
+            selections: trained.iter().map(|&i| outline.layers[i].selections()).sum::<usize>() as f32,
+            partials: trained.len() as u32 * partials,
             samples: outline.samples,
             batch: settings.batch,
             slice_scale: match settings.gradients.is_sliced() {
@@ -100,7 +111,7 @@ impl<'a> Context<'a> {
             },
             key0,
             key1,
-            layers: outline.layers.len() as u32,
+            layers: trained.len() as u32,
             group: outline.group(),
             wire_rate,
             wire_every,

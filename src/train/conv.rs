@@ -44,7 +44,7 @@ impl Trees {
         Trees {
             conv,
             wiring: plan.add(Buffer::scratch("wiring", wires * 4).of_layer(i).given()),
-            edges: (i > 0).then(|| plan.add(Buffer::scratch("edges", edges).of_layer(i).given())),
+            edges: (i > cx.first_trained()).then(|| plan.add(Buffer::scratch("edges", edges).of_layer(i).given())),
         }
     }
 
@@ -52,7 +52,8 @@ impl Trees {
     pub fn room(&self, plan: &mut Plan, cx: &Context, i: usize, words: u32) -> Room {
         let draws = u64::from(words) * self.conv.area() as u64 * 16;
         let rows = u64::from(cx.outline.layers[i].rows()) * cx.gradient_row_bytes(words);
-        let is_drawn = is_drawn(&self.conv, cx.settings.pool_gradient) && cx.way() != Way::Soft;
+        let is_trained = i >= cx.first_trained();
+        let is_drawn = is_trained && is_drawn(&self.conv, cx.settings.pool_gradient) && cx.way() != Way::Soft;
         Room {
             draws: is_drawn.then(|| plan.add(Buffer::scratch("pool draws", draws).of_layer(i))),
             gathered: self.gathers(cx, i).then(|| plan.add(Buffer::scratch("gathered gradients", rows).of_layer(i))),
@@ -71,8 +72,9 @@ impl Trees {
         [wires].into_iter().chain(edges).collect()
     }
 
-    /// Inputs to outputs; in a step, whose share and counter are given, also what its backward pass begins with.
+    /// Inputs to outputs; in a step, whose share and counter are given, also what its backward pass, if it has one, begins with.
     pub fn forward(&self, cx: &Context, of: Of, step: Option<(Share, Id, &Room)>) -> Pass {
+        let step = step.filter(|_| of.i >= cx.first_trained());
         let (layer, x, conv) = (&cx.outline.layers[of.i], of.activations, &self.conv);
         let (rows, workgroup) = (layer.rows(), cx.tuning.workgroup.min(128));
         let window = conv.pool * conv.pool;
@@ -113,7 +115,7 @@ impl Trees {
     }
 
     /// Bytes that it keeps for the layer before it, for rows of `words` words: a record an output and word, on real activations one an
-    /// output and 8 samples. The first keeps none.
+    /// output and 8 samples. Up to the first that is trained none does.
     pub fn kept_bytes(cx: &Context, i: usize, conv: &Conv, words: u32) -> u64 {
         let (layer, bits, leaves) = (&cx.outline.layers[i], cx.settings.gradients.bits(), conv.leaves() as u32);
         let window = conv.pool * conv.pool;
@@ -123,15 +125,16 @@ impl Trees {
             _ if is_exact(conv, cx.settings.pool_gradient) => bits / 4 + window * leaves / 2,
             _ => bits / 4 + leaves / 2 + window.div_ceil(4),
         };
-        if i == 0 { 0 } else { u64::from(layer.rows()) * u64::from(words) * u64::from(quads) * 16 }
+        if i <= cx.first_trained() { 0 } else { u64::from(layer.rows()) * u64::from(words) * u64::from(quads) * 16 }
     }
 
     /// Whether dense readers of layer `i` would bind more buffers beside its own than devices take, so that what they send is gathered by
     /// a pass of its own: on bits their edges, tables and inputs.
     fn gathers(&self, cx: &Context, i: usize) -> bool {
-        let is_read = cx.outline.layers.get(i + 1).is_some_and(|next| next.form.is_dense());
+        let is_read = cx.outline.layers.get(i + 1).is_some_and(|next| next.form.is_dense()) && i >= cx.first_trained();
         // Wires, tables, inputs, table gradients, gradients; draws; what is kept.
-        let own = 5 + usize::from(is_drawn(&self.conv, cx.settings.pool_gradient)) + usize::from(i > 0);
+        let own =
+            5 + usize::from(is_drawn(&self.conv, cx.settings.pool_gradient)) + usize::from(i > cx.first_trained());
         is_read && cx.way() != Way::Soft && own + 3 > MOST_BUFFERS
     }
 

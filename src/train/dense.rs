@@ -15,8 +15,9 @@ use crate::{Error, Result};
 pub struct Dense {
     /// `[gates][arity]` u32.
     wiring: Id,
-    /// `[inputs + 1]` u32, where each input's edges begin in this buffer, then `[gates · arity][arity]` u32, the edges.
-    edges: Id,
+    /// `[inputs + 1]` u32, where each input's edges begin in this buffer, then `[gates · arity][arity]` u32, the edges; where the layer
+    /// before gathers by them.
+    edges: Option<Id>,
     /// What they learn by, if they do.
     learned: Option<Learned>,
 }
@@ -28,12 +29,23 @@ struct Learned {
     count: u32,
     /// `[gates][arity][count]` u32.
     candidates: Id,
-    /// `[gates][arity][count + 1]` i32.
+    /// `[gates][arity][count + 1]` i32, or f32 where gradients are real.
     scores: Id,
     /// `[gates][arity][count]` f32.
     weights: Id,
     /// `[gates][arity][count]` of (first, second) moment, f32, where the rule has some.
     moments: Option<Id>,
+    /// Where edges have to follow the wires.
+    readers: Option<Readers>,
+}
+
+/// What edges are listed anew by when wires have moved.
+#[derive(Debug, Clone, Copy)]
+struct Readers {
+    /// [`possible_readers`].
+    possible: Id,
+    /// `[⌈inputs / lanes⌉]` u32: pins that read a workgroup's inputs.
+    totals: Id,
 }
 
 /// What a backward page is built for.
@@ -112,14 +124,20 @@ impl Dense {
     pub fn plan(plan: &mut Plan, cx: &Context, i: usize) -> Self {
         let layer = &cx.outline.layers[i];
         let pins = u64::from(layer.pins());
-        let edges = u64::from(layer.inputs) + 1 + pins * layer.arity as u64;
+        let lists = u64::from(layer.inputs) + 1;
+        let sends = i > cx.first_trained();
         let learns = cx.settings.learns(i);
         let wiring = if learns { Buffer::state("wiring", pins * 4) } else { Buffer::scratch("wiring", pins * 4) };
         let mut learned = || {
             let count = (cx.settings.candidates as u32).min(layer.inputs);
             let all = pins * u64::from(count) * 4;
             let has_moments = cx.settings.wiring_rule == WireRule::Dwn;
+            let mut readers = || Readers {
+                possible: plan.add(Buffer::scratch("possible readers", lists * 4 + all).of_layer(i).given()),
+                totals: plan.add(Buffer::scratch("reader totals", u64::from(blocks(cx, layer)) * 4).of_layer(i)),
+            };
             Learned {
+                readers: sends.then(&mut readers),
                 count,
                 candidates: plan.add(Buffer::scratch("candidates", all).of_layer(i).given()),
                 scores: plan.add(Buffer::scratch("wire scores", all + pins * 4).of_layer(i)),
@@ -130,18 +148,26 @@ impl Dense {
         Dense {
             learned: learns.then(&mut learned),
             wiring: plan.add(wiring.of_layer(i).given()),
-            edges: plan.add(Buffer::scratch("edges", edges * 4).of_layer(i).given()),
+            edges: sends.then(|| {
+                plan.add(Buffer::scratch("edges", (lists + pins * layer.arity as u64) * 4).of_layer(i).given())
+            }),
         }
     }
 
     /// What these buffers hold of `layer`, whose pins choose among `candidates` where its wires learn.
     pub fn contents<'l>(&self, layer: &'l Layer, candidates: Option<&'l Candidates>) -> Vec<(Id, Cow<'l, [u8]>)> {
-        let edges = bytemuck::cast_slice(&edges(layer)).to_vec();
-        let candidates = self.learned.iter().zip(candidates);
-        let candidates = candidates.map(|(own, c)| (own.candidates, Cow::Borrowed(bytemuck::cast_slice(&c.wires))));
-        let wires =
-            [(self.wiring, Cow::Borrowed(bytemuck::cast_slice(&layer.wiring))), (self.edges, Cow::Owned(edges))];
-        wires.into_iter().chain(candidates).collect()
+        let mut contents = vec![(self.wiring, Cow::Borrowed(bytemuck::cast_slice(&layer.wiring)))];
+        contents.extend(self.edges_of(layer).map(|(id, edges)| (id, owned(&edges))));
+        if let (Some(own), Some(candidates)) = (self.learned, candidates) {
+            contents.push((own.candidates, Cow::Borrowed(bytemuck::cast_slice(&candidates.wires))));
+            contents.extend(own.readers.map(|readers| (readers.possible, owned(&possible_readers(layer, candidates)))));
+        }
+        contents
+    }
+
+    /// Where its edges lie, if there are, and what they are as `layer` is wired.
+    pub fn edges_of(&self, layer: &Layer) -> Option<(Id, Vec<u32>)> {
+        self.edges.map(|id| (id, edges(layer)))
     }
 
     /// Its wires, if they learn.
@@ -149,7 +175,7 @@ impl Dense {
         self.learned.map(|_| self.wiring)
     }
 
-    /// What its wires are scored in, `[gates][arity][candidates + 1]` i32, if they learn.
+    /// What its wires are scored in, `[gates][arity][candidates + 1]` i32, or f32 where gradients are real, if they learn.
     pub fn scores(&self) -> Option<Id> {
         self.learned.map(|learned| learned.scores)
     }
@@ -159,7 +185,8 @@ impl Dense {
         let (learned, layer, x) = (self.learned?, &cx.outline.layers[of.i], of.activations);
         let workgroup = cx.tuning.workgroup;
         let page = score_wires(layer.arity, cx.settings.gradients, learned.count, workgroup, by_output, share.added);
-        let turns = x.words * (9 * cx.settings.gradients.bits() / 4 + layer.arity as u32 + 4) + 16;
+        let sums = if cx.way() == Way::Sliced { 9 * cx.settings.gradients.bits() / 4 } else { 4 * 8 };
+        let turns = x.words * (sums + layer.arity as u32 + 4) + 16;
         let pins = u64::from(layer.pins());
         let row_count = if by_output { cx.outline.outputs } else { layer.gates };
         Some(
@@ -185,26 +212,48 @@ impl Dense {
         )
     }
 
-    /// Its wires moved by their scores, if they learn; `extent` is its `uniforms::Layer`.
-    pub fn rewire(&self, cx: &Context, (i, extent): (usize, Id), step: Id) -> Option<Pass> {
-        let (learned, layer) = (self.learned?, &cx.outline.layers[i]);
+    /// Its wires moved by their scores, if they learn, and then edges listed anew; `extent` is its `uniforms::Layer`.
+    pub fn rewire(&self, cx: &Context, (i, extent): (usize, Id), step: Id) -> Vec<Pass> {
+        let (Some(learned), layer) = (self.learned, &cx.outline.layers[i]) else { return Vec::new() };
         let arity = layer.arity as u32;
         let numbers = if learned.moments.is_some() { 8 } else { 4 };
-        Some(
-            Pass::of(move_wires(layer.arity, learned.count, cx.settings.wiring_rule))
-                .of_layer(i)
-                .bind("layer", extent)
-                .bind("training", cx.training())
-                .bind("step", step)
+        let of_step = |page| {
+            let pass = Pass::of(page).of_layer(i).bind("layer", extent);
+            pass.bind("training", cx.training()).bind("step", step).bind("wiring", self.wiring)
+        };
+        let mut passes = vec![
+            of_step(move_wires(layer.arity, learned.count, cx.settings.wiring_rule, cx.way() == Way::Hard))
                 .bind("candidates", learned.candidates)
                 .bind("scores", learned.scores)
                 .bind("weights", learned.weights)
                 .binds(learned.moments.map(|moments| ("moments", moments)))
-                .bind("wiring", self.wiring)
                 .groups(&cx.tuning, layer.gates, 64, arity * learned.count * (2 + arity))
                 // Candidates and scores in, weights and moments in and out, wires out.
                 .least_bytes(u64::from(layer.pins()) * 4 * u64::from(learned.count * numbers + 2)),
-        )
+        ];
+        if let (Some(readers), Some(edges)) = (learned.readers, self.edges) {
+            let (workgroup, blocks) = (cx.tuning.workgroup, blocks(cx, layer));
+            let (pins, lists) = (u64::from(layer.pins()), u64::from(layer.inputs) + 1);
+            // Lists of possible readers and wires in, where edges begin out.
+            let looked_through = lists + pins * u64::from(learned.count) + pins;
+            let listing = |page, turns, numbers: u64| {
+                of_step(page)
+                    .bind("possible", readers.possible)
+                    .bind("totals", readers.totals)
+                    .bind("edges", edges)
+                    .groups(&cx.tuning, layer.inputs, workgroup, turns)
+                    .least_bytes((looked_through + numbers) * 4)
+            };
+            // Fewer turns than gathering by the edges takes, which was found to fit.
+            let readers = layer.most_readers;
+            passes.push(listing(count_readers(workgroup), readers + 16, lists + u64::from(blocks)));
+            passes.push(listing(
+                list_readers(layer.arity, workgroup),
+                readers * (1 + arity) + blocks.div_ceil(workgroup) + 16,
+                2 * lists + u64::from(blocks) + pins * u64::from(arity),
+            ));
+        }
+        passes
     }
 
     /// Inputs to outputs, by hard tables on bits or by real ones on real activations.
@@ -236,11 +285,12 @@ impl Dense {
     }
 
     /// Rows of gradients that layer `i` keeps for the one before it, or for scoring its wires: a row a gate, on real activations a
-    /// row a pin. The first layer, if its wires are fixed, keeps none. On bits neither does the last one, whose gates' are their outputs'.
+    /// row a pin. The first layer that is trained, if its wires are fixed, keeps none. On bits neither does the last one, whose gates'
+    /// are their outputs'.
     pub fn kept_rows(cx: &Context, i: usize) -> u32 {
         let layer = &cx.outline.layers[i];
         match cx.way() {
-            _ if i == 0 && !cx.settings.learns(0) => 0,
+            _ if i < cx.first_trained() || i == cx.first_trained() && !cx.settings.learns(i) => 0,
             Way::Soft => layer.pins(),
             _ if i + 1 == cx.outline.layers.len() => 0,
             _ => layer.gates,
@@ -261,9 +311,10 @@ impl Dense {
         let turns = built.turns(x.words, from.readers, from.arity);
         if cx.limits.is_software && turns > MOST_TURNS {
             return Err(Error::usage(format!(
-                "one output of layer {0} is read by {1} gates, more than this software driver can add up; widen layer {0}, or use a \
-                 GPU",
-                of.i, from.readers
+                "one output of layer {0} {2} {1} gates, more than this software driver can add up; widen layer {0}, or use a GPU",
+                of.i,
+                from.readers,
+                if cx.settings.learns(of.i + 1) { "may come to be read by" } else { "is read by" }
             )));
         }
         let gradient_bytes = cx.gradient_row_bytes(x.words);
@@ -325,13 +376,14 @@ impl Dense {
             _ => layer.gates,
         };
         let (edge_words, looked_up, binds) = match way {
-            Way::Soft => (1, 0, vec![("edges", self.edges)]),
+            Way::Soft => (1, 0, Vec::new()),
             Way::Hard | Way::Sliced => (
                 layer.arity as u64,
                 u64::from(layer.gates) * u64::from(layer.table_words()) * 4 + u64::from(layer.read()) * x.row_bytes(),
-                vec![("edges", self.edges), ("outputs", x.read_by(of.i)), ("consumer_tables", x.tables[of.i])],
+                vec![("outputs", x.read_by(of.i)), ("consumer_tables", x.tables[of.i])],
             ),
         };
+        let binds = self.edges.map(|edges| ("edges", edges)).into_iter().chain(binds).collect();
         Sender {
             part: sender(way, layer.arity, are_outputs),
             binds,
@@ -378,21 +430,54 @@ pub fn score_wires(
     by_output: bool,
     added: bool,
 ) -> Page {
-    Page::of("dense/score_wires")
-        .number("ARITY", arity as u32)
-        .number("SLICES", gradients.bits())
+    let page = if gradients.is_sliced() {
+        Page::of("dense/score_wires").number("SLICES", gradients.bits())
+    } else {
+        Page::of("dense/score_wires_real")
+            .flag("GRADIENT_HALVES", gradients.is_half())
+            .flag("GRADIENT_F16", gradients == GradientFormat::F16)
+    };
+    page.number("ARITY", arity as u32)
         .number("CANDIDATES", candidates)
         .number("WORKGROUP", workgroup)
         .flag("BY_OUTPUT", by_output)
         .flag("ADDED", added)
 }
 
-/// Wires of gates of `arity` inputs moved by the scores of `candidates` candidates.
-pub fn move_wires(arity: usize, candidates: u32, rule: WireRule) -> Page {
+/// Wires of gates of `arity` inputs moved by the scores of `candidates` candidates, which are real numbers or whole ones.
+pub fn move_wires(arity: usize, candidates: u32, rule: WireRule, are_real: bool) -> Page {
     Page::of("dense/move_wires")
         .number("ARITY", arity as u32)
         .number("CANDIDATES", candidates)
         .flag("DWN", rule == WireRule::Dwn)
+        .flag("REAL", are_real)
+}
+
+/// Readers of a layer's inputs counted after wires have moved, a lane an input.
+pub fn count_readers(workgroup: u32) -> Page {
+    Page::of("dense/count_readers").number("WORKGROUP", workgroup)
+}
+
+/// Edges of gates of `arity` inputs listed by the counts.
+pub fn list_readers(arity: usize, workgroup: u32) -> Page {
+    Page::of("dense/list_readers").number("ARITY", arity as u32).number("WORKGROUP", workgroup)
+}
+
+/// Workgroups' worth of a layer's inputs, a lane each.
+fn blocks(cx: &Context, layer: &LayerOutline) -> u32 {
+    layer.inputs.div_ceil(cx.tuning.workgroup)
+}
+
+fn owned(words: &[u32]) -> Cow<'static, [u8]> {
+    Cow::Owned(bytemuck::cast_slice(words).to_vec())
+}
+
+/// The pins that have each input among their `candidates`, in the order of [`edges`]: `[inputs + 1]` where an input's begin in this same
+/// array, then `[gates · arity · count]` pins, `gate · arity + pin`.
+pub fn possible_readers(layer: &Layer, candidates: &Candidates) -> Vec<u32> {
+    let possible = Consumers::among(&candidates.wires, layer.inputs, (layer.arity, candidates.count));
+    let first = possible.offsets.len() as u32;
+    possible.offsets.iter().map(|&pins| first + pins).chain(possible.pins).collect()
 }
 
 /// Everything the backward pass asks of a consumer in one record: `gate << 3 | pin`, then the gate's other wires. First where

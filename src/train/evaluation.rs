@@ -78,14 +78,16 @@ struct Passes {
     chunk: List,
 }
 
-/// Samples evaluated at once, at most; fewer where real activations of the widest layer would pass [`MOST_PLANE_BYTES`].
+/// Samples evaluated at once, at most; fewer where real activations of the widest layer, or all that a layer reads, would pass
+/// [`MOST_PLANE_BYTES`].
 const CHUNK: u64 = 1024;
 const MOST_PLANE_BYTES: u64 = 32 << 20;
 
 /// How many samples are evaluated at once.
 fn evaluated_at_once(outline: &Outline) -> u32 {
     // Two bytes a sample of each row.
-    let chunk = MOST_PLANE_BYTES / (u64::from(outline.widest()).max(1) * 2) / 32 * 32;
+    let widest = outline.layers.iter().map(|layer| layer.inputs).fold(outline.widest(), u32::max);
+    let chunk = MOST_PLANE_BYTES / (u64::from(widest).max(1) * 2) / 32 * 32;
     chunk.clamp(32, CHUNK).min(u64::from(outline.samples).next_multiple_of(32)) as u32
 }
 
@@ -114,28 +116,15 @@ impl EvaluationPlan {
         // A layer's activations take the place of those two layers before.
         let planes = [0, 1].map(|_| scratch("soft activations", outline.widest().into(), row_bytes(words, true)));
         let judged = scratch("judged", outline.samples.into(), 8);
-        let packed = Activations {
-            are_real: false,
-            words,
-            inputs: bits,
-            outputs: outline
-                .layers
-                .iter()
-                .enumerate()
-                .map(|(i, l)| {
-                    plan.add(Buffer::scratch("outputs", u64::from(l.rows()) * row_bytes(words, false)).of_layer(i))
-                })
-                .collect(),
-            tables: network.tables.layers.iter().map(|tables| tables.bits).collect(),
-        };
+        let outputs = outline.layers.iter().enumerate().map(|(i, layer)| {
+            plan.add(Buffer::scratch("outputs", u64::from(layer.rows()) * row_bytes(words, false)).of_layer(i))
+        });
+        let outputs = outputs.collect();
+        let tables = network.tables.layers.iter().map(|tables| tables.bits).collect();
+        let packed = Activations::plan(&mut plan, &cx, (false, words), (bits, outputs), tables);
         let real_tables = network.tables.plan_real(&mut plan, &cx);
-        let real = Activations {
-            are_real: true,
-            words,
-            inputs: planes[1],
-            outputs: (0..outline.layers.len()).map(|i| planes[i % 2]).collect(),
-            tables: real_tables.layers.clone(),
-        };
+        let outputs = (0..outline.layers.len()).map(|i| planes[i % 2]).collect();
+        let real = Activations::plan(&mut plan, &cx, (true, words), (planes[1], outputs), real_tables.layers.clone());
         let votes = votes::plan(&mut plan, &cx, words);
         let chunks = u64::from(outline.samples.div_ceil(size.samples));
         let all_votes = plan.add(Buffer::scratch("all votes", chunks * plan.buffer(votes).bytes));
@@ -181,7 +170,7 @@ impl Evaluator {
         let model = trainer.model();
         let mut evaluation = EvaluationPlan::make(
             trainer.settings(),
-            &Outline::of_model(model, split),
+            &Outline::of_model(model, None, split),
             trainer.tuning(),
             trainer.gpu().limits(),
             (trainer.plan(), &trainer.step.network),

@@ -24,7 +24,7 @@ pub struct Exchange {
     are_short: bool,
     /// Steps from one that moves wires to the next, and how many steps there are before they stay.
     wires: (u32, u32),
-    /// The last first, as the backward pass has done with them.
+    /// Those that are trained, the last first, as the backward pass has done with them.
     layers: Vec<Exchanged>,
 }
 
@@ -46,7 +46,9 @@ impl Exchange {
             return Ok(None);
         }
         let (network, (_, every, until)) = (&plan.network, pace(settings));
-        let layer = |(tables, wires): (&super::tables::Tables, &Wires)| {
+        let layers = network.tables.layers.iter().zip(&network.wires).zip(&network.tables.trained);
+        let trained: Vec<_> = layers.filter(|(_, trained)| **trained).map(|(layer, _)| layer).collect();
+        let layer = |&(tables, wires): &(&super::tables::Tables, &Wires)| {
             let gradients_back = session.read_back(vec![tables.gradients])?;
             let scores = match wires.scores() {
                 Some(scores) => Some((scores, session.read_back(vec![scores])?)),
@@ -54,9 +56,9 @@ impl Exchange {
             };
             Ok(Exchanged { gradients: tables.gradients, gradients_back, scores })
         };
-        let layers = network.tables.layers.iter().zip(&network.wires).rev().map(layer).collect::<Result<_>>()?;
+        let layers = trained.iter().rev().map(layer).collect::<Result<_>>()?;
         let are_whole = settings.gradients.is_sliced();
-        let has_trees = plan.network.wires.iter().any(|wires| matches!(wires, Wires::Conv(_)));
+        let has_trees = trained.iter().any(|(_, wires)| matches!(wires, Wires::Conv(_)));
         let are_short = are_whole && !has_trees && sums_are_short(settings.gradients.bits(), settings.batch);
         Ok(Some(Exchange { ranks, are_whole, are_short, wires: (every, until), layers }))
     }
@@ -110,6 +112,10 @@ impl Exchange {
             for layer in &mut self.layers {
                 let mine: Vec<u32> = session.end_read(&mut layer.gradients_back)?;
                 session.write(layer.gradients, 0, &in_order(&self.ranks.gather(&mine)?));
+                if let Some((id, back)) = layer.scores.as_mut().filter(|_| moves) {
+                    let mine: Vec<u32> = session.end_read(back)?;
+                    session.write(*id, 0, &in_order(&self.ranks.gather(&mine)?));
+                }
             }
             return Ok(());
         }

@@ -40,11 +40,12 @@ pub fn fitting_plan(
         _ => {}
     }
     let narrowed = |width: u64| {
-        let mut inputs = outline.features;
+        let mut rows = [outline.features; 2];
         let layers = outline.layers.iter().map(|layer| {
             let gates = if layer.form.is_dense() { layer.gates.min(width as u32) } else { layer.gates };
+            let inputs = rows[usize::from(!layer.reads.is_before())];
             let own = super::outline::LayerOutline { gates, inputs, ..*layer };
-            inputs = own.rows();
+            rows = [own.rows(), rows[1] + own.rows()];
             own
         });
         Outline { layers: layers.collect(), ..outline.clone() }
@@ -79,7 +80,7 @@ mod tests {
     use super::super::outline::LayerOutline;
     use super::*;
     use crate::data::{ImageShape, Task};
-    use crate::network::Form;
+    use crate::network::{Form, Reads};
     use crate::plan::Plan;
 
     /// wgpu's default limits.
@@ -94,6 +95,7 @@ mod tests {
         let (mut inputs, settings) = (784, Settings::deep());
         let layer = |&gates: &usize| LayerOutline {
             form: Form::Dense,
+            reads: Reads::Before,
             gates: gates as u32,
             inputs: std::mem::replace(&mut inputs, gates as u32),
             arity: settings.arity,
@@ -125,9 +127,9 @@ mod tests {
     fn five_million_gates_fit_a_gibibyte_and_every_default_limit() {
         let bytes = fitted(&settings(128), &[1_024_000; 5]).unwrap().plan.bytes();
         assert!(bytes < 1 << 30, "{bytes} bytes");
-        // Per gate 8 wiring, 20 edges, 4 table, 16 logits, 32 moments, 16 table gradients, 16 outputs, as edges of the first
-        // layer lack 1,024,000 - 784 offsets; two planes of 128 bytes a gate; a sample's 784 bytes and label.
-        let gates = 112 * 5_120_000 - 4 * (1_024_000 - 784);
+        // Per gate 8 wiring, 20 edges, which the first layer has none of, 4 table, 16 logits, 32 moments, 16 table gradients, 16 outputs;
+        // two planes of 128 bytes a gate; a sample's 784 bytes and label.
+        let gates = 92 * 5_120_000 + 20 * 4_096_000;
         let rest = bytes - (gates + 2 * 128 * 1_024_000 + 60_000 * 788);
         assert!(rest < 100_000, "{rest} bytes unaccounted for");
     }
@@ -224,6 +226,98 @@ mod tests {
         let wide = plan(&[1_024_000; 5]);
         assert_eq!(wholes(&wide, "moments"), [4_096_000 * 32, 1_024_000 * 32]);
         assert_eq!(passes(&wide, "update"), 2);
+    }
+
+    #[test]
+    fn wires_that_learn_are_planned_with_what_lists_their_readers_anew() {
+        use crate::settings::LearnedLayers;
+        let learning = |which: &str| Settings { learn_wiring: which.parse().unwrap(), candidates: 5, ..settings(128) };
+        let plan = |settings: &Settings| fitted(settings, &[300, 500, 70]).unwrap();
+        let labels = |step: &StepPlan| -> Vec<String> {
+            let passes = step.plan.passes_of(&step.step).iter().map(|pass| pass.label());
+            passes.skip_while(|label| label != "update").collect()
+        };
+        let first = plan(&learning("first"));
+        assert_eq!(labels(&first), ["update", "move_wires 0"]);
+        assert!(bytes(&first.plan, "possible readers").is_empty());
+        let last = plan(&learning("2"));
+        assert_eq!(labels(&last), ["update", "move_wires 2", "count_readers 2", "list_readers 2"]);
+        let all = Settings { learn_wiring: LearnedLayers::All, ..learning("2") };
+        let listed =
+            ["move_wires 1", "count_readers 1", "list_readers 1", "move_wires 2", "count_readers 2", "list_readers 2"];
+        assert_eq!(labels(&plan(&all))[2..], listed);
+        // Of 300 and 500 inputs where their lists begin, and one more; 500 · 2 and 70 · 2 pins, five candidates each; a word for 256 inputs.
+        assert_eq!(bytes(&plan(&all).plan, "possible readers"), [(301 + 5000) * 4, (501 + 700) * 4]);
+        assert_eq!(bytes(&plan(&all).plan, "reader totals"), [8, 8]);
+        // The lists, the pins' wires, where lists begin of 500 inputs, and two totals; edges too.
+        let least =
+            |label: &str| last.plan.passes().iter().find(|pass| pass.label() == label).unwrap().least_bytes.unwrap();
+        assert_eq!(least("count_readers 2"), (501 + 700 + 140 + 501 + 2) * 4);
+        assert_eq!(least("list_readers 2"), (501 + 700 + 140 + 2 * 501 + 2 + 280) * 4);
+
+        // What might come to read one output is more than a software driver adds up, whatever reads it at first.
+        let mut popular = outline(&[300, 500, 70], 60_000);
+        popular.layers[1].most_readers = 100_000;
+        let limits = Limits { is_software: true, ..LIMITS };
+        let told = |settings: &Settings| {
+            let plan = fitting_plan(settings, &popular, Tuning::SOFTWARE, limits, &Ranks::alone());
+            plan.err().unwrap().to_string()
+        };
+        assert!(told(&all).contains("one output of layer 0 may come to be read by 100000 gates"), "{}", told(&all));
+        assert!(told(&learning("first")).contains("one output of layer 0 is read by 100000 gates"));
+    }
+
+    #[test]
+    fn what_is_frozen_has_no_way_back_and_is_collected_for_what_reads_it() {
+        use crate::network::{Convolution, TreeChannels};
+        use crate::settings::{FrozenLayers, LearnedLayers};
+        let settings =
+            Settings { freeze: FrozenLayers::Convolutions, learn_wiring: LearnedLayers::None, ..settings(128) };
+        let mut outline = outline(&[300, 50], 1000);
+        let what =
+            Convolution { units: 6, kernel: [3, 3], stride: 1, pad: 0, depth: 1, channels: TreeChannels::One, pool: 1 };
+        // Trees of one gate, at 26 x 26 places.
+        let form = Form::Conv(what.over([1, 28, 28]).unwrap());
+        outline.layers.insert(0, LayerOutline { form, gates: 6, inputs: 784, ..outline.layers[0] });
+        outline.layers[1] = LayerOutline { reads: Reads::All, inputs: 784 + 6 * 676, ..outline.layers[1] };
+        let of = |settings: &Settings, outline: &Outline, ranks: &Ranks| {
+            fitting_plan(settings, outline, Tuning::HARDWARE, LIMITS, ranks).unwrap()
+        };
+        let labels = |step: &StepPlan, list: &crate::plan::List| -> Vec<String> {
+            step.plan.passes_of(list).iter().map(|pass| pass.label()).collect()
+        };
+        let step = of(&settings, &outline, &Ranks::alone());
+        assert_eq!(
+            labels(&step, &step.step),
+            [
+                "advance",
+                "encode",
+                "collect_rows 0",
+                "forward_hard 0",
+                "collect_rows 1",
+                "forward_hard 1",
+                "forward_hard 2",
+                "group_sum",
+                "loss",
+                "backward_sliced 2",
+                "backward_sliced 1",
+                "update 1"
+            ]
+        );
+        assert_eq!(labels(&step, &step.begin), ["tabulate 0", "tabulate 1"]);
+        assert_eq!(bytes(&step.plan, "rows"), [(784 + 6 * 676) * 16]);
+        let collected = step.plan.passes().iter().find(|pass| pass.label() == "collect_rows 1").unwrap();
+        assert_eq!(collected.least_bytes, Some(2 * 6 * 676 * 16));
+        // Edges of the last layer alone, for the one before; 301 lists, 100 pins of two words.
+        assert_eq!(bytes(&step.plan, "edges"), [(301 + 200) * 4]);
+        // Two parts that ranks exchange, and what follows.
+        let shared = of(&settings, &outline, &Ranks::threads(2)[0]);
+        let ends: Vec<String> = shared.cuts.iter().map(|part| labels(&shared, part).pop().unwrap()).collect();
+        assert_eq!(ends, ["backward_sliced 2", "backward_sliced 1", "update 1"]);
+        // A layer that reads everything before a trained one would send it nothing.
+        let freeze = FrozenLayers::Of(vec![2]);
+        let told = fitting_plan(&Settings { freeze, ..settings }, &outline, Tuning::HARDWARE, LIMITS, &Ranks::alone());
+        assert!(told.err().unwrap().to_string().contains("layer 0 is trained"));
     }
 
     #[test]

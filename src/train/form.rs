@@ -31,13 +31,14 @@ impl Wires {
     /// # Errors
     /// [`Error::Usage`] for it.
     pub fn check(settings: &Settings, outline: &Outline) -> Result<()> {
-        if settings.is_for_cpu_alone() {
-            return Err(Error::usage(
-                "frozen layers, and layers that read every map, are trained by the CPU only; leave out --adapter, or name \
-                 --adapter cpu",
-            ));
-        }
         let layers = &outline.layers;
+        let first_trained = (0..layers.len()).find(|&i| !settings.freeze.has(i, !layers[i].form.is_dense()));
+        let first_trained = first_trained.ok_or_else(|| Error::usage("no layer is trained"))?;
+        if let Some(i) = (first_trained + 1..layers.len()).find(|&i| !layers[i].reads.is_before()) {
+            return Err(Error::usage(format!(
+                "layer {i} reads every layer before it, and sends them no gradients, but layer {first_trained} is trained; freeze it"
+            )));
+        }
         for layer in layers {
             let Form::Conv(conv) = layer.form else { continue };
             if settings.gradients.is_sliced() {
@@ -84,7 +85,7 @@ impl Wires {
         }
     }
 
-    /// What its wires are scored in, i32, if they learn.
+    /// What its wires are scored in, i32, or f32 where gradients are real, if they learn.
     pub fn scores(&self) -> Option<Id> {
         match self {
             Wires::Dense(dense) => dense.scores(),
@@ -100,10 +101,18 @@ impl Wires {
         }
     }
 
-    /// Its wires moved by their scores, if they learn.
-    pub fn rewire(&self, cx: &Context, of: (usize, Id), step: Id) -> Option<Pass> {
+    /// Its wires moved by their scores, if they learn, and listed anew for the layer before.
+    pub fn rewire(&self, cx: &Context, of: (usize, Id), step: Id) -> Vec<Pass> {
         match self {
             Wires::Dense(dense) => dense.rewire(cx, of, step),
+            Wires::Conv(_) => Vec::new(),
+        }
+    }
+
+    /// Where the layer before finds who reads it, and what is there if `layer` is wired otherwise than before; none where that is never so.
+    pub fn relisted(&self, layer: &Layer) -> Option<(Id, Vec<u32>)> {
+        match self {
+            Wires::Dense(dense) => dense.edges_of(layer),
             Wires::Conv(_) => None,
         }
     }

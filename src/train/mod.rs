@@ -43,8 +43,11 @@ pub mod pages {
         Backward as ConvBackward, edges as conv_edges, forward_hard as conv_forward_hard,
         forward_soft as conv_forward_soft, gather as conv_gather, rows_sender, sender as conv_sender,
     };
-    pub use super::dense::{Backward, edges, forward_hard, forward_soft, move_wires, score_wires, sender};
-    pub use super::sender::SenderPart;
+    pub use super::dense::{
+        Backward, count_readers, edges, forward_hard, forward_soft, list_readers, move_wires, possible_readers,
+        score_wires, sender,
+    };
+    pub use super::sender::{SenderPart, collect_rows};
     pub use super::tables::{advance, selected_tables, tabulate, update, weigh_sums};
     pub use super::votes::{evaluate_page as evaluate, group_sum, group_sum_soft, loss};
     pub use super::votes::{sender as output_sender, slice_gradients};

@@ -1,7 +1,7 @@
 //! What a step has to know of a network and its data to be planned: shapes, no contents.
 
 use crate::data::{Dataset, Encoder, ImageShape, Split, Task};
-use crate::network::{Conv, Convolution, Form, Model, Parametrization, most_readers};
+use crate::network::{Conv, Convolution, Form, Learning, Model, Parametrization, Reads, most_readers};
 use crate::plan::EncoderTable;
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -34,15 +34,17 @@ pub struct Outline {
 pub struct LayerOutline {
     /// What it makes of its tables.
     pub form: Form,
+    /// Which rows it reads.
+    pub reads: Reads,
     /// Tables.
     pub gates: u32,
-    /// Rows of the layer before.
+    /// Rows that it reads.
     pub inputs: u32,
     /// Inputs a gate.
     pub arity: usize,
     /// How logits become tables.
     pub parametrization: Parametrization,
-    /// Most pins, or leaves of trees, that read one row of the layer before; 0 before it is wired.
+    /// Most pins, or leaves of trees, that read one row of the layer before, or, where wires learn, may come to; 0 before it is wired.
     pub most_readers: u32,
 }
 
@@ -52,11 +54,13 @@ impl Outline {
     /// # Errors
     /// [`Error::Usage`](crate::Error::Usage) for a convolution that does not go over what it reads.
     pub fn of_settings(settings: &Settings, data: &Dataset, encoder: &Encoder) -> Result<Self> {
-        let mut inputs = encoder.features() as u32;
-        let mut layer = |form: Form, gates: usize| {
+        let mut rows = [encoder.features() as u32; 2];
+        let mut layer = |form: Form, reads: Reads, gates: usize| {
             let (arity, parametrization) = (settings.arity, settings.parametrization);
-            let own = LayerOutline { form, gates: gates as u32, inputs, arity, parametrization, most_readers: 0 };
-            inputs = own.rows();
+            let inputs = rows[usize::from(reads == Reads::All)];
+            let own =
+                LayerOutline { form, reads, gates: gates as u32, inputs, arity, parametrization, most_readers: 0 };
+            rows = [own.rows(), rows[1] + own.rows()];
             own
         };
         let shapes = over_maps(&settings.convolutions, data.image, encoder.features())?;
@@ -64,9 +68,12 @@ impl Outline {
             .convolutions
             .iter()
             .zip(shapes)
-            .map(|(what, conv)| layer(Form::Conv(conv), what.gates()))
+            .map(|(what, conv)| layer(Form::Conv(conv), Reads::Before, what.gates()))
             .collect();
-        layers.extend(settings.layers.iter().map(|&gates| layer(Form::Dense, gates)));
+        layers.extend(settings.layers.iter().enumerate().map(|(i, &gates)| {
+            let reads_all = i == 0 && !settings.reads.is_empty();
+            layer(Form::Dense, if reads_all { Reads::All } else { Reads::Before }, gates)
+        }));
         Ok(Outline {
             image: data.image,
             features: encoder.features() as u32,
@@ -80,17 +87,19 @@ impl Outline {
         })
     }
 
-    /// Of `model` and the samples of `split`.
-    pub fn of_model(model: &Model, split: &Split) -> Self {
-        let layer = |l: &crate::network::Layer| LayerOutline {
+    /// Of `model`, whose wires learn as `learning` says, and the samples of `split`.
+    pub fn of_model(model: &Model, learning: Option<&Learning>, split: &Split) -> Self {
+        let layer = |(i, l): (usize, &crate::network::Layer)| LayerOutline {
             form: l.form,
+            reads: l.reads,
             gates: l.gates() as u32,
             inputs: l.inputs as u32,
             arity: l.arity,
             parametrization: l.parametrization,
-            most_readers: match l.form {
-                Form::Dense => most_readers(&l.wiring, l.inputs),
-                Form::Conv(conv) => {
+            most_readers: match (l.form, learning.and_then(|learning| learning.layers[i].as_ref())) {
+                (Form::Dense, Some(candidates)) => candidates.most_readers(l.inputs),
+                (Form::Dense, None) => most_readers(&l.wiring, l.inputs),
+                (Form::Conv(conv), _) => {
                     let channels: Vec<u32> = l.wiring.iter().map(|&wire| conv.leaf(wire).0 as u32).collect();
                     most_readers(&channels, conv.channels as usize)
                 }
@@ -105,7 +114,7 @@ impl Outline {
             code_bits: model.head.bits(),
             label_words: split.targets_a_sample().max(1) as u32,
             samples: split.len() as u32,
-            layers: model.layers.iter().map(layer).collect(),
+            layers: model.layers.iter().enumerate().map(layer).collect(),
         }
     }
 
@@ -124,9 +133,9 @@ impl Outline {
         self.layers.iter().map(LayerOutline::rows).fold(self.features, u32::max)
     }
 
-    /// Selections of the whole network.
-    pub fn selections(&self) -> usize {
-        self.layers.iter().map(|l| l.gates as usize * l.parametrization.selections(l.arity)).sum()
+    /// The last layer that reads everything before it, if any does.
+    pub fn last_over_all(&self) -> Option<usize> {
+        self.layers.iter().rposition(|layer| !layer.reads.is_before())
     }
 }
 
@@ -159,7 +168,12 @@ impl LayerOutline {
         self.parametrization.logits(self.arity) as u32
     }
 
-    /// Rows of the layer before that are read at least: no more than there are, no more than there are pins.
+    /// Choices of its parametrization.
+    pub fn selections(&self) -> usize {
+        self.gates as usize * self.parametrization.selections(self.arity)
+    }
+
+    /// Rows that are read at least: no more than there are, no more than there are pins.
     pub fn read(&self) -> u32 {
         self.inputs.min(self.pins())
     }

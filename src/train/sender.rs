@@ -1,7 +1,8 @@
 //! What layers work on, and what they hand to one another, whatever their forms: rows forward, senders backward.
 
+use super::context::Context;
 use super::tables::Tables;
-use crate::plan::{Id, Page};
+use crate::plan::{Buffer, Id, Page, Pass, Plan};
 
 /// Where the activations of a share of a batch lie, as packed bits or as real numbers, and the tables that they are made by.
 #[derive(Debug, Clone)]
@@ -16,12 +17,55 @@ pub struct Activations {
     pub outputs: Vec<Id>,
     /// Each layer's tables: bits, or `[gates][codes]` f32.
     pub tables: Vec<Id>,
+    /// The rows of the input, and after them every layer's, as far as a layer reads them all: collected there as they are made.
+    all: Option<Id>,
+    /// `[layers]`: whether each reads these.
+    read_all: Vec<bool>,
 }
 
 impl Activations {
+    /// Rows of `words` words, real ones or bits, by these tables.
+    pub fn plan(
+        plan: &mut Plan,
+        cx: &Context,
+        (are_real, words): (bool, u32),
+        (inputs, outputs): (Id, Vec<Id>),
+        tables: Vec<Id>,
+    ) -> Self {
+        let layers = &cx.outline.layers;
+        let all = cx.outline.last_over_all().map(|i| {
+            let bytes = u64::from(layers[i].inputs) * row_bytes(words, are_real);
+            plan.add(Buffer::scratch(if are_real { "soft rows" } else { "rows" }, bytes).of_layer(i))
+        });
+        let read_all = layers.iter().map(|layer| !layer.reads.is_before()).collect();
+        Activations { are_real, words, inputs, outputs, tables, all, read_all }
+    }
+
     /// The rows that layer `i` reads.
     pub fn read_by(&self, i: usize) -> Id {
-        if i == 0 { self.inputs } else { self.outputs[i - 1] }
+        match (self.all.filter(|_| self.read_all[i]), i) {
+            (Some(all), _) => all,
+            (None, 0) => self.inputs,
+            (None, _) => self.outputs[i - 1],
+        }
+    }
+
+    /// The rows that layer `i` has before it, collected for those that read everything; nothing, where none from there on does.
+    pub fn collect(&self, cx: &Context, i: usize) -> Option<Pass> {
+        let (layers, last) = (&cx.outline.layers, cx.outline.last_over_all()?);
+        let all = self.all.filter(|_| i <= last)?;
+        let rows = |i: usize| if i == 0 { cx.outline.features } else { layers[i - 1].rows() };
+        let (source, first) = (if i == 0 { self.inputs } else { self.outputs[i - 1] }, (0..i).map(rows).sum::<u32>());
+        let words = (self.row_bytes() / 4) as u32;
+        let wide = words.is_multiple_of(4);
+        let (units, workgroup) = (words / if wide { 4 } else { 1 }, cx.tuning.workgroup);
+        let pass = Pass::of(collect_rows(wide, workgroup, first * units, rows(i) * units))
+            .of_layer(i)
+            .bind("source", source)
+            .bind("rows", all)
+            .groups(&cx.tuning, rows(i) * units, workgroup, 1)
+            .least_bytes(2 * u64::from(rows(i)) * self.row_bytes());
+        Some(pass)
     }
 
     /// Bytes of a row.
@@ -33,6 +77,16 @@ impl Activations {
 /// Bytes of a row of `words` words of samples: a bit each, or 16 bits where they are real.
 pub fn row_bytes(words: u32, are_real: bool) -> u64 {
     u64::from(words) * if are_real { 64 } else { 4 }
+}
+
+/// `units` words, or (`wide`) fours of words, of rows copied to their place from unit `first` on among those of everything that a layer
+/// reads.
+pub fn collect_rows(wide: bool, workgroup: u32, first: u32, units: u32) -> Page {
+    Page::of("dense/collect_rows")
+        .number("WORKGROUP", workgroup)
+        .number("FIRST", first)
+        .number("UNITS", units)
+        .flag("WIDE", wide)
 }
 
 /// Which page part a layer hands the layer before it, and what it is built for. The part has a function `gather`, by which that

@@ -13,11 +13,11 @@ use super::samples::{Residence, Samples};
 use super::sender::{Activations, Of, row_bytes};
 use super::tables::{AllTables, RealTables};
 use super::votes::{self, Gradients, Truth};
+use crate::Result;
 use crate::data::Split;
 use crate::network::{Learning, Model};
 use crate::plan::{Buffer, EncoderIds, EncoderTable, Id, Limits, List, Pass, Plan, Tuning, uniforms};
 use crate::settings::{InputKind, Settings};
-use crate::{Error, Result};
 
 /// The buffers of a network in training, whatever batch it works on.
 #[derive(Debug, Clone)]
@@ -86,7 +86,8 @@ impl Network {
         layers.collect()
     }
 
-    /// Input rows to the last layer's, a pass a layer; in a step, its share and each layer's room are given.
+    /// Input rows to the last layer's, a pass a layer, and one for all rows that a layer further on reads too; in a step, its share and
+    /// each layer's room are given.
     pub fn forward(
         &self,
         cx: &Context,
@@ -96,9 +97,10 @@ impl Network {
     ) -> Vec<Pass> {
         let forward = |(i, wires): (usize, &Wires)| {
             let of = Of { i, extent: extents[i], tables: &self.tables.layers[i], activations: x };
-            wires.forward(cx, of, step.map(|(share, rooms)| (share, self.tables.step, rooms[i].as_ref())))
+            let pass = wires.forward(cx, of, step.map(|(share, rooms)| (share, self.tables.step, rooms[i].as_ref())));
+            x.collect(cx, i).into_iter().chain([pass])
         };
-        self.wires.iter().enumerate().map(forward).collect()
+        self.wires.iter().enumerate().flat_map(forward).collect()
     }
 }
 
@@ -108,7 +110,7 @@ pub struct StepPlan {
     pub plan: Plan,
     /// One step.
     pub step: List,
-    /// Where ranks share the batch: the same, cut where each layer's gradients by tables are summed and can be exchanged, the last
+    /// Where ranks share the batch: the same, cut where each trained layer's gradients by tables are summed and can be exchanged, the last
     /// layer's first. What follows the last cut begins with the sums over all ranks.
     pub cuts: Vec<List>,
     /// Logits to the tables that the next step begins with: what a step leaves at its end, and only what comes before it has to run.
@@ -140,12 +142,6 @@ impl StepPlan {
         size: BatchSize,
     ) -> Result<Self> {
         Wires::check(settings, outline)?;
-        if let Some(i) = (1..outline.layers.len()).find(|&i| settings.learns(i)) {
-            return Err(Error::usage(format!(
-                "the wires of layer {i} learn on the CPU alone, by shaders only the first layer's; add --learn-wiring first, or \
-                 --adapter cpu"
-            )));
-        }
         let mut plan = Plan::default();
         let cx = Context::new(settings, outline, tuning, limits);
         let network = Network::plan(&mut plan, &cx);
@@ -212,19 +208,15 @@ impl StepBuffers {
         let mut rows = |i: usize, gates: u32| plan.add(Buffer::scratch(outputs, u64::from(gates) * row).of_layer(i));
         let outputs = outline.layers.iter().enumerate().map(|(i, layer)| rows(i, layer.rows())).collect();
         let real = are_real.then(|| network.tables.plan_real(plan, cx));
-        let activations = Activations {
-            are_real,
-            words,
-            inputs: match bits {
-                Some(bits) if !are_real => bits,
-                _ => plan.add(Buffer::scratch(inputs, u64::from(outline.features) * row)),
-            },
-            outputs,
-            tables: match &real {
-                Some(real) => real.layers.clone(),
-                None => network.tables.layers.iter().map(|tables| tables.bits).collect(),
-            },
+        let inputs = match bits {
+            Some(bits) if !are_real => bits,
+            _ => plan.add(Buffer::scratch(inputs, u64::from(outline.features) * row)),
         };
+        let tables = match &real {
+            Some(real) => real.layers.clone(),
+            None => network.tables.layers.iter().map(|tables| tables.bits).collect(),
+        };
+        let activations = Activations::plan(plan, cx, (are_real, words), (inputs, outputs), tables);
         let mut plane = |parity: usize| {
             let kept = |&i: &usize| Wires::kept_bytes(cx, i, words);
             let widest = (0..outline.layers.len()).filter(|i| i % 2 == parity).max_by_key(kept)?;
@@ -246,7 +238,8 @@ impl StepBuffers {
         }
     }
 
-    /// A step, in the order in which it runs, and after how many passes each layer's table gradients are whole, the last layer's first.
+    /// A step, in the order in which it runs, and after how many passes each trained layer's table gradients are whole, the last layer's
+    /// first.
     /// It begins with the tables that the one before has left.
     fn step(&self, cx: &Context, network: &Network) -> Result<(Vec<Pass>, Vec<usize>)> {
         let (batch, x, tables) = (&self.batch, &self.activations, &network.tables);
@@ -272,7 +265,7 @@ impl StepBuffers {
             // Backward.
             summed.clear();
             let mut sender = self.gradients.sender(cx, words);
-            for (i, wires) in network.wires.iter().enumerate().rev() {
+            for (i, wires) in network.wires.iter().enumerate().skip(cx.first_trained()).rev() {
                 let keep = self.planes[i % 2].filter(|_| Wires::kept_bytes(cx, i, words) > 0);
                 let of = Of { i, extent: self.extents[i], tables: &tables.layers[i], activations: x };
                 // Rows of outputs are the last layer's own.
@@ -281,7 +274,9 @@ impl StepBuffers {
                 (passes, sender) = wires.backward(cx, of, (share, self.rooms[i].as_ref()), &sender, keep)?;
                 step.extend(passes);
                 step.extend(wires.score(cx, of, share, rows, tables.step));
-                summed.push(step.len());
+                if tables.trained[i] {
+                    summed.push(step.len());
+                }
             }
         }
 

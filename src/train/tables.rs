@@ -31,13 +31,16 @@ pub struct Tables {
     pub gradients: Id,
 }
 
-/// Layers one after another whose gates are alike, and whose tables lie side by side, so that one pass takes all of them.
+/// Layers one after another whose gates are alike, all trained or none, and whose tables lie side by side, so that one pass takes all of
+/// them.
 #[derive(Debug, Clone)]
 pub struct Stack {
     /// What lies where.
     span: Span,
     /// One of its layers; all have the same parametrization and arity.
     like: LayerOutline,
+    /// Whether they are trained; all are, or none is.
+    is_trained: bool,
     /// Workgroups a layer.
     groups: u32,
     /// `[layers]` of `uniforms::LayerTables`.
@@ -69,10 +72,12 @@ pub struct AllTables {
     pub training: Id,
     /// `uniforms::Step`, which `advance` alone writes.
     pub step: Id,
-    /// Confidence partial sums, `[layers][as many]` f32.
+    /// Confidence partial sums, `[layers][as many]` f32, of those that are trained first.
     pub partials: Id,
-    /// CAGE's state where its scope is smaller than the network: one buffer of `[layers]`, or one of `[gates]` a layer.
+    /// CAGE's state of what is trained, where its scope is smaller than the network: one buffer of `[layers]`, or one of `[gates]` a layer.
     pub cages: Vec<Id>,
+    /// `[layers]`: whether each is trained.
+    pub trained: Vec<bool>,
 }
 
 /// Real tables of a network.
@@ -99,6 +104,7 @@ impl Span {
             let joined = spans.last_mut().filter(|span| {
                 let like = &layers[span.layers.start];
                 (like.parametrization, like.arity) == (layer.parametrization, layer.arity)
+                    && cx.is_trained(span.layers.start) == cx.is_trained(i)
                     && span.places.checked_add(places).is_some_and(fits)
             });
             match joined {
@@ -152,6 +158,11 @@ impl AllTables {
             span.layers.clone().map(layer).max().unwrap_or(1).min(MOST_PARTIALS)
         };
         let partials = spans.iter().map(groups).max().unwrap_or(1).next_multiple_of(WORKGROUP);
+        let trained: Vec<bool> = (0..layers.len()).map(|i| cx.is_trained(i)).collect();
+        // Those that are trained are counted first, so that what is asked of all of them together is a range.
+        let alike = |i: usize| trained[..i].iter().filter(|&&other| other == trained[i]).count();
+        let count = trained.iter().filter(|&&trained| trained).count();
+        let index = |i: usize| (if trained[i] { alike(i) } else { count + alike(i) }) as u32;
         let constants = cx.constants(partials);
         let state = uniforms::Step::first(cx.settings.temperature, constants.choices);
         let mut all = AllTables {
@@ -159,14 +170,16 @@ impl AllTables {
             layers: Vec::new(),
             training: plan.add(Buffer::scratch("training", 0).holding(&[constants])),
             step: plan.add(Buffer::state("step", 0).holding(&[state])),
-            partials: plan.add(Buffer::scratch("confidence partials", u64::from(constants.partials) * 4)),
+            partials: plan.add(Buffer::scratch("confidence partials", layers.len() as u64 * u64::from(partials) * 4)),
             cages: Vec::new(),
+            trained: trained.clone(),
         };
         let cage = |selections| uniforms::Cage::first(cx.settings.temperature, constants.choices, selections);
         let selections = |layer: &LayerOutline| layer.parametrization.selections(layer.arity);
         let scope = cx.settings.cage_scope();
         if scope == CageScope::Layer {
-            let own: Vec<_> = layers.iter().map(|l| cage(l.gates as usize * selections(l))).collect();
+            let of_trained = layers.iter().zip(&trained).filter(|(_, trained)| **trained);
+            let own: Vec<_> = of_trained.map(|(layer, _)| cage(layer.selections())).collect();
             all.cages.push(plan.add(Buffer::state("cage", 0).holding(&own)));
         }
         let mut first_gate = 0;
@@ -175,8 +188,14 @@ impl AllTables {
             let extents = span.layers.clone().zip(&span.slots).map(|(i, &slot)| {
                 let gates = layers[i].gates;
                 first_gate += gates;
-                let first_partial = i as u32 * partials;
-                uniforms::LayerTables { gates, slot, first_gate: first_gate - gates, first_partial, index: i as u32 }
+                let index = index(i);
+                uniforms::LayerTables {
+                    gates,
+                    slot,
+                    first_gate: first_gate - gates,
+                    first_partial: index * partials,
+                    index,
+                }
             });
             let extents = extents.collect::<Vec<_>>();
             let extents = plan.add(Buffer::scratch("layers", 0).holding(&extents));
@@ -190,7 +209,8 @@ impl AllTables {
                     [&own_bits, &own_logits, &own_moments, &own_gradients].map(|own| own[n]);
                 all.layers.push(Tables { bits, logits, moments, gradients });
             }
-            let cages = (scope == CageScope::Gate).then(|| {
+            let is_trained = trained[span.layers.start];
+            let cages = (scope == CageScope::Gate && is_trained).then(|| {
                 let bytes = size_of::<uniforms::Cage>() as u32;
                 let own = |i: usize| vec![cage(selections(&layers[i])); layers[i].gates as usize];
                 let (whole, parts) = have(bytes, &|i| Buffer::state("cage", 0).holding(&own(i)));
@@ -198,7 +218,7 @@ impl AllTables {
                 whole
             });
             let tables = Tables { bits, logits, moments, gradients };
-            all.stacks.push(Stack { groups: groups(&span), span, like, extents, tables, cages });
+            all.stacks.push(Stack { groups: groups(&span), span, like, is_trained, extents, tables, cages });
         }
         all
     }
@@ -246,7 +266,7 @@ impl AllTables {
 
     fn make(&self, cx: &Context, noise: bool, real: Option<&RealTables>) -> Vec<Pass> {
         let make = |(n, stack): (usize, &Stack)| {
-            let (like, is_soft) = (&stack.like, real.is_some());
+            let (like, is_soft, noise) = (&stack.like, real.is_some(), noise && stack.is_trained);
             let made = if is_soft { like.codes() } else { like.table_words() };
             stack
                 // Logits in, tables out.
@@ -291,7 +311,8 @@ impl AllTables {
             let is_only = stack.span.layers.len() == cx.outline.layers.len();
             if is_only { pass } else { pass.of_layer(stack.span.layers.start) }
         };
-        self.stacks.iter().map(weigh).collect()
+        let has_sums = |stack: &&Stack| stack.span.layers.end > cx.first_trained();
+        self.stacks.iter().filter(has_sums).map(weigh).collect()
     }
 
     /// End a step: table gradients to new logits, and these to the tables that the next step begins with, `real` ones or hard ones.
@@ -316,7 +337,7 @@ impl AllTables {
                 })
                 .binds(self.made(n, real))
         };
-        self.stacks.iter().enumerate().map(update).collect()
+        self.stacks.iter().enumerate().filter(|(_, stack)| stack.is_trained).map(update).collect()
     }
 }
 

@@ -234,8 +234,9 @@ impl Trainer {
     ) -> Result<Self> {
         Augmentation::of_samples(settings, model.table.is_some())?;
         let tuning = gpu.settle(tuning)?;
-        let mut step = fitting_plan(settings, &Outline::of_model(&model, train), tuning, gpu.limits(), &ranks)?;
         let learning = learning(settings, &model);
+        let outline = Outline::of_model(&model, learning.as_ref(), train);
+        let mut step = fitting_plan(settings, &outline, tuning, gpu.limits(), &ranks)?;
         let plan = std::mem::take(&mut step.plan);
         let session = Session::open(gpu, plan, &step.contents(&model, learning.as_ref(), train))?;
         let is_streamed = step.samples.residence.ring > 0;
@@ -296,7 +297,9 @@ impl Trainer {
         let before = self.step.cuts.iter().rev().skip(1);
         let after = before.map(|part| self.plan().passes_of(part).len()).sum();
         self.exchange.as_ref()?;
-        let gradients = self.step.network.tables.layers.iter().map(|tables| self.plan().buffer(tables.gradients).bytes);
+        let layers = self.step.network.tables.layers.iter().zip(&self.step.network.tables.trained);
+        let trained = layers.filter(|(_, trained)| **trained).map(|(tables, _)| tables.gradients);
+        let gradients = trained.map(|gradients| self.plan().buffer(gradients).bytes);
         Some((after, 2 * gradients.sum::<u64>()))
     }
 
@@ -453,7 +456,19 @@ impl Trainer {
     pub fn restore(&mut self, state: &State) -> std::result::Result<(), String> {
         let begun = state.tensor("step", size_of::<uniforms::Step>() as u64)?;
         let begun: uniforms::Step = bytemuck::pod_read_unaligned(begun);
+        let mut relisted = Vec::new();
+        for (wires, layer) in self.step.network.wires.iter().zip(&mut self.model.layers) {
+            let Some(id) = wires.learned() else { continue };
+            let buffer = self.session.plan().buffer(id);
+            let wiring = bytemuck::pod_collect_to_vec(state.tensor(&buffer.key(), buffer.bytes)?);
+            if wiring.iter().any(|&wire: &u32| wire as usize >= layer.inputs) {
+                return Err(format!("its tensor {} has wires that lead nowhere", buffer.key()));
+            }
+            let layer = Layer { wiring, ..layer.clone() };
+            relisted.extend(wires.relisted(&layer));
+        }
         self.session.restore(|name, bytes| state.tensor(name, bytes))?;
+        relisted.iter().for_each(|(id, edges)| self.session.write(*id, 0, edges));
         (self.submitted, self.is_begun) = (begun.step, false);
         Ok(())
     }

@@ -586,6 +586,65 @@ fn wire_scores_are_exact_and_those_of_micro_batches_add_up() {
 }
 
 #[test]
+fn real_wire_scores_are_near_and_those_of_micro_batches_add_up() {
+    let mut rng = Philox::new(35, 0);
+    let formats = [GradientFormat::F32, GradientFormat::Bf16, GradientFormat::F16];
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for arity in 2..=6usize {
+            for (j, size) in [1usize, 33, 128].into_iter().enumerate() {
+                let (format, by_output) = (formats[(arity + j) % 3], (arity + j) % 2 == 0);
+                let (words, inputs, classes) = (size.div_ceil(32), [70, 40, 130][j], 5);
+                let (group, count) = ([7, 1, 26][j], [3, 16, 9][(arity + j) % 3].max(arity));
+                let gates = group * classes;
+                let layer = random_layer(inputs, gates, arity, &mut rng);
+                let candidates = random_candidates(&layer, count, &mut rng);
+                let bits = random_bits(inputs, size, &mut rng);
+                let number = |rng: &mut Philox| kept(1e-3 * rng.normal() as f32, format);
+                let rows: Vec<Vec<f32>> = (0..if by_output { classes } else { gates })
+                    .map(|_| (0..words * 32).map(|s| if s < size { number(&mut rng) } else { 0.0 }).collect())
+                    .collect();
+                let zeros = vec![vec![0.0; count + 1]; layer.wiring.len()];
+                let (mut expected, mut sizes) = (zeros.clone(), zeros);
+                for (s, sample) in transposed(&bits).iter().enumerate() {
+                    let g: Vec<f64> =
+                        (0..gates).map(|g| rows[if by_output { g / group } else { g }][s].into()).collect();
+                    reference::add_real_wire_scores(&layer, &candidates, sample, &g, &mut expected, &mut sizes);
+                }
+                let constants = uniforms::Training { wire_every: 3, wire_until: 10, ..training(&constants(), 0) };
+                let scores = Held::of(&vec![7f32; layer.wiring.len() * (count + 1)]);
+                let mut run = |step: u32, added: bool| {
+                    let buffers = [
+                        ("layer", &Held::one(&extents(gates, inputs, words, group))),
+                        ("training", &Held::one(&constants)),
+                        ("step", &Held::one(&state(step, 0, 0))),
+                        ("wiring", &Held::of(&layer.wiring)),
+                        ("tables", &Held::of(&table_words(&layer))),
+                        ("inputs", &Held::of(&pack(&bits, words))),
+                        ("candidates", &Held::of(&candidates.concat())),
+                        ("source", &Held::of(&store_gradients(&rows, format))),
+                        ("scores", &scores),
+                    ];
+                    let page = pages::score_wires(arity, format, count as u32, 64, by_output, added);
+                    bench.run(page, &buffers, [[1, 3, 50][j], 1]);
+                    bench.read::<f32>(&scores, layer.wiring.len() * (count + 1))
+                };
+                let what = format!("k {arity}, {format:?}, batch {size}, by output {by_output}");
+                assert!(run(3, false).iter().all(|&s| s == 7.0), "{what}: in a step that scores nothing");
+                for (times, added) in [(1.0, false), (2.0, true)] {
+                    let made = run(4, added);
+                    for ((made, expected), size_of) in made.iter().zip(expected.concat()).zip(sizes.concat()) {
+                        // Each of the numbers, twice where they are added anew, is in a sum that is rounded once for every number at most.
+                        let tolerance = times * size_of * (2 * size) as f64 * ULP / 2.0;
+                        assert_near(&|| what.clone(), (*made).into(), times * expected, tolerance);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn wires_move_to_the_greatest_weight_that_is_free() {
     use gatewright::network::WireRule;
     let mut rng = Philox::new(32, 0);
@@ -593,7 +652,9 @@ fn wires_move_to_the_greatest_weight_that_is_free() {
     for gpu in &devices() {
         let mut bench = Bench::new(gpu);
         for arity in 2..=6usize {
-            for rule in [WireRule::Dwn, WireRule::Acc] {
+            for (rule, real) in
+                [WireRule::Dwn, WireRule::Acc].into_iter().zip([[false, true], [true, false]][arity % 2])
+            {
                 let (inputs, gates, count) = (arity + 5, 65, arity + 4);
                 let layer = random_layer(inputs, gates, arity, &mut rng);
                 let candidates = random_candidates(&layer, count, &mut rng);
@@ -630,7 +691,10 @@ fn wires_move_to_the_greatest_weight_that_is_free() {
                 let (made_moments, wiring) = (Held::of(&pairs), Held::of(&layer.wiring));
                 let (extent, uniform, step) =
                     (Held::one(&extents(gates, inputs, 1, 1)), Held::one(&uniform), Held::one(&step));
-                let (listed, scored) = (Held::of(&candidates.concat()), Held::of(&whole));
+                // Small whole numbers are the same in f32.
+                let reals: Vec<f32> = whole.iter().map(|&s| s as f32).collect();
+                let scored = if real { Held::of(&reals) } else { Held::of(&whole) };
+                let listed = Held::of(&candidates.concat());
                 let mut buffers = vec![
                     ("layer", &extent),
                     ("training", &uniform),
@@ -643,7 +707,7 @@ fn wires_move_to_the_greatest_weight_that_is_free() {
                 if rule == WireRule::Dwn {
                     buffers.push(("moments", &made_moments));
                 }
-                bench.run(pages::move_wires(arity, count as u32, rule), &buffers, [2, 1]);
+                bench.run(pages::move_wires(arity, count as u32, rule, real), &buffers, [2, 1]);
                 let made: Vec<f64> = bench.read::<f32>(&made, pins * count).into_iter().map(f64::from).collect();
                 let made: Vec<Vec<f64>> = made.chunks_exact(count).map(<[f64]>::to_vec).collect();
                 for pin in 0..pins {
@@ -662,6 +726,104 @@ fn wires_move_to_the_greatest_weight_that_is_free() {
                 let moved = bench.read::<u32>(&wiring, pins);
                 assert_eq!(moved, chosen, "{rule:?}, k {arity}");
                 assert!(moved.chunks_exact(arity).all(|g| (1..arity).all(|p| !g[..p].contains(&g[p]))));
+            }
+        }
+    }
+}
+
+#[test]
+fn readers_are_listed_anew_as_wires_have_moved() {
+    use gatewright::network::Candidates;
+    let mut rng = Philox::new(33, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for arity in 2..=6usize {
+            for (j, (inputs, gates)) in [(arity + 2, 200), (64, 90), (700, 65), (1, 1)].into_iter().enumerate() {
+                let (inputs, workgroup) = (inputs.max(arity), [64, 256][(arity + j) % 2]);
+                let drawn = random_layer(inputs, gates, arity, &mut rng);
+                let count = (arity + j).min(inputs);
+                let candidates = random_candidates(&drawn, count, &mut rng);
+                let mut layer = drawn.clone();
+                for gate in 0..gates {
+                    // As one pin after the other chooses; where it can, it reads input 1, which many so come to share.
+                    for pin in 0..arity {
+                        let at = gate * arity + pin;
+                        let taken = layer.wiring[gate * arity..at].to_vec();
+                        let free: Vec<u32> = candidates[at].iter().copied().filter(|w| !taken.contains(w)).collect();
+                        let any = free[rng.below(free.len() as u32) as usize];
+                        layer.wiring[at] = if free.contains(&1) { 1 } else { any };
+                    }
+                }
+                let own = Candidates { count, wires: candidates.concat() };
+                let possible = pages::possible_readers(&drawn, &own);
+                let readers = reference::readers(&layer);
+                let mut begins = vec![inputs as u32 + 1];
+                let mut listed = Vec::new();
+                for own in readers {
+                    for (gate, pin) in own {
+                        listed.push((gate << 3 | pin) as u32);
+                        let wires = layer.wiring[gate * arity..(gate + 1) * arity].iter().enumerate();
+                        listed.extend(wires.filter(|&(p, _)| p != pin).map(|(_, &wire)| wire));
+                    }
+                    begins.push((inputs + 1 + listed.len()) as u32);
+                }
+                let expected = [begins, listed].concat();
+                let constants = uniforms::Training { wire_every: 3, wire_until: 10, ..training(&constants(), 0) };
+                let before = pages::edges(&drawn);
+                let mut run = |step: u32| {
+                    let (edges, totals) = (Held::of(&before), Held::zeros(4 * inputs as u64));
+                    let (extent, uniform) = (Held::one(&extents(gates, inputs, 1, 1)), Held::one(&constants));
+                    let (state, wiring) = (Held::one(&state(step, 0, 0)), Held::of(&layer.wiring));
+                    let possible = Held::of(&possible);
+                    let buffers = [
+                        ("layer", &extent),
+                        ("training", &uniform),
+                        ("step", &state),
+                        ("wiring", &wiring),
+                        ("possible", &possible),
+                        ("totals", &totals),
+                        ("edges", &edges),
+                    ];
+                    let grid = [[1, 3, 7][(arity + j) % 3], 1];
+                    bench.run(pages::count_readers(workgroup), &buffers, grid);
+                    bench.run(pages::list_readers(arity, workgroup), &buffers, grid);
+                    bench.read::<u32>(&edges, before.len())
+                };
+                let what = format!("k {arity}, {inputs} inputs, {gates} gates");
+                assert_eq!(run(4), expected, "{what}");
+                assert_eq!(run(3), before, "{what}: in a step that scores nothing");
+                assert_eq!(run(11), before, "{what}: when wires stay");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_are_collected_where_they_belong() {
+    let mut rng = Philox::new(34, 0);
+    for gpu in &devices() {
+        let mut bench = Bench::new(gpu);
+        for (j, (words, before, own, behind)) in
+            [(1usize, 3usize, 5usize, 2usize), (4, 0, 300, 1), (3, 7, 1, 0), (8, 130, 70, 9)].into_iter().enumerate()
+        {
+            let numbers =
+                |rows: usize, rng: &mut Philox| -> Vec<u32> { (0..rows * words).map(|_| rng.next_u32()).collect() };
+            let (source, there) = (numbers(own, &mut rng), numbers(before + own + behind, &mut rng));
+            let expected = [&there[..before * words], &source, &there[(before + own) * words..]].concat();
+            for wide in [false, true] {
+                let unit = if wide { 4 } else { 1 };
+                if words % unit != 0 {
+                    continue;
+                }
+                let (from, rows) = (Held::of(&source), Held::of(&there));
+                let [first, units] = [before, own].map(|rows| (rows * words / unit) as u32);
+                let page = pages::collect_rows(wide, [64, 256][j % 2], first, units);
+                bench.run(page, &[("source", &from), ("rows", &rows)], [[1, 5][j % 2], 1]);
+                assert_eq!(
+                    bench.read::<u32>(&rows, expected.len()),
+                    expected,
+                    "{words} words, {own} rows from {before}"
+                );
             }
         }
     }

@@ -24,7 +24,7 @@ const HAVING: [[u8; 32]; 4] = {
     let mut all = [[0; 32]; 4];
     let mut at = 0;
     while at < 4 * 32 {
-        all[at / 32][at % 32] = 0u8.wrapping_sub((at % 32 >> (at / 32) & 1) as u8);
+        all[at / 32][at % 32] = 0u8.wrapping_sub((((at % 32) >> (at / 32)) & 1) as u8);
         at += 1;
     }
     all

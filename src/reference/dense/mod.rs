@@ -12,4 +12,4 @@ pub use backward_sliced::sliced_input_gradients;
 pub use backward_soft::{Adjoints, backward_soft};
 pub use forward_hard::{forward_hard, input_code};
 pub use forward_soft::{code_weight, forward_soft};
-pub use wires::{WireStep, add_wire_scores, chosen_wires, move_weights};
+pub use wires::{WireStep, add_real_wire_scores, add_wire_scores, chosen_wires, move_weights, readers};

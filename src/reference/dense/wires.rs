@@ -28,6 +28,29 @@ pub fn add_wire_scores(
     }
 }
 
+/// The same in real numbers: to `scores` each sum, and to `sizes` the sum of what it is made of, without signs.
+pub fn add_real_wire_scores(
+    layer: &Layer,
+    candidates: &[Vec<u32>],
+    inputs: &[bool],
+    gradients: &[f64],
+    scores: &mut [Vec<f64>],
+    sizes: &mut [Vec<f64>],
+) {
+    for (i, (candidates, (scores, sizes))) in candidates.iter().zip(scores.iter_mut().zip(sizes)).enumerate() {
+        let (gate, pin) = (i / layer.arity, i % layer.arity);
+        let code = input_code(layer, gate, inputs);
+        let output = |code: usize| ((layer.tables[gate] >> code) & 1) as f64;
+        let bit = 1 << (layer.arity - 1 - pin);
+        let sent = (output(code | bit) - output(code & !bit)) * gradients[gate];
+        let read = candidates.iter().map(|&candidate| f64::from(u8::from(inputs[candidate as usize]))).chain([1.0]);
+        for (x, (score, size)) in read.zip(scores.iter_mut().zip(sizes)) {
+            *score += sent * x;
+            *size += (sent * x).abs();
+        }
+    }
+}
+
 /// What weights of candidates are moved by.
 #[derive(Debug, Clone, Copy)]
 pub struct WireStep {
@@ -60,6 +83,15 @@ pub fn move_weights(step: &WireStep, scores: &[i64], weights: &mut [f64], moment
         let (first, second) = (own.first / (1.0 - step.powers[0]), own.second / (1.0 - step.powers[1]));
         *w -= step.rate * first / (second.sqrt() + step.epsilon);
     }
+}
+
+/// Who reads each input of `layer`: (gate, pin), all first pins first, gate by gate.
+pub fn readers(layer: &Layer) -> Vec<Vec<(usize, usize)>> {
+    let of = |input: usize| {
+        let pins = (0..layer.arity).flat_map(|pin| (0..layer.gates()).map(move |gate| (gate, pin)));
+        pins.filter(|&(gate, pin)| layer.wiring[gate * layer.arity + pin] as usize == input).collect()
+    };
+    (0..layer.inputs).map(of).collect()
 }
 
 /// The wires of a gate by the weights of its pins' candidates: of each pin in turn the candidate of the greatest weight, the

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Run the sweeps of docs/REPRODUCTION.md, and make its tables and pictures from their folders.
+
+    scripts/reproduction.py sweeps --run cage-scope,cage-mnist     # gatewright sweep assets/sweeps/NAME.toml --out sweeps/NAME
+    scripts/reproduction.py sweeps --write docs/REPRODUCTION.md    # what folders are there; other tables stay
+
+A table stands between two marks, the first of which says what it is of:
+
+    <!-- begin: scripts/reproduction.py NAME[,NAME…] rows=KEY[,KEY…] columns=KEY[|KEY] [picture=FILE] -->
+
+Runs of the sweeps' folders are parted by the settings `rows` into lines and by `columns` (the first of these keys that a run's sweep
+names) into columns. A cell has the mean of the hard test accuracy and its standard deviation over what else differs, as seeds, and in brackets
+the mean selection gap in points, unless all of the table are 0. With `race=KEY:VALUE` for `columns` a table tells how soon others
+reach VALUE's best held-out accuracy. The sweep's picture is copied to docs/images/NAME.png.
+"""
+import argparse
+import collections
+import json
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+MARK = re.compile(r"<!-- begin: scripts/reproduction\.py (.*?) -->\n.*?<!-- end -->", re.S)
+NAMES = {"hard-st": "Hard-ST", "gumbel-st": "Gumbel-ST", "soft-mix": "Soft-Mix", "soft-gumbel": "Soft-Gumbel", "mnist": "MNIST",
+         "cifar-10": "CIFAR-10", "op": "OP", "iwp": "IWP", "residual": "residual", "and-or-ri": "AND-OR-RI", "and-or": "AND-OR", "gaussian": "Gaussian",
+         "network": "the network's", "layer": "its layer's", "gate": "its own"}
+
+
+class Run:
+    """A finished run of a sweep."""
+
+    def __init__(self, folder):
+        self.settings = tomllib.loads((folder / "config.toml").read_text())
+        self.summary = json.loads((folder / "summary.json").read_text())
+        self.metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        self.axes = dict(axis.split("=", 1) for axis in re.split(r",(?=[a-z-]+=)", folder.name))
+
+    def place(self, keys):
+        """The value of the first of `keys` that the sweep names, or that the run has."""
+        keys = keys.split("|")
+        key = next((key for key in keys if key in self.axes), keys[0])
+        return self.settings.get(key)
+
+
+def said(key, value):
+    """A setting's value in words."""
+    if key == "cage":
+        return "CAGE" if value else ""
+    if key == "learn-wiring":
+        return "wires drawn" if value == "none" else "wires learned"
+    return NAMES.get(str(value), f"{value:g}" if isinstance(value, float) else str(value))
+
+
+def label(run, keys):
+    words = [said(key, run.settings.get(key)) for key in keys]
+    return ", ".join(word for word in words if word).replace("ST, CAGE", "ST + CAGE")
+
+
+def spread(values, places=2):
+    mean = f"{statistics.mean(values):.{places}f}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{places}f}"
+
+
+def pivot(runs, rows, columns):
+    cells = collections.defaultdict(list)
+    for run in runs:
+        cells[label(run, rows), run.place(columns)].append(run)
+    order = {label(run, rows): [place_of(run.settings.get(key)) for key in rows] for run in runs}
+    lines = sorted(order, key=order.get)
+    heads = sorted({column for _, column in cells}, key=lambda value: (isinstance(value, str), depth_of(value)))
+    gaps = any(run.summary["selection_gap"] for run in runs)
+    yield ["", *(said(columns, head) for head in heads)]
+    for line in lines:
+        yield [line, *(cell(cells.get((line, head), []), gaps) for head in heads)]
+
+
+def place_of(value):
+    """In the order of `NAMES`, and else by itself."""
+    names = list(NAMES)
+    return (names.index(value), "") if value in names else (len(names), str(value))
+
+
+def depth_of(value):
+    """`20x500` goes by 20."""
+    return float(value.split("x")[0]) if isinstance(value, str) and re.match(r"\d+x", value) else value
+
+
+def cell(runs, gaps):
+    if not runs:
+        return "–"
+    text = spread([100 * run.summary["test_accuracy"] for run in runs])
+    if gaps:
+        gap = statistics.mean(100 * run.summary["selection_gap"] for run in runs)
+        text += f" ({gap:+.2f})" if abs(gap) >= 0.005 else " (0)"
+    return text
+
+
+def race(runs, rows, key, baseline):
+    """How soon others are as good as the best of `baseline`, seed by seed."""
+    yield ["", "best held out, %", "at step", "as good as the best of " + said(key, baseline), "times fewer steps"]
+    best = {}
+    for run in runs:
+        of = max(run.metrics, key=lambda m: m.get("accuracy", 0))
+        best[label(run, [*rows, "seed"]), run.settings[key]] = of
+    of_rows = {(label(run, rows), run.settings[key]): [place_of(run.settings.get(row)) for row in [*rows, key]] for run in runs}
+    for line, value in sorted(of_rows, key=of_rows.get):
+        group = [run for run in runs if (label(run, rows), run.settings[key]) == (line, value)]
+        tops = [best[label(run, [*rows, "seed"]), value] for run in group]
+        reached, times = [], []
+        for run in group:
+            goal = best.get((label(run, [*rows, "seed"]), baseline))
+            first = next((m["step"] for m in run.metrics if goal and m.get("accuracy", 0) >= goal["accuracy"]), None)
+            if first and value != baseline:
+                reached.append(first)
+                times.append(goal["step"] / first)
+        yield [f"{line}, {said(key, value)}", spread([100 * top["accuracy"] for top in tops]), spread([top["step"] for top in tops], 0),
+               spread(reached, 0) if reached else "", spread(times, 1) if times else ""]
+
+
+def footing(runs):
+    """How many runs, on what, for how long."""
+    lines = []
+    for where in dict.fromkeys(run.summary["adapter"] for run in runs):
+        seconds = [run.summary["seconds"] for run in runs if run.summary["adapter"] == where]
+        lines.append(f"{len(seconds)} on {where}, {statistics.median(seconds):.2g} s each in the median, {sum(seconds) / 60:.2g} minutes in all")
+    seeds = len({run.settings["seed"] for run in runs})
+    return f"{len(runs)} runs ({'one seed' if seeds == 1 else f'{seeds} seeds'}): {'; '.join(lines)}."
+
+
+def remade(match, folder, images):
+    """The block of a mark anew, or as it is where a sweep's folder is missing."""
+    names, *words = match[1].split()
+    options = dict(word.split("=", 1) for word in words)
+    runs = []
+    for name in names.split(","):
+        found = sorted(path.parent for path in (folder / name).glob("*/summary.json"))
+        if not found:
+            print(f"{name}: no runs in {folder / name}, the table stays")
+            return match[0]
+        runs += map(Run, found)
+        if "picture" in options:
+            shutil.copyfile(folder / name / options["picture"], images / f"{name}.png")
+    rows = options["rows"].split(",")
+    if "race" in options:
+        lines = list(race(runs, rows, *options["race"].split(":")))
+    else:
+        lines = list(pivot(runs, rows, options["columns"]))
+    lines.insert(1, ["---"] * len(lines[0]))
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    print(f"{names}: {len(runs)} runs")
+    return f"<!-- begin: scripts/reproduction.py {match[1]} -->\n{table}\n\n{footing(runs)}\n<!-- end -->"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path, help="where the sweeps' folders are")
+    parser.add_argument("--program", default=HERE.parent / "target/release/gatewright")
+    parser.add_argument("--run", default="", metavar="SWEEPS", help="first run these, separated by commas")
+    parser.add_argument("--adapter", help="what to train on, as `gatewright devices` lists it")
+    parser.add_argument("--write", type=pathlib.Path, help="make the tables of this file anew")
+    args = parser.parse_args()
+    where = ["--adapter", args.adapter] if args.adapter else []
+    for name in filter(None, args.run.split(",")):
+        sweep = HERE.parent / f"assets/sweeps/{name}.toml"
+        subprocess.run([args.program, "sweep", sweep, "--out", args.folder / name, *where], check=True)
+    if args.write:
+        text = args.write.read_text()
+        images = args.write.parent / "images"
+        args.write.write_text(MARK.sub(lambda match: remade(match, args.folder, images), text))
+
+
+if __name__ == "__main__":
+    main()
