@@ -143,11 +143,11 @@ impl<const B: usize, const K: usize> Gate<'_, B, K> {
             turned: [[0; B]; 2],
             from: [(self.first + pair[0]) * count, (self.first + pair[1]) * count],
         };
-        for i in 0..2 {
-            let Derivative { chosen, negative } = derivative::<K>(self.table, pair[i]);
+        for (i, pin) in pair.into_iter().enumerate() {
+            let Derivative { chosen, negative } = derivative::<K>(self.table, pin);
             for b in 0..B {
-                job.samples[i][b] = self.of_others(pair[i], chosen, b);
-                job.turned[i][b] = self.of_others(pair[i], negative, b);
+                job.samples[i][b] = self.of_others(pin, chosen, b);
+                job.turned[i][b] = self.of_others(pin, negative, b);
             }
         }
         job

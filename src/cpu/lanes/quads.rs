@@ -77,13 +77,13 @@ impl<const B: usize> Quads<B> {
         let mut before = 0;
         for pair in 0..B * BLOCK / COLUMNS {
             let mut most = [0; FOURS];
-            for four in 0..FOURS {
+            for (four, most) in most.iter_mut().enumerate() {
                 let mut least = 0;
                 let mut bytes = [0u8; 32];
                 for (i, having) in HAVING.iter().enumerate() {
                     let number = number(pair * COLUMNS + 4 * four + i);
                     least += number.min(0);
-                    most[four] += number.abs();
+                    *most += number.abs();
                     bytes.iter_mut().zip(having).for_each(|(sum, has)| *sum = sum.wrapping_add(number as u8 & has));
                 }
                 bytes.iter_mut().for_each(|sum| *sum = sum.wrapping_sub(least as u8));
