@@ -547,6 +547,54 @@ fn a_run_is_the_same_for_every_number_of_threads_and_over_a_break_and_is_told_of
     assert!(shown.contains("layer 2 reads the input bits and every map before it: of its wires "), "{shown}");
 }
 
+/// By the CPU and by the first adapter.
+#[test]
+fn convolutions_of_another_network_stay_as_it_has_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_string();
+    let load = |name: &str| Model::load(&dir.path().join(name).join("model.safetensors")).unwrap();
+    let layers = LAYERS.replace(" reads 1:2:3", "");
+    for (out, seed) in [("trees", "3"), ("others", "4")] {
+        let train =
+            ["train", "--adapter", "cpu", "--batch", "50", "--steps", "30", "--layers", &layers, "--seed", seed];
+        assert!(gatewright(&[&train[..], &["--out", &at(out)]].concat()).status.success());
+    }
+    let trees = load("trees");
+    for (out, adapter) in [("above", "cpu"), ("by-shaders", "0")] {
+        let flags =
+            ["--convolutions-from", &at("trees"), "--adapter", adapter, "--steps", "15", "--learn-wiring", "none"];
+        trained(&dir.path().join(out), &flags);
+        let above = load(out);
+        for i in 0..2 {
+            assert!(above.layers[i] == trees.layers[i] && above.layers[i] != load("others").layers[i], "{out}, {i}");
+        }
+    }
+    trained(&dir.path().join("drawn"), &["--steps", "15", "--learn-wiring", "none"]);
+    assert!(load("drawn").layers[1].tables != trees.layers[1].tables, "what is drawn is not what was trained");
+
+    let flags =
+        ["train", "--adapter", "cpu", "--steps", "1", "--freeze", "convolutions", "--convolutions-from", &at("trees")];
+    for (more, told) in [
+        (vec!["--layers", LAYERS, "--thresholds", "2"], "its input bits are others"),
+        (vec!["--layers", "conv 6 3x3; 300 reads 1:2"], "its layer 0 is no convolution as --layers names it"),
+        (vec!["--layers", "300", "--freeze", "none"], "name them in --layers and add --freeze convolutions"),
+    ] {
+        let flags = if more.contains(&"none") { [&flags[..5], &flags[7..]].concat() } else { flags.to_vec() };
+        let refused = gatewright(&[&flags[..], &more].concat());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && said.contains(told), "{more:?}: {said}");
+    }
+    // Nor is a run gone on with above others than it began with.
+    trained(&dir.path().join("above"), &["--resume", &at("above"), "--steps", "20"]);
+    std::fs::copy(at("others") + "/model.safetensors", at("trees") + "/model.safetensors").unwrap();
+    let refused = gatewright(&["train", "--resume", &at("above"), "--steps", "25", "--adapter", "cpu"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        refused.status.code() == Some(2) && said.contains("has other convolutions than when the run began"),
+        "{said}"
+    );
+}
+
 /// The first adapter alone, and as two ranks.
 #[test]
 fn a_run_by_shaders_is_the_same_for_two_ranks_and_over_a_break() {

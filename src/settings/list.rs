@@ -247,6 +247,9 @@ settings! {
         "Layers that are not trained but stay as they are drawn, convolutions as trees that pass a leaf on (of pooled ones half at AND): none, convolutions, or their numbers from 0 (0,1)"
         freeze: FrozenLayers = FrozenLayers::None, Any, Step [value_name = "LAYERS"];
 
+        "Frozen convolutions as another network came to have them, instead of as they are drawn: a run folder, or the model in it. --layers names them alike"
+        convolutions_from: PathBuf | None, Any, Step [value_name = "RUN"];
+
         "How logits become gate tables"
         parametrization: Parametrization = Parametrization::IwpSin, Any, Step;
 

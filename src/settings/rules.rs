@@ -185,6 +185,14 @@ impl Settings {
         if (0..layers).all(|layer| self.is_frozen(layer)) {
             return Err(Error::usage("--freeze leaves no layer to be trained; leave one out"));
         }
+        if self.convolutions_from.is_some()
+            && (self.convolutions.is_empty() || !(0..self.convolutions.len()).all(|layer| self.is_frozen(layer)))
+        {
+            return Err(Error::usage(
+                "--convolutions-from takes another network's convolutions as they are; name them in --layers and add --freeze \
+                 convolutions",
+            ));
+        }
         if let Some(trained) = (0..self.convolutions.len()).find(|&layer| !self.is_frozen(layer))
             && !self.reads.is_empty()
         {

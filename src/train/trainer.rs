@@ -116,13 +116,44 @@ pub fn learn_encoder(settings: &Settings, data: &Dataset) -> Result<Encoder> {
     encoder.without_rare(data, settings.rare, settings.arity)
 }
 
-/// Draw a fresh network for `data`, encoded by `encoder`.
+/// Draw a fresh network for `data`, encoded by `encoder`, its convolutions those of another network if the settings say so.
 ///
 /// # Errors
-/// As for [`draw_model`].
+/// As for [`draw_model`]; [`Error::Input`] if the other network cannot be read, or has other convolutions or input bits.
 pub fn draw_for(settings: &Settings, data: &Dataset, encoder: Encoder) -> Result<Model> {
     let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
-    Ok(Model { table: data.table.clone(), head: data.head.clone(), ..drawn })
+    let mut model = Model { table: data.table.clone(), head: data.head.clone(), ..drawn };
+    if let Some(from) = &settings.convolutions_from {
+        let path = if from.is_dir() { from.join("model.safetensors") } else { from.clone() };
+        let other = Model::load(&path)?;
+        take_convolutions(&mut model, &other, settings.convolutions.len())
+            .map_err(|problem| Error::input(&path, problem))?;
+    }
+    Ok(model)
+}
+
+/// Put the first `count` layers of `other` in the place of those of `model`; the error is a sentence.
+fn take_convolutions(model: &mut Model, other: &Model, count: usize) -> std::result::Result<(), String> {
+    if (other.image, &other.encoder) != (model.image, &model.encoder) {
+        return Err("its input bits are others; train it anew from the same data with the same --thresholds".into());
+    }
+    for (i, layer) in model.layers.iter_mut().enumerate().take(count) {
+        let found = other.layers.get(i).filter(|found| {
+            let shape =
+                |layer: &Layer| (layer.form, layer.arity, layer.inputs, layer.tables.len(), layer.parametrization);
+            shape(found) == shape(layer)
+        });
+        let Some(found) = found else {
+            return Err(format!(
+                "its layer {i} is no convolution as --layers names it, or has another --parametrization; name it as `inspect` does"
+            ));
+        };
+        if found.logits.len() != layer.logits.len() {
+            return Err("it was written without logits, which its convolutions are taken by".into());
+        }
+        layer.clone_from(found);
+    }
+    Ok(())
 }
 
 /// Draw a fresh network for images of this shape and encoding.
