@@ -570,7 +570,7 @@ fn convolutions_of_another_network_stay_as_it_has_them() {
         }
     }
     trained(&dir.path().join("drawn"), &["--steps", "15", "--learn-wiring", "none"]);
-    assert!(load("drawn").layers[1].tables != trees.layers[1].tables, "what is drawn is not what was trained");
+    assert!(load("drawn").layers[1].logits != trees.layers[1].logits, "what is drawn is not what was trained");
 
     let flags =
         ["train", "--adapter", "cpu", "--steps", "1", "--freeze", "convolutions", "--convolutions-from", &at("trees")];
@@ -590,7 +590,7 @@ fn convolutions_of_another_network_stay_as_it_has_them() {
     let refused = gatewright(&["train", "--resume", &at("above"), "--steps", "25", "--adapter", "cpu"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(
-        refused.status.code() == Some(2) && said.contains("has other convolutions than when the run began"),
+        refused.status.code() == Some(2) && said.contains("the model that --convolutions-from named then"),
         "{said}"
     );
 }

@@ -105,7 +105,7 @@ impl Identity {
         }
         if self.network != found.network {
             return Err("this program draws another network than the one that it began with; use the gatewright that \
-                        began it"
+                        began it, and the model that --convolutions-from named then"
                 .into());
         }
         Ok(())

@@ -246,27 +246,10 @@ impl<'a> Learner<'a> {
     /// # Errors
     /// A sentence, if it is no state of a network like this one; nothing is changed then.
     pub fn restore(&mut self, state: &State) -> std::result::Result<(), String> {
-        self.check_convolutions(state)?;
         match self {
             Learner::Gpu(trainer) => trainer.restore(state),
             Learner::Cpu(own) => own.trainer.restore(|name, bytes| state.tensor(name, bytes)),
         }
-    }
-
-    /// Refuse to go on if the network that convolutions were taken from has others by now.
-    fn check_convolutions(&self, state: &State) -> std::result::Result<(), String> {
-        let settings = self.settings();
-        let Some(from) = &settings.convolutions_from else { return Ok(()) };
-        for (i, layer) in self.model().layers.iter().enumerate().take(settings.convolutions.len()) {
-            let bytes: &[u8] = bytemuck::cast_slice(&layer.logits);
-            if state.tensor(&format!("layers.{i}.logits"), bytes.len() as u64)? != bytes {
-                return Err(format!(
-                    "{} has other convolutions than when the run began; put the model back that it had then",
-                    from.display()
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// Bring logits and tables back: the discretized network.

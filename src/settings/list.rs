@@ -454,7 +454,15 @@ mod tests {
             let flag = flags.get_arguments().find(|arg| arg.get_long() == Some(name.as_str()));
             assert_eq!(flag.and_then(|arg| arg.get_help_heading()), Some(entry.group), "--{name}");
             let is_written = written.lines().any(|line| line.starts_with(&format!("{name} = ")));
-            let may_lack = ["data-dir", "init-mean", "init-deviation", "temperature", "micro-batch", "patience"];
+            let may_lack = [
+                "data-dir",
+                "convolutions-from",
+                "init-mean",
+                "init-deviation",
+                "temperature",
+                "micro-batch",
+                "patience",
+            ];
             assert!(is_written != may_lack.contains(&name.as_str()), "{name}");
         }
     }
