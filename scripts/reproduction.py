@@ -23,6 +23,8 @@ import statistics
 import subprocess
 import tomllib
 
+from accuracy import spread
+
 HERE = pathlib.Path(__file__).resolve().parent
 MARK = re.compile(r"<!-- begin: scripts/reproduction\.py (.*?) -->\n.*?<!-- end -->", re.S)
 NAMES = {"hard-st": "Hard-ST", "gumbel-st": "Gumbel-ST", "soft-mix": "Soft-Mix", "soft-gumbel": "Soft-Gumbel", "mnist": "MNIST",
@@ -58,11 +60,6 @@ def said(key, value):
 def label(run, keys):
     words = [said(key, run.settings.get(key)) for key in keys]
     return ", ".join(word for word in words if word).replace("ST, CAGE", "ST + CAGE")
-
-
-def spread(values, places=2):
-    mean = f"{statistics.mean(values):.{places}f}"
-    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{places}f}"
 
 
 def pivot(runs, rows, columns):
