@@ -95,13 +95,8 @@ impl<'a> Trainer<'a> {
             ));
         }
         let trained = constants.trained(&model);
-        let first_trained =
-            trained.iter().position(|&trained| trained).ok_or_else(|| Error::usage("no layer is trained"))?;
-        if let Some(i) = (first_trained + 1..model.layers.len()).find(|&i| !model.layers[i].reads.is_before()) {
-            return Err(Error::usage(format!(
-                "layer {i} reads every layer before it, and sends them no gradients, but layer {first_trained} is trained; freeze it"
-            )));
-        }
+        let forms: Vec<_> = model.layers.iter().map(|layer| (layer.form, layer.reads)).collect();
+        let first_trained = constants.frozen.first_trained(&forms)?;
         if constants.bits == GradientFormat::Int4.bits() && first_trained + 1 < model.layers.len() {
             return Err(Error::usage(format!(
                 "gradients of 4 bits have no room for sums, which layer {first_trained} needs; use gradients of 8"

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::learned::{listed, numbers};
 use crate::Error;
+use crate::network::{Form, Reads};
 
 /// Layers that stay as they are drawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,21 @@ impl FrozenLayers {
             FrozenLayers::None => false,
             FrozenLayers::Convolutions => is_convolution,
             FrozenLayers::Of(layers) => layers.contains(&layer),
+        }
+    }
+
+    /// The first that is trained of a network's layers, which have these forms and read these rows.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if none is, or if one behind it reads every layer, and so sends it no gradients.
+    pub fn first_trained(&self, layers: &[(Form, Reads)]) -> Result<usize, Error> {
+        let first = (0..layers.len()).find(|&i| !self.has(i, !layers[i].0.is_dense()));
+        let first = first.ok_or_else(|| Error::usage("no layer is trained"))?;
+        match (first + 1..layers.len()).find(|&i| !layers[i].1.is_before()) {
+            None => Ok(first),
+            Some(i) => Err(Error::usage(format!(
+                "layer {i} reads every layer before it, and sends them no gradients, but layer {first} is trained; freeze it"
+            ))),
         }
     }
 }

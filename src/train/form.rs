@@ -32,13 +32,8 @@ impl Wires {
     /// [`Error::Usage`] for it.
     pub fn check(settings: &Settings, outline: &Outline) -> Result<()> {
         let layers = &outline.layers;
-        let first_trained = (0..layers.len()).find(|&i| !settings.freeze.has(i, !layers[i].form.is_dense()));
-        let first_trained = first_trained.ok_or_else(|| Error::usage("no layer is trained"))?;
-        if let Some(i) = (first_trained + 1..layers.len()).find(|&i| !layers[i].reads.is_before()) {
-            return Err(Error::usage(format!(
-                "layer {i} reads every layer before it, and sends them no gradients, but layer {first_trained} is trained; freeze it"
-            )));
-        }
+        let forms: Vec<_> = layers.iter().map(|layer| (layer.form, layer.reads)).collect();
+        settings.freeze.first_trained(&forms)?;
         for layer in layers {
             let Form::Conv(conv) = layer.form else { continue };
             if settings.gradients.is_sliced() {
