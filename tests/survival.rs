@@ -10,7 +10,7 @@ use std::time::Duration;
 use gatewright::Error;
 use gatewright::data::{Dataset, Head, ImageShape, Split};
 use gatewright::gpu::Gpu;
-use gatewright::network::Parametrization;
+use gatewright::network::{Model, Parametrization};
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
 use gatewright::run::{Beginning, Cadence, Checkpoint, Device, Metrics, Options, Place, Reporter};
@@ -165,6 +165,47 @@ fn a_stopped_run_leaves_a_checkpoint_and_another_process_out() {
         assert_eq!(model(&whole), model(&stopped));
         assert_eq!(evaluations(&whole), evaluations(&stopped));
     }
+}
+
+/// A preset's convolutions are trained first, in a folder of the run's; a stop among them loses nothing.
+#[cfg(unix)]
+#[test]
+fn a_run_stopped_in_its_convolutions_goes_on_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, first) = (dir.path().join("whole"), dir.path().join("whole/convolutions"));
+    let network = "conv 64 5x5 depth 2 channels 1 pool 2; conv 256 3x3 pad 1 depth 2 channels 1 pool 2; \
+                   conv 512 3x3 pad 1 depth 2 channels 1; 300 reads 1:2:3:4";
+    let mut flags = vec!["train", "--adapter", "cpu", "--layers", network, "--freeze", "convolutions", "--steps", "20"];
+    flags.extend(["--convolutions-from", "mnist-conv-quick", "--out", whole.to_str().unwrap()]);
+    let mut child = spawn(&flags);
+    let said = wait_for(&mut child, "this will take about");
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let (said, resumed) = (said.join().unwrap(), format!("gatewright train --resume {}", whole.display()));
+    assert!(said.contains("first its convolutions, by the preset mnist-conv-quick, in "), "{said}");
+    assert!(said.contains("stopped in its convolutions; go on by: ") && said.contains(&resumed), "{said}");
+    assert_eq!(checkpoints(&first).len(), 1);
+    let settings = std::fs::read_to_string(whole.join("config.toml")).unwrap();
+    assert!(settings.contains("convolutions-from = \"mnist-conv-quick\""), "{settings}");
+
+    let mut child = spawn(&["train", "--adapter", "cpu", "--resume", whole.to_str().unwrap()]);
+    let said = wait_for(&mut child, "going on after step");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(said.join().unwrap().contains(&first.display().to_string()));
+
+    // One of three steps stands for the end of the 6,000 that it takes.
+    std::fs::remove_dir_all(&first).unwrap();
+    let quick = ["train", "--adapter", "cpu", "--preset", "mnist-conv-quick", "--steps", "3", "--out"];
+    assert_done(&gatewright(&[&quick[..], &[first.to_str().unwrap()]].concat()));
+    assert_done(&gatewright(&["train", "--adapter", "cpu", "--resume", whole.to_str().unwrap()]));
+    let [above, below] = [&whole, &first].map(|run| Model::load(&run.join("model.safetensors")).unwrap());
+    assert!(above.layers.len() == 4 && above.layers[..3] == below.layers[..3]);
+    let seconds = |run: &Path| {
+        let summary = std::fs::read(run.join("summary.json")).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&summary).unwrap()["seconds"].as_f64().unwrap()
+    };
+    assert!(seconds(&whole) > seconds(&first), "the whole run's time has both parts");
 }
 
 /// A stop that comes with the last step before an evaluation: what that tells of the step must not be lost.

@@ -164,7 +164,7 @@ fn from_root(settings: Settings) -> Settings {
     Settings {
         data: data::from_root(&settings.data),
         data_dir: settings.data_dir.map(absolute),
-        convolutions_from: settings.convolutions_from.map(absolute),
+        convolutions_from: settings.convolutions_from.map_path(absolute),
         input: data::Options {
             test: settings.input.test.map(|test| match test.to_str() {
                 Some(name) => data::from_root(name).into(),

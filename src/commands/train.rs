@@ -74,13 +74,8 @@ pub fn run(args: Args) -> Result<()> {
         stop: if ranks.leads() { super::stop_on_signal()? } else { super::stay_on_signal()? },
         ranks,
     };
-    let mut console = Console {
-        bar: ProgressBar::hidden(),
-        steps: settings.steps,
-        task: Task::Classes,
-        watched: "",
-        since: (0, 0.0),
-    };
+    let mut console =
+        Console { bar: ProgressBar::hidden(), steps: 0, task: Task::Classes, watched: "", since: (0, 0.0) };
     let open = || super::open_device(&own_place, &settings);
     if !options.ranks.leads() {
         return follow_run(&open, &settings, data, &options);
@@ -151,7 +146,13 @@ struct Console {
 }
 
 impl Reporter for Console {
+    fn stage(&mut self, what: &str) {
+        self.bar.finish_and_clear();
+        eprintln!("{what}");
+    }
+
     fn begin(&mut self, run: &Beginning) {
+        self.steps = run.steps;
         let [train, validation, test] = run.samples;
         let ranks = run.ranks.as_ref().map_or(String::new(), |ranks| format!(", {ranks}"));
         eprintln!("{} ({}){ranks}", run.adapter, run.backend);

@@ -34,6 +34,8 @@ pub struct RunFolder {
     events: Option<EventFile>,
     /// The last checkpoint that this process wrote there or read from there.
     pub last_checkpoint: Option<PathBuf>,
+    /// Seconds that a run before this one took, which is a part of it.
+    pub seconds_before: f64,
     /// What is to be told of the folder before anything is trained.
     pub warning: Option<String>,
     _lock: File,
@@ -59,6 +61,16 @@ impl RunFolder {
         refuse_used(&path)?;
         files::remove_unfinished(&path)?;
         Ok(Self::locked(path, (lock, warning)))
+    }
+
+    /// The same with `config.toml` in it already, so that the run can be gone on with before its first step.
+    ///
+    /// # Errors
+    /// As [`RunFolder::create`].
+    pub fn begin(out: Option<&Path>, name: &str, settings: &Settings) -> Result<Self> {
+        let folder = Self::create(out, name)?;
+        folder.write_config(settings)?;
+        Ok(folder)
     }
 
     /// Open the folder of a run that was interrupted or is to be extended, and clear away what a killed process left.
@@ -93,6 +105,7 @@ impl RunFolder {
             has_events: false,
             events: None,
             last_checkpoint: None,
+            seconds_before: 0.0,
             warning,
             _lock: lock,
         }

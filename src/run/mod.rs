@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod checkpoints;
+mod convolutions;
 mod curves;
 mod depth;
 mod device;

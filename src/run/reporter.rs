@@ -7,6 +7,8 @@ use crate::data::Task;
 
 /// What a run tells while it goes.
 pub trait Reporter {
+    /// Before each part of a run of several: what it is.
+    fn stage(&mut self, _what: &str) {}
     /// Before the first step on a device: what will be trained, where.
     fn begin(&mut self, run: &Beginning);
     /// After the first of these steps: the estimated time of the whole run.

@@ -58,13 +58,9 @@ pub struct Time {
 }
 
 impl Time {
-    /// Go on from what a checkpoint tells, or begin.
-    pub fn from(header: Option<&Header>) -> Self {
-        Time {
-            before: header.map_or(0.0, |h| h.seconds),
-            began: Instant::now(),
-            stepping: header.map_or(0.0, |h| h.stepping_seconds),
-        }
+    /// Go on after so many seconds, of which so many in steps.
+    pub fn from(before: f64, stepping: f64) -> Self {
+        Time { before, began: Instant::now(), stepping }
     }
 
     /// Seconds since the first step, without breaks between sittings.

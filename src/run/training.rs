@@ -1,9 +1,10 @@
 //! A whole run: data to device, steps and evaluations, the discretized network checked without the GPU, the run folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints;
+use super::convolutions::Before;
 use super::device::Device;
 use super::diagnose::diagnose;
 use super::folder::RunFolder;
@@ -35,26 +36,84 @@ pub fn run(
     report: &mut dyn Reporter,
 ) -> Result<Summary> {
     // Whatever ends this run lets the other ranks go.
-    let lead = Lead::over(&options.ranks);
+    let mut lead = Lead::over(&options.ranks);
     settings.check_classes(data.classes.len())?;
     if options.ranks.size() > 1 && options.retry_lost_device > 0 {
         return Err(Error::usage(
             "--retry-lost-device is for one rank; several go on by --resume from the last checkpoint, on any number of ranks",
         ));
     }
-    let (folder, from) = match &options.place {
-        Place::New(_) => (None, None),
-        Place::Resume(path) => {
-            let (folder, from) = reopen(path, settings)?;
-            if let Some(summary) = folder.summary()?
-                && from.as_ref().is_some_and(|c| c.header.settings == settings.spelled_out())
-            {
-                return Ok(summary);
-            }
-            (Some(folder), from)
-        }
-    };
+    let (mut folder, from) = opened(&options.place, settings)?;
+    if let Some(ended) = ended(&folder, &from, settings)? {
+        return Ok(ended);
+    }
     let (data, validation) = data.hold_out(settings.validation, settings.seed)?;
+    let samples = (&data, &validation);
+    let mut settings = settings.clone();
+    if settings.of_convolutions().is_some() {
+        folder_of_ranks(options)?;
+        let whole = match &mut folder {
+            Some(whole) => whole,
+            none => none.insert(RunFolder::begin(options.place.folder().as_deref(), &data.name, &settings)?),
+        };
+        if let Some(before) = Before::of(&settings, whole.path(), data.classes.len())? {
+            let trained = match before.ended()? {
+                Some(trained) => trained,
+                None => {
+                    report.stage(&before.told(&settings));
+                    let own = before.options(options);
+                    let opened = opened(&own.place, &before.settings)?;
+                    let trained = train(open, &before.settings, samples, opened, (&own, lead), report)
+                        .map_err(|error| before.of_whole(error))?;
+                    lead = Lead::over(&options.ranks);
+                    report.stage("now what reads them");
+                    trained
+                }
+            };
+            whole.seconds_before = trained.seconds;
+            settings = before.after(&settings);
+        }
+    }
+    train(open, &settings, samples, (folder, from), (options, lead), report)
+}
+
+/// The folder to go on in and the checkpoint to go on from, where there are.
+fn opened(place: &Place, settings: &Settings) -> Result<(Option<RunFolder>, Option<Checkpoint>)> {
+    match place {
+        Place::New(_) => Ok((None, None)),
+        Place::Resume(path) => reopen(path, settings).map(|(folder, from)| (Some(folder), from)),
+    }
+}
+
+/// What a run came to that has ended as these settings would have it.
+fn ended(folder: &Option<RunFolder>, from: &Option<Checkpoint>, settings: &Settings) -> Result<Option<Summary>> {
+    let is_same = from.as_ref().is_some_and(|c| c.header.settings == settings.spelled_out());
+    match folder {
+        Some(folder) if is_same => folder.summary(),
+        _ => Ok(None),
+    }
+}
+
+/// The run folder, which ranks in other processes must be told of where they look for convolutions in it.
+fn folder_of_ranks(options: &Options) -> Result<Option<PathBuf>> {
+    let folder = options.place.folder();
+    if folder.is_none() && options.ranks.size() > 1 && !options.ranks.are_threads() {
+        return Err(Error::usage(
+            "every rank takes the convolutions that are trained first from the run folder; name one that all of them see by --out",
+        ));
+    }
+    Ok(folder)
+}
+
+/// Train on these samples, in a folder or a new one, from a checkpoint or from the first step.
+fn train(
+    open: &dyn Fn() -> Result<Device>,
+    settings: &Settings,
+    (data, validation): (&Dataset, &Split),
+    opened: (Option<RunFolder>, Option<Checkpoint>),
+    (options, lead): (&Options, Lead),
+    report: &mut dyn Reporter,
+) -> Result<Summary> {
     if validation.is_empty() && settings.validation > 0.0 {
         let told = format!("a validation fraction of {} takes none of {}", settings.validation, data.train.len());
         if settings.patience.is_some() || settings.select == Select::Best {
@@ -64,8 +123,8 @@ pub fn run(
         }
         report.warn(&format!("{told} training samples; what is told along the way is of these"));
     }
-    lead.through(&options.companions, settings, &data, &options.place, |lead| {
-        on_devices(open, settings, (&data, &validation), (folder, from), (options, lead), report)
+    lead.through(&options.companions, settings, data, &options.place, |lead| {
+        on_devices(open, settings, (data, validation), opened, (options, lead), report)
     })
 }
 
@@ -80,7 +139,21 @@ pub fn follow_run(
     options: &Options,
 ) -> Result<()> {
     let (data, _) = data.hold_out(settings.validation, settings.seed)?;
-    follow(&options.ranks, open, settings, &data, &options.place)
+    let mut settings = settings.clone();
+    if settings.of_convolutions().is_some()
+        && let Some(whole) = folder_of_ranks(options)?
+        && let Some(before) = Before::of(&settings, &whole, data.classes.len())?
+    {
+        if before.ended()?.is_none() {
+            follow(&options.ranks, open, &before.settings, &data, &before.options(options).place)?;
+            if before.ended()?.is_none() {
+                // Rank 0 was stopped, or failed, and tells so.
+                return Ok(());
+            }
+        }
+        settings = before.after(&settings);
+    }
+    follow(&options.ranks, open, &settings, &data, &options.place)
 }
 
 /// Train on the device that `open` gives, and on others if that is lost and may be replaced.
@@ -201,7 +274,8 @@ fn on_device(
         report.warn(&warning);
     }
     folder.go_on(settings, recorded, is_held_out, options.tensorboard)?;
-    let begun = Begun { seconds: from.as_ref().map_or(0.0, |c| c.header.seconds), folder: folder.path() };
+    let so_far = from.as_ref().map_or(folder.seconds_before, |c| c.header.seconds);
+    let begun = Begun { seconds: so_far, folder: folder.path() };
     announce(&trainer, device, settings, (data, validation), options, &begun, report)?;
     let profile = match options.profile {
         true => {
@@ -222,7 +296,7 @@ fn on_device(
         options,
         report,
         identity,
-        time: Time::from(from.as_ref().map(|c| &c.header)),
+        time: Time::from(so_far, from.as_ref().map_or(0.0, |c| c.header.stepping_seconds)),
         profile,
     };
     stepping.run()?;

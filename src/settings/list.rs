@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::choices::{Cage, InputKind, Method, PoolGradient, Schedule, Select};
+use super::convolutions_from::ConvolutionsFrom;
 use super::frozen::FrozenLayers;
 use super::layers::Layers;
 use super::learned::LearnedLayers;
@@ -247,8 +248,8 @@ settings! {
         "Layers that are not trained but stay as they are drawn, convolutions as trees that pass a leaf on (of pooled ones half at AND): none, convolutions, or their numbers from 0 (0,1)"
         freeze: FrozenLayers = FrozenLayers::None, Any, Step [value_name = "LAYERS"];
 
-        "Frozen convolutions as another network came to have them, instead of as they are drawn: a run folder, or the model in it. --layers names them alike"
-        convolutions_from: PathBuf | None, Any, Step [value_name = "RUN"];
+        "Whose frozen convolutions the network has: drawn, those that another network came to have (a run folder, or the model in it), or those that a preset trains first, in convolutions/ of the run folder. --layers names them alike"
+        convolutions_from: ConvolutionsFrom = ConvolutionsFrom::Drawn, Any, Step [value_name = "RUN"];
 
         "How logits become gate tables"
         parametrization: Parametrization = Parametrization::IwpSin, Any, Step;
@@ -351,7 +352,7 @@ settings! {
         "Adam's epsilon"
         epsilon: f32 = 1e-8, Above(0.0), Step;
 
-        "How gradient planes are stored; soft methods have real ones [default: int8, soft methods bf16]"
+        "How gradient planes are stored; soft methods have real ones [default: int8, of quick int4 where one layer is trained; soft methods bf16]"
         gradients: GradientFormat = GradientFormat::Int8, Any, Step;
     }
 
@@ -389,6 +390,7 @@ impl Settings {
             freeze: all
                 .freeze
                 .filter(|freeze| !(self.convolutions.is_empty() && *freeze == FrozenLayers::Convolutions)),
+            convolutions_from: all.convolutions_from.filter(|from| *from != ConvolutionsFrom::Drawn),
             // CAGE sets it.
             temperature: all.temperature.filter(|_| self.cage.is_none()),
             candidates: all.candidates.filter(|_| learns),

@@ -4,6 +4,7 @@
 mod choices;
 #[cfg(feature = "files")]
 mod chosen;
+mod convolutions_from;
 mod differences;
 #[cfg(all(test, feature = "cli"))]
 mod document;
@@ -11,6 +12,7 @@ mod frozen;
 mod layers;
 mod learned;
 mod list;
+mod of_convolutions;
 mod overrides;
 mod presets;
 mod range;
@@ -19,6 +21,7 @@ mod rules;
 pub use choices::{Cage, InputKind, Method, PoolGradient, Schedule, Select};
 #[cfg(feature = "files")]
 pub use chosen::Chosen;
+pub use convolutions_from::ConvolutionsFrom;
 pub use differences::{Difference, bearing, differences, essential_differences, table};
 pub use frozen::FrozenLayers;
 pub use layers::Layers;

@@ -37,6 +37,7 @@ presets! {
     Quick "quick",
     Mnist8k "mnist-8k",
     Mnist "mnist",
+    MnistWide "mnist-wide",
     MnistConv "mnist-conv",
     MnistConvQuick "mnist-conv-quick",
     Fashion "fashion",
@@ -44,6 +45,7 @@ presets! {
     Cifar10Pyramid "cifar10-pyramid",
     Cifar10Wide "cifar10-wide",
     Cifar10Conv "cifar10-conv",
+    Cifar10ConvQuick "cifar10-conv-quick",
     LogicTreeNetS "logictreenet-s",
     LogicTreeNetM "logictreenet-m",
     LogicTreeNetMnistS "logictreenet-mnist-s",
@@ -85,6 +87,7 @@ impl clap::ValueEnum for Preset {
 mod tests {
     use super::super::{Overrides, Settings};
     use super::*;
+    use crate::plan::GradientFormat;
 
     #[test]
     fn presets_can_be_used_and_tell_what_they_are_for() {
@@ -95,7 +98,8 @@ mod tests {
             assert!(preset.text().starts_with("# ") && preset.about().len() > 10, "{}", preset.name());
             assert_eq!(Overrides::parse(preset.text()).unwrap().preset, None, "a preset rests on no other");
         }
-        assert_eq!(Preset::Quick.settings(), Settings::default());
+        let of_quick = Settings { gradients: GradientFormat::Int4, ..Settings::default() };
+        assert_eq!(Preset::Quick.settings(), of_quick);
     }
 
     /// The papers count by k: LogicTreeNet has 1280k + 640k + 320k dense gates behind its trees of 7 gates, CompactLogic

@@ -30,6 +30,11 @@ impl Overrides {
                 settings.lr = if convolves { 0.02 } else { deep.lr };
             }
         }
+        let several = self.layers.as_ref().is_some_and(|layers| layers.dense.len() > 1);
+        if settings.gradients == GradientFormat::Int4 && (several || convolves) {
+            // Four bits are for what nothing is added up in.
+            settings.gradients = GradientFormat::Int8;
+        }
         if self.method.is_some_and(Method::is_soft) {
             // Presets speak of hard methods.
             settings.cage = None;
@@ -185,14 +190,7 @@ impl Settings {
         if (0..layers).all(|layer| self.is_frozen(layer)) {
             return Err(Error::usage("--freeze leaves no layer to be trained; leave one out"));
         }
-        if self.convolutions_from.is_some()
-            && (self.convolutions.is_empty() || !(0..self.convolutions.len()).all(|layer| self.is_frozen(layer)))
-        {
-            return Err(Error::usage(
-                "--convolutions-from takes another network's convolutions as they are; name them in --layers and add --freeze \
-                 convolutions",
-            ));
-        }
+        self.check_convolutions_from()?;
         if let Some(trained) = (0..self.convolutions.len()).find(|&layer| !self.is_frozen(layer))
             && !self.reads.is_empty()
         {
