@@ -47,8 +47,7 @@ pub fn run(
     if let Some(ended) = ended(&folder, &from, settings)? {
         return Ok(ended);
     }
-    let (data, validation) = data.hold_out(settings.validation, settings.seed)?;
-    let samples = (&data, &validation);
+    let (mut data, validation) = data.hold_out(settings.validation, settings.seed)?;
     let mut settings = settings.clone();
     if settings.of_convolutions().is_some() {
         folder_of_ranks(options)?;
@@ -61,10 +60,7 @@ pub fn run(
                 Some(trained) => trained,
                 None => {
                     report.stage(&before.told(&settings));
-                    let own = before.options(options);
-                    let opened = opened(&own.place, &before.settings)?;
-                    let trained = train(open, &before.settings, samples, opened, (&own, lead), report)
-                        .map_err(|error| before.of_whole(error))?;
+                    let trained = train_before(open, &before, (&mut data, &validation), (options, lead), report)?;
                     lead = Lead::over(&options.ranks);
                     report.stage("now what reads them");
                     trained
@@ -74,7 +70,7 @@ pub fn run(
             settings = before.after(&settings);
         }
     }
-    train(open, &settings, samples, (folder, from), (options, lead), report)
+    train(open, &settings, (&data, &validation), (folder, from), (options, lead), report)
 }
 
 /// The folder to go on in and the checkpoint to go on from, where there are.
@@ -103,6 +99,22 @@ fn folder_of_ranks(options: &Options) -> Result<Option<PathBuf>> {
         ));
     }
     Ok(folder)
+}
+
+/// Do the run before a run without the test samples, which are for the end of all.
+fn train_before(
+    open: &dyn Fn() -> Result<Device>,
+    before: &Before,
+    (data, validation): (&mut Dataset, &Split),
+    (options, lead): (&Options, Lead),
+    report: &mut dyn Reporter,
+) -> Result<Summary> {
+    let own = before.options(options);
+    let opened = opened(&own.place, &before.settings)?;
+    let test = std::mem::take(&mut data.test);
+    let trained = train(open, &before.settings, (data, validation), opened, (&own, lead), report);
+    data.test = test;
+    trained.map_err(|error| before.of_whole(error))
 }
 
 /// Train on these samples, in a folder or a new one, from a checkpoint or from the first step.
