@@ -36,6 +36,7 @@ macro_rules! presets {
 presets! {
     Quick "quick",
     Mnist8k "mnist-8k",
+    MnistLut "mnist-lut",
     Mnist "mnist",
     MnistWide "mnist-wide",
     MnistConv "mnist-conv",

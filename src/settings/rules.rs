@@ -98,9 +98,6 @@ impl Settings {
         if self.layers.is_empty() {
             return Err(Error::usage("a network needs at least one layer"));
         }
-        if !self.convolutions.is_empty() && self.arity != 2 {
-            return Err(Error::usage("the trees of convolutions are of gates of two inputs; leave out --arity"));
-        }
         if !self.parametrization.can_have(self.arity) {
             return Err(Error::usage(format!(
                 "OP has 2^(2^k) logits a gate and is made for k = 2; for --arity {} choose --parametrization iwp or \

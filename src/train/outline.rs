@@ -56,7 +56,8 @@ impl Outline {
     pub fn of_settings(settings: &Settings, data: &Dataset, encoder: &Encoder) -> Result<Self> {
         let mut rows = [encoder.features() as u32; 2];
         let mut layer = |form: Form, reads: Reads, gates: usize| {
-            let (arity, parametrization) = (settings.arity, settings.parametrization);
+            let arity = if form.is_dense() { settings.arity } else { 2 };
+            let parametrization = settings.parametrization;
             let inputs = rows[usize::from(reads == Reads::All)];
             let own =
                 LayerOutline { form, reads, gates: gates as u32, inputs, arity, parametrization, most_readers: 0 };
