@@ -29,8 +29,8 @@ use tools::have;
 
 const IMAGE: ImageShape = ImageShape { channels: 2, height: 11, width: 9 };
 
-/// Convolutions, in what ratio a layer reads the input bits and each map, and the gates of dense layers.
-type Shape = (Vec<Convolution>, Vec<u32>, Vec<usize>);
+/// Convolutions, in what ratio a layer reads the input bits and each map, the gates of dense layers, and these gates' inputs.
+type Shape = (Vec<Convolution>, Vec<u32>, Vec<usize>, usize);
 
 /// Networks of odd sizes, with maps that are padded and not, strided, pooled and not; one reads no input bit, one not the last map.
 fn shapes() -> Vec<Shape> {
@@ -45,9 +45,9 @@ fn shapes() -> Vec<Shape> {
         pool,
     };
     vec![
-        (vec![conv(7, [3, 3], (1, 1, 2, One, 2)), conv(9, [3, 2], (1, 1, 2, One, 2))], vec![1, 2, 3], vec![45, 30]),
-        (vec![conv(5, [2, 3], (2, 1, 1, All, 1)), conv(11, [3, 3], (1, 0, 3, Two, 1))], vec![0, 1, 4], vec![65]),
-        (vec![conv(6, [3, 3], (1, 0, 2, One, 3))], vec![3, 1], vec![130, 20, 15]),
+        (vec![conv(7, [3, 3], (1, 1, 2, One, 2)), conv(9, [3, 2], (1, 1, 2, One, 2))], vec![1, 2, 3], vec![45, 30], 2),
+        (vec![conv(5, [2, 3], (2, 1, 1, All, 1)), conv(11, [3, 3], (1, 0, 3, Two, 1))], vec![0, 1, 4], vec![65], 4),
+        (vec![conv(6, [3, 3], (1, 0, 2, One, 3))], vec![3, 1], vec![130, 20, 15], 3),
         (
             vec![
                 conv(4, [3, 3], (1, 1, 2, One, 2)),
@@ -56,11 +56,12 @@ fn shapes() -> Vec<Shape> {
             ],
             vec![2, 1, 1, 0],
             vec![200],
+            2,
         ),
     ]
 }
 
-fn model((convolutions, shares, dense): &Shape, start: Initialization, seed: u64) -> Model {
+fn model((convolutions, shares, dense, arity): &Shape, start: Initialization, seed: u64) -> Model {
     let encoder = Encoder::thermometer(IMAGE, 2).unwrap().by_maps(IMAGE);
     let parametrization = Parametrization::IwpSigmoid;
     let draw = |start: Initialization| Draw { wiring: Wiring::Unique, parametrization, start: start.into(), seed };
@@ -72,10 +73,10 @@ fn model((convolutions, shares, dense): &Shape, start: Initialization, seed: u64
         layers.push(Layer::draw_conv(i, what, conv, draw(start)));
     }
     let sources = Sources::new(encoder.features(), &layers, shares);
-    layers.push(Layer::draw_over(layers.len(), &sources, dense[0], 2, draw(Initialization::Gaussian)));
+    layers.push(Layer::draw_over(layers.len(), &sources, dense[0], *arity, draw(Initialization::Gaussian)));
     for &gates in &dense[1..] {
         let inputs = layers.last().unwrap().outputs();
-        layers.push(Layer::draw(layers.len(), inputs, gates, 2, draw(Initialization::Gaussian)));
+        layers.push(Layer::draw(layers.len(), inputs, gates, *arity, draw(Initialization::Gaussian)));
     }
     let classes = (0..5).map(|c| c.to_string()).collect();
     let made = Model {
@@ -150,7 +151,7 @@ fn gradients_scores_and_wires_are_the_twins_to_the_bit() {
                 }
                 let of = |w: &[f32]| w.iter().map(|&w| f64::from(w)).collect::<Vec<f64>>();
                 let weights: Vec<Vec<f64>> = made.chunks_exact(candidates.count).map(of).collect();
-                let gates = of_pins.chunks_exact(2).zip(weights.chunks_exact(2));
+                let gates = of_pins.chunks_exact(shape.3).zip(weights.chunks_exact(shape.3));
                 let chosen: Vec<u32> = gates.flat_map(|(c, w)| reference::chosen_wires(c, w)).collect();
                 assert_eq!(trainer.download().layers[convolutions].wiring, chosen);
             }
@@ -207,11 +208,12 @@ fn the_same_bytes_come_out_for_every_number_of_threads_and_over_a_break_and_what
 }
 
 /// Settings by which shaders do what `c` has the CPU do for a network of this shape.
-fn settings_of(c: &Constants, (convolutions, reads, layers): &Shape) -> Settings {
+fn settings_of(c: &Constants, (convolutions, reads, layers, arity): &Shape) -> Settings {
     Settings {
         convolutions: convolutions.clone(),
         reads: reads.clone(),
         layers: layers.clone(),
+        arity: *arity,
         freeze: c.frozen.clone(),
         parametrization: Parametrization::IwpSigmoid,
         gradients: [GradientFormat::Int8, GradientFormat::Int12, GradientFormat::Int16][(c.bits as usize - 8) / 4],
@@ -339,8 +341,8 @@ fn real_gradients_above_maps_are_near_whole_ones() {
 
 #[test]
 fn any_layer_can_be_frozen_and_gradients_go_through_it() {
-    let (convolutions, _, _) = shapes().remove(0);
-    let shape = (convolutions, vec![1, 1, 1], vec![60, 40, 20]);
+    let (convolutions, ..) = shapes().remove(0);
+    let shape = (convolutions, vec![1, 1, 1], vec![60, 40, 20], 3);
     let train = training(200, 40);
     let model = model(&shape, Initialization::Residual, 9);
     // Gates of the middle layer stay; those before it are trained all the same, by what the twins send through.

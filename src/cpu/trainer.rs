@@ -83,10 +83,10 @@ impl<'a> Trainer<'a> {
             return Err(Error::usage("there is no sample to work on"));
         }
         let first = &model.layers[0];
-        let differs = |l: &Layer| l.arity != first.arity || l.parametrization != first.parametrization;
-        if model.layers.iter().any(differs) || !(2..=6).contains(&first.arity) {
+        let differs = |l: &Layer| l.parametrization != first.parametrization || !(2..=6).contains(&l.arity);
+        if model.layers.iter().any(differs) {
             return Err(Error::usage(
-                "the CPU trains layers whose gates are all of one kind, of 2 to 6 inputs; name a GPU by --adapter",
+                "the CPU trains layers of one parametrization, of gates of 2 to 6 inputs; name a GPU by --adapter",
             ));
         }
         if model.layers.windows(2).any(|pair| pair[0].form.is_dense() && !pair[1].form.is_dense()) {
@@ -108,8 +108,8 @@ impl<'a> Trainer<'a> {
             }
         }
         let choices = first.parametrization.choices(first.arity) as f32;
-        let per_gate = first.parametrization.selections(first.arity);
-        let cage = |l: &Layer| Cage::first(constants.temperature, choices, l.gates() * per_gate);
+        let selections = |l: &Layer| l.gates() * l.parametrization.selections(l.arity);
+        let cage = |l: &Layer| Cage::first(constants.temperature, choices, selections(l));
         let state = State {
             step: Step::first(constants.temperature, choices),
             cages: if constants.scope() == CageScope::Layer {
@@ -140,7 +140,7 @@ impl<'a> Trainer<'a> {
             is_whole: true,
             chosen: Vec::new(),
             moved: Vec::new(),
-            selections: model.layers.iter().zip(&trained).filter(|(_, t)| **t).map(|(l, _)| l.gates() * per_gate).sum(),
+            selections: model.layers.iter().zip(&trained).filter(|(_, t)| **t).map(|(l, _)| selections(l)).sum(),
             trained,
             state,
             learning: None,
