@@ -638,6 +638,7 @@ fn what_the_flags_cannot_have_is_refused_in_a_sentence() {
         (vec!["--layers", LAYERS, "--freeze", "convolutions", "--candidates-from", "axis"], "choose any or box"),
         (vec!["--layers", "conv 6 3x3; 300", "--learn-wiring", "first"], "layer 0 is one that is trained"),
         (vec!["--layers", LAYERS, "--freeze", "convolutions", "--method", "soft-mix"], "hard methods"),
+        (vec!["--layers", "conv 6 3x3; 300", "--arity", "3"], "behind convolutions that are trained"),
     ] {
         let refused = gatewright(&[&["train", "--adapter", "cpu", "--steps", "1"][..], &flags].concat());
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();

@@ -107,6 +107,12 @@ impl<'a> Trainer<'a> {
                 conv.check_sums(constants.batch, constants.bits).map_err(Error::usage)?;
             }
         }
+        let has_trained = model.layers.iter().zip(&trained).any(|(layer, &trained)| trained && !layer.form.is_dense());
+        if has_trained && model.layers.iter().any(|layer| layer.arity != 2) {
+            return Err(Error::usage(
+                "the CPU trains convolutions before gates of two inputs only; have them --freeze convolutions",
+            ));
+        }
         let choices = first.parametrization.choices(first.arity) as f32;
         let selections = |l: &Layer| l.gates() * l.parametrization.selections(l.arity);
         let cage = |l: &Layer| Cage::first(constants.temperature, choices, selections(l));

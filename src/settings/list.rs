@@ -239,7 +239,7 @@ settings! {
         "Which places of a pool's window a gradient goes to where places are OR-ed: all whose change would change the result, the first that is 1 (or the first of all), or the first that is 1 and else any of them"
         pool_gradient: PoolGradient = PoolGradient::Any, Any, Step;
 
-        "Inputs a gate of a dense layer (OP: 2); gates of convolutions have two"
+        "Inputs a gate of a dense layer (OP: 2); those of convolutions have two, and so have those behind convolutions that are trained"
         arity: usize = 2, Within(2.0, 6.0), Step [value_name = "K"];
 
         "How wires are drawn: axis has the first layer over images compare neighbours along an axis, and wires all else as unique does"

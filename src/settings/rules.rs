@@ -98,6 +98,12 @@ impl Settings {
         if self.layers.is_empty() {
             return Err(Error::usage("a network needs at least one layer"));
         }
+        if self.arity != 2 && (0..self.convolutions.len()).any(|layer| !self.is_frozen(layer)) {
+            return Err(Error::usage(
+                "dense layers have gates of two inputs behind convolutions that are trained; leave out --arity, or add --freeze \
+                 convolutions",
+            ));
+        }
         if !self.parametrization.can_have(self.arity) {
             return Err(Error::usage(format!(
                 "OP has 2^(2^k) logits a gate and is made for k = 2; for --arity {} choose --parametrization iwp or \
