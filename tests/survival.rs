@@ -198,7 +198,11 @@ fn a_run_stopped_in_its_convolutions_goes_on_there() {
     std::fs::remove_dir_all(&first).unwrap();
     let quick = ["train", "--adapter", "cpu", "--preset", "mnist-conv-quick", "--steps", "3", "--out"];
     assert_done(&gatewright(&[&quick[..], &[first.to_str().unwrap()]].concat()));
-    assert_done(&gatewright(&["train", "--adapter", "cpu", "--resume", whole.to_str().unwrap()]));
+    let resume = ["train", "--adapter", "cpu", "--resume", whole.to_str().unwrap()];
+    let refused = gatewright(&[&resume[..], &["--seed", "7"]].concat());
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("were trained otherwise: seed was 0, now 7"), "{}", stderr(&refused));
+    assert_done(&gatewright(&resume));
     let [above, below] = [&whole, &first].map(|run| Model::load(&run.join("model.safetensors")).unwrap());
     assert!(above.layers.len() == 4 && above.layers[..3] == below.layers[..3]);
     let seconds = |run: &Path| {

@@ -9,7 +9,7 @@ use crate::network::{Initialization, Parametrization, Start};
 use crate::plan::GradientFormat;
 use crate::plot::{self, COLOURS, Line};
 use crate::run::{Device, Passage, Where, passages};
-use crate::settings::{Chosen, Layers, Overrides, Settings};
+use crate::settings::{Chosen, ConvolutionsFrom, Layers, Overrides, Settings};
 use crate::{Error, Result, files};
 
 /// Show how signals and gradients come through the layers of fresh networks, by parametrization and initialization
@@ -54,6 +54,7 @@ pub fn run(args: Args) -> Result<()> {
     let own = |gradients| Overrides {
         layers: Some(Layers::dense(vec![2000; 80])),
         gradients: Some(gradients),
+        convolutions_from: Some(ConvolutionsFrom::Drawn),
         ..Overrides::default()
     };
     // The finest gradients that the device has: integers, where the CPU is what trains.

@@ -102,7 +102,7 @@ impl<'a> Trainer<'a> {
                 "gradients of 4 bits have no room for sums, which layer {first_trained} needs; use gradients of 8"
             )));
         }
-        for layer in &model.layers {
+        for (layer, _) in model.layers.iter().zip(&trained).filter(|(_, trained)| **trained) {
             if let Form::Conv(conv) = layer.form {
                 conv.check_sums(constants.batch, constants.bits).map_err(Error::usage)?;
             }

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::checkpoint::Identity;
 use super::folder::{config_of, summary_of};
 use super::options::{Options, Place};
 use super::summary::Summary;
-use crate::settings::Settings;
+use crate::data::Split;
+use crate::settings::{Overrides, Settings, essential_differences};
 use crate::{Error, Result};
 
 /// A run that is to end before another begins.
@@ -29,12 +31,28 @@ impl Before {
         Ok(Some(Before { settings, whole: whole.to_path_buf(), folder: whole.join("convolutions") }))
     }
 
-    /// What it came to, if it has ended.
+    /// What it came to, if it has ended, having been trained on these samples.
     ///
     /// # Errors
-    /// As [`Summary::load`].
-    pub fn ended(&self) -> Result<Option<Summary>> {
-        Summary::load(&summary_of(&self.folder))
+    /// As [`Summary::load`]; [`Error::Usage`] if it was another run than this one.
+    pub fn ended(&self, train: &Split) -> Result<Option<Summary>> {
+        let Some(summary) = Summary::load(&summary_of(&self.folder))? else { return Ok(None) };
+        let began = Overrides::load(&config_of(&self.folder))?.resolve(None)?;
+        let mut differ: Vec<_> = essential_differences(&began, &self.settings)
+            .iter()
+            .map(|d| format!("{} was {}, now {}", d.name, d.first, d.second))
+            .collect();
+        if summary.train_sha256.as_ref().is_some_and(|sha256| *sha256 != Identity::of_samples(train)) {
+            differ.push("the training samples are others".into());
+        }
+        if differ.is_empty() {
+            return Ok(Some(summary));
+        }
+        Err(Error::usage(format!(
+            "the convolutions in {} were trained otherwise: {}; begin a new run with these, or remove that folder",
+            self.folder.display(),
+            differ.join(", ")
+        )))
     }
 
     /// How it is kept, in a run that is kept by `options`.

@@ -175,7 +175,7 @@ impl RunFolder {
     }
 
     /// Write `config.toml`.
-    fn write_config(&self, settings: &Settings) -> Result<()> {
+    pub fn write_config(&self, settings: &Settings) -> Result<()> {
         let config = settings.to_toml()?;
         let (version, path) = (env!("CARGO_PKG_VERSION"), config_of(&self.path));
         let config = format!(

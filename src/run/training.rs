@@ -56,9 +56,11 @@ pub fn run(
             none => none.insert(RunFolder::begin(options.place.folder().as_deref(), &data.name, &settings)?),
         };
         if let Some(before) = Before::of(&settings, whole.path(), data.classes.len())? {
-            let trained = match before.ended()? {
+            let trained = match before.ended(&data.train)? {
                 Some(trained) => trained,
                 None => {
+                    // What a resumed run was told is kept for the next time.
+                    whole.write_config(&settings)?;
                     report.stage(&before.told(&settings));
                     let trained = train_before(open, &before, (&mut data, &validation), (options, lead), report)?;
                     lead = Lead::over(&options.ranks);
@@ -156,9 +158,9 @@ pub fn follow_run(
         && let Some(whole) = folder_of_ranks(options)?
         && let Some(before) = Before::of(&settings, &whole, data.classes.len())?
     {
-        if before.ended()?.is_none() {
+        if before.ended(&data.train)?.is_none() {
             follow(&options.ranks, open, &before.settings, &data, &before.options(options).place)?;
-            if before.ended()?.is_none() {
+            if before.ended(&data.train)?.is_none() {
                 // Rank 0 was stopped, or failed, and tells so.
                 return Ok(());
             }
