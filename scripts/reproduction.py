@@ -123,7 +123,9 @@ def footing(runs):
     lines = []
     for where in dict.fromkeys(run.summary["adapter"] for run in runs):
         seconds = [run.summary["seconds"] for run in runs if run.summary["adapter"] == where]
-        lines.append(f"{len(seconds)} on {where}, {statistics.median(seconds):.{0 if statistics.median(seconds) >= 10 else 1}f} s each in the median, {sum(seconds) / 60:.2g} minutes in all")
+        median = statistics.median(seconds)
+        each = f"{median:.{0 if median >= 10 else 1}f} s each in the median"
+        lines.append(f"{len(seconds)} on {where}, {each}, {sum(seconds) / 60:.2g} minutes in all")
     seeds = len({run.settings["seed"] for run in runs})
     return f"{len(runs)} runs ({'one seed' if seeds == 1 else f'{seeds} seeds'}): {'; '.join(lines)}."
 

@@ -102,20 +102,20 @@ impl<'a> Trainer<'a> {
                 "gradients of 4 bits have no room for sums, which layer {first_trained} needs; use gradients of 8"
             )));
         }
-        for (layer, _) in model.layers.iter().zip(&trained).filter(|(_, trained)| **trained) {
-            if let Form::Conv(conv) = layer.form {
-                conv.check_sums(constants.batch, constants.bits).map_err(Error::usage)?;
+        let of_trained = || model.layers.iter().zip(&trained).filter_map(|(layer, &trained)| trained.then_some(layer));
+        for layer in of_trained() {
+            let Form::Conv(conv) = layer.form else { continue };
+            conv.check_sums(constants.batch, constants.bits).map_err(Error::usage)?;
+            if model.layers.iter().any(|layer| layer.arity != 2) {
+                return Err(Error::usage(
+                    "the CPU trains convolutions before gates of two inputs only; have them --freeze convolutions",
+                ));
             }
-        }
-        let has_trained = model.layers.iter().zip(&trained).any(|(layer, &trained)| trained && !layer.form.is_dense());
-        if has_trained && model.layers.iter().any(|layer| layer.arity != 2) {
-            return Err(Error::usage(
-                "the CPU trains convolutions before gates of two inputs only; have them --freeze convolutions",
-            ));
         }
         let choices = first.parametrization.choices(first.arity) as f32;
         let selections = |l: &Layer| l.gates() * l.parametrization.selections(l.arity);
         let cage = |l: &Layer| Cage::first(constants.temperature, choices, selections(l));
+        let all_selections = of_trained().map(selections).sum();
         let state = State {
             step: Step::first(constants.temperature, choices),
             cages: if constants.scope() == CageScope::Layer {
@@ -146,7 +146,7 @@ impl<'a> Trainer<'a> {
             is_whole: true,
             chosen: Vec::new(),
             moved: Vec::new(),
-            selections: model.layers.iter().zip(&trained).filter(|(_, t)| **t).map(|(l, _)| selections(l)).sum(),
+            selections: all_selections,
             trained,
             state,
             learning: None,

@@ -21,14 +21,13 @@ pub struct Before {
 }
 
 impl Before {
-    /// The run before the one of `settings` in the folder `whole`, on data of so many `classes`.
+    /// The run of `settings` before the one in the folder `whole`, on data of so many `classes`.
     ///
     /// # Errors
     /// [`Error::Usage`] if its last layer cannot be shared by the classes.
-    pub fn of(settings: &Settings, whole: &Path, classes: usize) -> Result<Option<Self>> {
-        let Some(mut settings) = settings.of_convolutions() else { return Ok(None) };
+    pub fn new(mut settings: Settings, whole: &Path, classes: usize) -> Result<Self> {
         settings.fit(classes, false)?;
-        Ok(Some(Before { settings, whole: whole.to_path_buf(), folder: whole.join("convolutions") }))
+        Ok(Before { settings, whole: whole.to_path_buf(), folder: whole.join("convolutions") })
     }
 
     /// What it came to, if it has ended, having been trained on these samples.
@@ -38,10 +37,8 @@ impl Before {
     pub fn ended(&self, train: &Split) -> Result<Option<Summary>> {
         let Some(summary) = Summary::load(&summary_of(&self.folder))? else { return Ok(None) };
         let began = Overrides::load(&config_of(&self.folder))?.resolve(None)?;
-        let mut differ: Vec<_> = essential_differences(&began, &self.settings)
-            .iter()
-            .map(|d| format!("{} was {}, now {}", d.name, d.first, d.second))
-            .collect();
+        let differences = essential_differences(&began, &self.settings);
+        let mut differ: Vec<String> = differences.iter().map(ToString::to_string).collect();
         if summary.train_sha256.as_ref().is_some_and(|sha256| *sha256 != Identity::of_samples(train)) {
             differ.push("the training samples are others".into());
         }

@@ -63,16 +63,6 @@ impl RunFolder {
         Ok(Self::locked(path, (lock, warning)))
     }
 
-    /// The same with `config.toml` in it already, so that the run can be gone on with before its first step.
-    ///
-    /// # Errors
-    /// As [`RunFolder::create`].
-    pub fn begin(out: Option<&Path>, name: &str, settings: &Settings) -> Result<Self> {
-        let folder = Self::create(out, name)?;
-        folder.write_config(settings)?;
-        Ok(folder)
-    }
-
     /// Open the folder of a run that was interrupted or is to be extended, and clear away what a killed process left.
     ///
     /// # Errors

@@ -49,28 +49,26 @@ pub fn run(
     }
     let (mut data, validation) = data.hold_out(settings.validation, settings.seed)?;
     let mut settings = settings.clone();
-    if settings.of_convolutions().is_some() {
-        folder_of_ranks(options)?;
+    if let Some(first) = settings.of_convolutions() {
         let whole = match &mut folder {
             Some(whole) => whole,
-            none => none.insert(RunFolder::begin(options.place.folder().as_deref(), &data.name, &settings)?),
+            none => none.insert(RunFolder::create(folder_of_ranks(options)?.as_deref(), &data.name)?),
         };
-        if let Some(before) = Before::of(&settings, whole.path(), data.classes.len())? {
-            let trained = match before.ended(&data.train)? {
-                Some(trained) => trained,
-                None => {
-                    // What a resumed run was told is kept for the next time.
-                    whole.write_config(&settings)?;
-                    report.stage(&before.told(&settings));
-                    let trained = train_before(open, &before, (&mut data, &validation), (options, lead), report)?;
-                    lead = Lead::over(&options.ranks);
-                    report.stage("now what reads them");
-                    trained
-                }
-            };
-            whole.seconds_before = trained.seconds;
-            settings = before.after(&settings);
-        }
+        let before = Before::new(first, whole.path(), data.classes.len())?;
+        let trained = match before.ended(&data.train)? {
+            Some(trained) => trained,
+            None => {
+                // So that it can be gone on with before its first step, and by what a resumed run was told.
+                whole.write_config(&settings)?;
+                report.stage(&before.told(&settings));
+                let trained = train_before(open, &before, (&mut data, &validation), (options, lead), report)?;
+                lead = Lead::over(&options.ranks);
+                report.stage("now what reads them");
+                trained
+            }
+        };
+        whole.seconds_before = trained.seconds;
+        settings = before.after(&settings);
     }
     train(open, &settings, (&data, &validation), (folder, from), (options, lead), report)
 }
@@ -154,10 +152,10 @@ pub fn follow_run(
 ) -> Result<()> {
     let (data, _) = data.hold_out(settings.validation, settings.seed)?;
     let mut settings = settings.clone();
-    if settings.of_convolutions().is_some()
+    if let Some(first) = settings.of_convolutions()
         && let Some(whole) = folder_of_ranks(options)?
-        && let Some(before) = Before::of(&settings, &whole, data.classes.len())?
     {
+        let before = Before::new(first, &whole, data.classes.len())?;
         if before.ended(&data.train)?.is_none() {
             follow(&options.ranks, open, &before.settings, &data, &before.options(options).place)?;
             if before.ended(&data.train)?.is_none() {
@@ -229,7 +227,7 @@ fn reopen(path: &Path, settings: &Settings) -> Result<(RunFolder, Option<Checkpo
         let began = checkpoint.header.settings.resolve(None)?;
         let differ = essential_differences(&began, settings);
         if !differ.is_empty() {
-            let told: Vec<_> = differ.iter().map(|d| format!("{} was {}, now {}", d.name, d.first, d.second)).collect();
+            let told: Vec<String> = differ.iter().map(ToString::to_string).collect();
             return Err(Error::usage(format!(
                 "{} cannot go on with other settings: {}; begin a new run with these",
                 run.display(),

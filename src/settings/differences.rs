@@ -1,6 +1,7 @@
 //! In what two configurations differ.
 
 use std::collections::BTreeMap;
+use std::fmt::{Display, Formatter};
 
 use super::list::{Bearing, ENTRIES, Settings, lines};
 
@@ -13,6 +14,12 @@ pub struct Difference {
     pub first: String,
     /// In the second.
     pub second: String,
+}
+
+impl Display for Difference {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} was {}, now {}", self.name, self.first, self.second)
+    }
 }
 
 /// Every setting in which two runs differ, by name.

@@ -390,10 +390,9 @@ impl Settings {
             freeze: all
                 .freeze
                 .filter(|freeze| !(self.convolutions.is_empty() && *freeze == FrozenLayers::Convolutions)),
-            convolutions_from: all.convolutions_from.filter(|from| {
-                let are_frozen = (0..self.convolutions.len()).all(|layer| self.is_frozen(layer));
-                *from != ConvolutionsFrom::Drawn || (!self.convolutions.is_empty() && are_frozen)
-            }),
+            convolutions_from: all
+                .convolutions_from
+                .filter(|from| *from != ConvolutionsFrom::Drawn || self.has_frozen_convolutions()),
             // CAGE sets it.
             temperature: all.temperature.filter(|_| self.cage.is_none()),
             candidates: all.candidates.filter(|_| learns),

@@ -30,13 +30,13 @@ impl Settings {
         })
     }
 
-    /// The same settings, their convolutions being those of the run folder `at`.
+    /// The same settings, the run that trains their convolutions first having ended in the folder `at`.
     pub fn with_convolutions_of(&self, at: PathBuf) -> Settings {
-        let convolutions_from = match &self.convolutions_from {
-            ConvolutionsFrom::Preset { preset, .. } => ConvolutionsFrom::Preset { preset: *preset, trained: Some(at) },
-            _ => ConvolutionsFrom::Run(at),
-        };
-        Settings { convolutions_from, ..self.clone() }
+        let mut settings = self.clone();
+        if let ConvolutionsFrom::Preset { trained, .. } = &mut settings.convolutions_from {
+            *trained = Some(at);
+        }
+        settings
     }
 
     /// Refuse others' convolutions where this network has none that stay, or others than theirs.
@@ -45,7 +45,7 @@ impl Settings {
             return Ok(());
         }
         let from = &self.convolutions_from;
-        if self.convolutions.is_empty() || !(0..self.convolutions.len()).all(|layer| self.is_frozen(layer)) {
+        if !self.has_frozen_convolutions() {
             return Err(Error::usage(format!(
                 "--convolutions-from {from} takes another network's convolutions as they are; name them in --layers and add \
                  --freeze convolutions, or have --convolutions-from drawn"

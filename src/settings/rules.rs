@@ -98,7 +98,7 @@ impl Settings {
         if self.layers.is_empty() {
             return Err(Error::usage("a network needs at least one layer"));
         }
-        if self.arity != 2 && (0..self.convolutions.len()).any(|layer| !self.is_frozen(layer)) {
+        if self.arity != 2 && self.trained_convolution().is_some() {
             return Err(Error::usage(
                 "dense layers have gates of two inputs behind convolutions that are trained; leave out --arity, or add --freeze \
                  convolutions",
@@ -164,6 +164,16 @@ impl Settings {
         self.freeze.has(layer, self.is_convolution(layer))
     }
 
+    /// The first convolution that is trained.
+    pub fn trained_convolution(&self) -> Option<usize> {
+        (0..self.convolutions.len()).find(|&layer| !self.is_frozen(layer))
+    }
+
+    /// Whether there are convolutions, all of which stay.
+    pub fn has_frozen_convolutions(&self) -> bool {
+        !self.convolutions.is_empty() && self.trained_convolution().is_none()
+    }
+
     /// Whether any layer does.
     pub fn freezes(&self) -> bool {
         (0..self.convolutions.len() + self.layers.len()).any(|layer| self.is_frozen(layer))
@@ -194,7 +204,7 @@ impl Settings {
             return Err(Error::usage("--freeze leaves no layer to be trained; leave one out"));
         }
         self.check_convolutions_from()?;
-        if let Some(trained) = (0..self.convolutions.len()).find(|&layer| !self.is_frozen(layer))
+        if let Some(trained) = self.trained_convolution()
             && !self.reads.is_empty()
         {
             return Err(Error::usage(format!(
@@ -228,7 +238,7 @@ impl Settings {
         if self.learn_wiring == LearnedLayers::None {
             return Ok(());
         }
-        if let Some(trained) = (0..self.convolutions.len()).find(|&layer| !self.is_frozen(layer)) {
+        if let Some(trained) = self.trained_convolution() {
             return Err(Error::usage(format!(
                 "wires learn above convolutions that stay as they are drawn, and layer {trained} is one that is trained; add \
                  --freeze convolutions, or --learn-wiring none",
