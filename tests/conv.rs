@@ -260,7 +260,7 @@ fn circuit_file_and_both_judgements_say_what_the_twins_say() {
         assert!(simplified.gates() < netlist.gates() && simplified.stages.len() == convolutions.len());
         assert_eq!(circuit::simplify(&simplified).0, simplified, "a fixed point");
         let trainer = Trainer::new(constants(64, 8), model.clone(), &split, 2, Simd::Portable).unwrap();
-        let [hard, real] = [false, true].map(|real| trainer.evaluate(&split, false, real).votes);
+        let [hard, real] = [Mode::Hard, Mode::SelectedSoft].map(|mode| trainer.evaluate(&split, mode).votes);
         assert_eq!(hard, real);
         for (s, pixels) in split.pixels.chunks_exact(IMAGE.pixels()).enumerate() {
             let bits = reference::encode(&model.encoder, pixels);

@@ -18,7 +18,7 @@ use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::{Cage, FrozenLayers};
 use gatewright::settings::{LearnedLayers, Settings};
-use gatewright::train::{self, State, Tensor};
+use gatewright::train::{self, Mode, State, Tensor};
 use native::{Sent, constants, each_gradient, made_gradients, samples, shader_settings, table_gradients};
 use proptest::prelude::*;
 
@@ -411,10 +411,10 @@ fn wires_are_the_same_for_every_number_of_threads_and_over_a_break_and_stay_at_t
             let now = first.download();
             assert!(now.layers.iter().zip(&wiring).all(|(l, wiring)| l.wiring == *wiring), "wires stay from step 9 on");
             assert!(now.layers.iter().zip(&model.layers).all(|(now, then)| now.wiring != then.wiring));
-            let evaluated = first.evaluate(&train, false, false);
+            let evaluated = first.evaluate(&train, Mode::Hard);
             assert_eq!(
                 evaluated.votes,
-                first.evaluate(&train, false, true).votes,
+                first.evaluate(&train, Mode::SelectedSoft).votes,
                 "bits and reals have the same wires"
             );
             for threads in [2, 3, 8] {
@@ -651,10 +651,10 @@ fn the_cpu_is_listed_and_refuses_what_it_does_not_train() {
     assert!(listed["cpu"]["threads"].as_u64().unwrap() > 0, "{listed}");
     assert_eq!(listed["cpu"]["instructions"], Simd::available()[0].name());
     for (flags, told) in [
-        (["--method", "soft-mix", "--no-cage"], "soft methods"),
-        (["--gradients", "f32", "--no-cage"], "gradients in f32"),
+        (&["--method", "soft-mix", "--input-kind", "soft", "--thresholds", "1"][..], "pixels as they are"),
+        (&["--gradients", "f32", "--no-cage"], "gradients in f32"),
     ] {
-        let refused = gatewright(&[&["train", "--adapter", "cpu"][..], &flags].concat());
+        let refused = gatewright(&[&["train", "--adapter", "cpu"], flags].concat());
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(2), "{said}");
         assert!(said.contains(told) && said.contains("--adapter llvmpipe"), "{said}");

@@ -282,9 +282,9 @@ fn shaders_train_above_maps_as_the_cpu_does() {
             own.run(3).unwrap();
             compare(&mut straight, &mut own, "after 4 steps");
             let evaluator = Evaluator::new(&straight, &train).unwrap();
-            for (mode, real) in [(Mode::Hard, false), (Mode::SelectedSoft, true)] {
+            for mode in [Mode::Hard, Mode::SelectedSoft] {
                 let votes = evaluator.run(&mut straight, mode).unwrap().votes;
-                assert!(votes == own.evaluate(&train, false, real).votes, "{what}, {mode:?}");
+                assert!(votes == own.evaluate(&train, mode).votes, "{what}, {mode:?}");
             }
 
             // Names and sizes are the same; each goes on from the other's state.
@@ -404,7 +404,7 @@ fn circuit_file_and_both_judgements_say_what_the_twins_say() {
         simplified.check().unwrap();
         assert_eq!(circuit::simplify(&simplified).0, simplified, "a fixed point");
         let trainer = Trainer::new(frozen(64, 8), model.clone(), &split, 2, Simd::Portable).unwrap();
-        let [hard, real] = [false, true].map(|real| trainer.evaluate(&split, false, real).votes);
+        let [hard, real] = [Mode::Hard, Mode::SelectedSoft].map(|mode| trainer.evaluate(&split, mode).votes);
         assert_eq!(hard, real);
         for (s, pixels) in split.pixels.chunks_exact(IMAGE.pixels()).enumerate() {
             let mut signals = vec![reference::encode(&model.encoder, pixels)];

@@ -46,6 +46,7 @@ impl Grid {
     }
 
     /// The bit of a channel, row by row, at (`dy`, `dx`) of the window of place (`y`, `x`); `None` beyond the map's edges.
+    #[inline]
     pub fn source(&self, [dy, dx]: [usize; 2], [y, x]: [usize; 2]) -> Option<usize> {
         let along =
             |at: usize, d: usize, size: usize| (at * self.stride + d).checked_sub(self.pad).filter(|&n| n < size);

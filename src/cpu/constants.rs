@@ -14,8 +14,10 @@ pub struct Constants {
     pub batch: u32,
     /// Bits of an integer of a gradient: 4, 8, 12 or 16.
     pub bits: u32,
-    /// Whether selections are noisy (Gumbel-ST).
+    /// Whether selections or mixtures are noisy (Gumbel-ST, Soft-Gumbel).
     pub noisy: bool,
+    /// Whether gates are mixtures, forward and backward (Soft-Mix, Soft-Gumbel); `bits` has no meaning then.
+    pub soft: bool,
     /// CAGE's constants, if it is on.
     pub cage: Option<settings::Cage>,
     /// Backward temperature where CAGE does not set it.
@@ -58,6 +60,7 @@ impl Constants {
             batch: settings.batch,
             bits: settings.gradients.bits(),
             noisy: settings.method.is_noisy(),
+            soft: settings.method.is_soft(),
             cage: settings.cage,
             temperature: settings.temperature,
             tau: settings.tau,

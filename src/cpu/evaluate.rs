@@ -1,4 +1,4 @@
-//! How a network judges a split: on bits, and, by code of its own, with its selected gates on real numbers.
+//! How a network judges a split: on bits; by code of its own, with its selected gates on real numbers; and by mixtures.
 
 use std::ops::Range;
 
@@ -9,6 +9,7 @@ use super::lanes::BLOCK;
 use super::locks::lock;
 use super::loss::Judge;
 use super::network::Network;
+use super::soft::{LANES, Mixtures, Signals};
 use super::tables::Tables;
 use super::team::work_together;
 use crate::data::Split;
@@ -16,9 +17,6 @@ use crate::network::{Conv, Form, Layer};
 
 /// Blocks of samples that a thread takes at a time.
 const BLOCKS: usize = 2;
-/// Samples that real activations are made of at a time.
-const LANES: usize = 16;
-
 /// What a network makes of a split's samples.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evaluated {
@@ -28,21 +26,24 @@ pub struct Evaluated {
     pub losses: Vec<f32>,
 }
 
+/// By which gates a network judges.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum By<'a> {
+    /// `[layers][gates]` tables, on bits.
+    Bits(&'a [Vec<u64>]),
+    /// `[layers][gates]` tables, on real numbers by their multilinear extensions.
+    Reals(&'a [Vec<u64>]),
+    /// `[layers]` of what soft methods train.
+    Mixtures(&'a [Mixtures]),
+}
+
 impl Network<'_> {
-    /// Evaluate the network of `tables`, `[layers][gates]`, on `threads` threads: on bits, or on `real` numbers by the gates'
-    /// multilinear extensions.
-    pub(super) fn evaluate(&self, tables: &[Vec<u64>], split: &Split, real: bool, threads: usize) -> Evaluated {
-        let packed: Vec<Tables> = self
-            .model
-            .layers
-            .iter()
-            .zip(tables)
-            .map(|(layer, own)| {
-                let packed = Tables::new(layer.gates(), layer.arity);
-                own.iter().enumerate().for_each(|(gate, &table)| packed.set(gate, table));
-                packed
-            })
-            .collect();
+    /// Evaluate the network of these gates on `threads` threads.
+    pub(super) fn evaluate(&self, by: By, split: &Split, threads: usize) -> Evaluated {
+        let packed = match by {
+            By::Bits(tables) => self.packed(tables),
+            _ => Vec::new(),
+        };
         let wiring = self.wires(|wires| wires.wiring.clone());
         let group = self.model.group();
         let judge = Judge { head: &self.model.head, split, spread: &self.spread, group, tau: self.constants.tau };
@@ -52,22 +53,24 @@ impl Network<'_> {
         work_together(threads.min(parts.len()), |member| {
             let lie = self.rows_in_evaluation();
             let rows = signals(lie.iter().map(|rows| rows.end).max().unwrap_or(0));
+            let mut mixed = matches!(by, By::Mixtures(_)).then(|| Signals::new(&self.model));
             let maps: Vec<_> = self.model.layers.iter().map(|layer| Maps::<i8, BLOCKS>::of(layer, false)).collect();
             member.share(parts.len(), |part| {
                 let first = part * size;
                 let count = size.min(split.len() - first);
                 let inputs = &rows[lie[0].clone()];
                 self.encode_all(split, first..first + count, inputs);
-                let votes = match real {
-                    true => self.votes_of_reals((tables, &wiring), inputs),
-                    false => self.votes_of_bits((&packed, &wiring), (&rows, &lie), &maps),
+                let votes = match (by, &mut mixed) {
+                    (By::Mixtures(mixtures), Some(signals)) => self.votes_of_mixtures(mixtures, inputs, signals),
+                    (By::Reals(tables), _) => self.votes_of_reals((tables, &wiring), inputs),
+                    _ => self.votes_of_bits((&packed, &wiring), (&rows, &lie), &maps),
                 };
                 let mut made = Evaluated::default();
                 for b in 0..count.div_ceil(BLOCK) {
                     let samples: Vec<u32> = (first + b * BLOCK..(first + count).min(first + (b + 1) * BLOCK))
                         .map(|sample| sample as u32)
                         .collect();
-                    let own: Vec<[u32; BLOCK]> = votes.iter().map(|votes| votes[b].map(|v| v as u32)).collect();
+                    let own: Vec<[f32; BLOCK]> = votes.iter().map(|votes| votes[b]).collect();
                     let judged = judge.judge(&own, &samples, 1);
                     made.losses.extend(&judged.losses[..samples.len()]);
                     made.votes.extend((0..samples.len()).flat_map(|s| votes.iter().map(move |votes| votes[b][s])));
@@ -82,6 +85,17 @@ impl Network<'_> {
             all.losses.extend(&part.losses);
         }
         all
+    }
+
+    /// `[layers]` of `[layers][gates]` tables.
+    fn packed(&self, tables: &[Vec<u64>]) -> Vec<Tables> {
+        let layers = self.model.layers.iter().zip(tables);
+        let pack = |(layer, own): (&Layer, &Vec<u64>)| {
+            let packed = Tables::new(layer.gates(), layer.arity);
+            own.iter().enumerate().for_each(|(gate, &table)| packed.set(gate, table));
+            packed
+        };
+        layers.map(pack).collect()
     }
 
     /// `[layers + 1]`: where input bits and each layer's outputs lie while a batch is evaluated: side by side if some layer reads them
@@ -128,6 +142,28 @@ impl Network<'_> {
         let gates =
             rows[lie[self.model.layers.len()].clone()].chunks_exact(self.model.group()).take(self.model.classes.len());
         gates.map(|gates| std::array::from_fn(|b| count(gates, b).map(|n| n as f32))).collect()
+    }
+
+    /// `[outputs][blocks][samples]`
+    fn votes_of_mixtures(
+        &self,
+        mixtures: &[Mixtures],
+        inputs: &[Bits<BLOCKS>],
+        signals: &mut Signals,
+    ) -> Vec<[[f32; BLOCK]; BLOCKS]> {
+        let (group, outputs) = (self.model.group(), self.model.classes.len());
+        let mut votes = vec![[[0.0; BLOCK]; BLOCKS]; outputs];
+        for first in (0..BLOCKS * BLOCK).step_by(LANES) {
+            let (b, at) = (first / BLOCK, first % BLOCK);
+            signals.take(inputs, b, at / LANES);
+            for (i, (layer, mixtures)) in self.model.layers.iter().zip(mixtures).enumerate() {
+                signals.forward(self.simd, i, layer, mixtures);
+            }
+            for (to, row) in votes.iter_mut().zip(signals.votes(group, outputs)) {
+                to[b][at..at + LANES].copy_from_slice(&row);
+            }
+        }
+        votes
     }
 
     /// `[outputs][blocks][samples]`

@@ -9,7 +9,7 @@ use crate::random::{Philox, key};
 const STREAM: u32 = 2;
 
 /// A number for each of 64 samples.
-type Row = [f32; BLOCK];
+pub type Row = [f32; BLOCK];
 
 /// How votes are judged.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct Judged {
 
 impl Judge<'_> {
     /// Judge `samples`, up to 64 of a batch of `batch`, by their `[outputs]` votes.
-    pub fn judge(&self, votes: &[[u32; BLOCK]], samples: &[u32], batch: u32) -> Judged {
+    pub fn judge(&self, votes: &[Row], samples: &[u32], batch: u32) -> Judged {
         let unit = self.tau * batch as f32;
         let mut judged = match self.head {
             Head::Classes => self.judge_classes(votes, samples, unit),
@@ -54,8 +54,8 @@ impl Judge<'_> {
     }
 
     /// Softmax cross-entropy of scores = votes / τ.
-    fn judge_classes(&self, votes: &[[u32; BLOCK]], samples: &[u32], unit: f32) -> Judged {
-        let scores: Vec<Row> = votes.iter().map(|votes| votes.map(|v| v as f32 / self.tau)).collect();
+    fn judge_classes(&self, votes: &[Row], samples: &[u32], unit: f32) -> Judged {
+        let scores: Vec<Row> = votes.iter().map(|votes| votes.map(|v| v / self.tau)).collect();
         let (mut peak, mut best) = (scores[0], [0u32; BLOCK]);
         for (class, scores) in (0..).zip(&scores).skip(1) {
             for s in 0..BLOCK {
@@ -87,14 +87,14 @@ impl Judge<'_> {
     }
 
     /// Binary cross-entropy, summed over labels, of scores = (votes − group / 2) / τ.
-    fn judge_labels(&self, votes: &[[u32; BLOCK]], samples: &[u32], unit: f32) -> Judged {
+    fn judge_labels(&self, votes: &[Row], samples: &[u32], unit: f32) -> Judged {
         let mut judged = Judged { losses: [0.0; BLOCK], qualities: [0.0; BLOCK], gradients: Vec::new() };
         let labels = votes.len();
         for (l, votes) in votes.iter().enumerate() {
             let mut g = [0.0; BLOCK];
             for (s, &sample) in samples.iter().enumerate() {
                 let y = self.target(sample, l, labels);
-                let x = (votes[s] as f32 - self.group as f32 * 0.5) / self.tau;
+                let x = (votes[s] - self.group as f32 * 0.5) / self.tau;
                 let small = exponential(-x.abs());
                 judged.losses[s] += x.max(0.0) - x * y + logarithm(1.0 + small);
                 judged.qualities[s] += f32::from(u8::from((x > 0.0) == (y > 0.5)));
@@ -107,14 +107,14 @@ impl Judge<'_> {
     }
 
     /// group / (2 τ) times the squared errors of values, sums of the votes of `bits` outputs by their weights.
-    fn judge_values(&self, votes: &[[u32; BLOCK]], samples: &[u32], unit: f32, bits: u32) -> Judged {
+    fn judge_values(&self, votes: &[Row], samples: &[u32], unit: f32, bits: u32) -> Judged {
         let weight = |bit: u32| (1u32 << bit) as f32 / ((1u32 << bits) - 1) as f32;
         let targets = votes.len() / bits as usize;
         let mut judged = Judged { losses: [0.0; BLOCK], qualities: [0.0; BLOCK], gradients: Vec::new() };
         for (t, votes) in votes.chunks_exact(bits as usize).enumerate() {
             let mut miss = [0.0; BLOCK];
             for (s, &sample) in samples.iter().enumerate() {
-                let value: f32 = (0..bits).zip(votes).map(|(bit, votes)| weight(bit) * votes[s] as f32).sum();
+                let value: f32 = (0..bits).zip(votes).map(|(bit, votes)| weight(bit) * votes[s]).sum();
                 miss[s] = value / self.group as f32 - self.target(sample, t, targets);
                 judged.losses[s] += miss[s] * miss[s];
                 judged.qualities[s] += miss[s] * miss[s] * self.spread[t];
@@ -193,8 +193,8 @@ mod tests {
                 let spread: Vec<f32> = split.target_variances().iter().map(|v| (1.0 / v) as f32).collect();
                 let judge = Judge { head: &head, split: &split, spread: &spread, group, tau };
                 let samples: Vec<u32> = (0..count).map(|_| rng.below(90)).collect();
-                let votes: Vec<[u32; BLOCK]> =
-                    (0..outputs).map(|_| std::array::from_fn(|_| rng.below(group as u32 + 1))).collect();
+                let votes: Vec<Row> =
+                    (0..outputs).map(|_| std::array::from_fn(|_| rng.below(group as u32 + 1) as f32)).collect();
                 let judged = judge.judge(&votes, &samples, 100);
                 for s in 0..BLOCK {
                     let gradient = |o: usize| f64::from(judged.gradients[o][s]);

@@ -11,8 +11,9 @@ use super::conv::{Maps, Trees};
 use super::encode::Encoding;
 use super::lanes::{BLOCK, Element, Row, Stored};
 use super::locks::{lock, read, write};
-use super::selection::{Gates, Room};
+use super::selection::{Gates, Room, Soft};
 use super::simd::Simd;
+use super::soft::Mixtures;
 use super::tables::Tables;
 use super::wires::Wires;
 use crate::Result;
@@ -116,6 +117,23 @@ impl Network<'_> {
         layers.map(layer).collect()
     }
 
+    /// `[layers]` of the logits as mixtures, with the noise of step `step` if that is asked for.
+    pub fn mixtures(&self, step: Option<u32>) -> Vec<Mixtures> {
+        let made = |layer: &LayerState| {
+            let (mixtures, mut first) = (Mixtures::new(layer.mixtures.len()), 0);
+            for chunk in &layer.chunks {
+                let mut gates = lock(chunk).clone();
+                gates.noise = vec![0.0; if step.is_some() { gates.logits.len() } else { 0 }];
+                gates.tabulate(self.simd, self.constants.seed, step, &mut Room::new(), &mut |_, _| {});
+                let own = gates.soft.map_or_else(Vec::new, |soft| soft.tables);
+                mixtures.set(first, &own);
+                first += own.len();
+            }
+            mixtures
+        };
+        self.layers.iter().map(made).collect()
+    }
+
     /// The first layer that is trained: those before it need no gradients.
     pub fn first_trained(&self) -> usize {
         first_of(&self.trained)
@@ -167,6 +185,8 @@ pub struct LayerState {
     pub wires: Vec<Mutex<Wires>>,
     /// Of this step, and of the next.
     pub tables: [Tables; 2],
+    /// `[gates][2^arity]` of this step, where gates are mixtures; the last pass of a step makes the next one's.
+    pub mixtures: Mixtures,
     /// `[chunks]`: sum of the confidences of the next step's selections, f32 as bits.
     confidences: Vec<AtomicU32>,
     /// Who reads the layer before, if that needs gradients and this is no convolution.
@@ -183,6 +203,8 @@ impl LayerState {
         chunk: usize,
         constants: &Constants,
     ) -> Self {
+        // Real gradients are added up where they come to.
+        let sends = sends && !constants.soft;
         let (gates, logits) = (layer.gates(), layer.parametrization.logits(layer.arity));
         let own = constants.scope() == CageScope::Gate;
         let (choices, selections) =
@@ -198,7 +220,12 @@ impl LayerState {
                 logits: layer.logits[first * logits..(first + count) * logits].to_vec(),
                 first_moments: vec![0.0; count * logits],
                 second_moments: vec![0.0; count * logits],
-                sums: vec![0; count << layer.arity],
+                sums: vec![0; if constants.soft { 0 } else { count << layer.arity }],
+                soft: constants.soft.then(|| Soft {
+                    temperature: constants.temperature,
+                    tables: vec![0.0; count << layer.arity],
+                    gradients: vec![0.0; count << layer.arity],
+                }),
                 noise: vec![0.0; if constants.noisy { count * logits } else { 0 }],
                 confidences: vec![0.0; if own { count } else { 0 }],
                 cages: vec![cage; if own { count } else { 0 }],
@@ -211,6 +238,7 @@ impl LayerState {
             chunks,
             tables: [0, 1].map(|_| Tables::new(gates, layer.arity)),
             wires: wires.map(Mutex::new).collect(),
+            mixtures: Mixtures::new(if constants.soft { gates << layer.arity } else { 0 }),
             edges: (sends && layer.form.is_dense())
                 .then(|| RwLock::new(Edges::of(&layer.wiring, layer.inputs, layer.arity))),
             trees: Trees::of(layer, index, sends),
@@ -221,7 +249,8 @@ impl LayerState {
     pub fn bytes(&self) -> usize {
         let of = |g: &Gates| {
             let logits = 3 * g.logits.len() + g.sums.len() + g.noise.len() + g.confidences.len();
-            logits * 4 + g.cages.len() * size_of::<Cage>()
+            let soft = g.soft.as_ref().map_or(0, |soft| soft.tables.len() + soft.gradients.len());
+            (logits + soft) * 4 + g.cages.len() * size_of::<Cage>()
         };
         let edges = self.edges.as_ref().map_or(0, |edges| read(edges).bytes());
         let wires = |wires: &Mutex<Wires>| {
@@ -229,7 +258,7 @@ impl LayerState {
             wires.wiring.len() * 4 + wires.scored.as_ref().map_or(0, |scored| scored.bytes())
         };
         let wires = self.wires.iter().map(wires).sum::<usize>();
-        let tables = 2 * self.tables[0].bytes() + self.trees.as_ref().map_or(0, Trees::bytes);
+        let tables = 2 * self.tables[0].bytes() + self.mixtures.bytes() + self.trees.as_ref().map_or(0, Trees::bytes);
         self.chunks.iter().map(|chunk| of(&lock(chunk))).sum::<usize>() + wires + edges + tables
     }
 

@@ -44,14 +44,27 @@ pub struct Gates {
     pub first_moments: Vec<f32>,
     /// `[gates][logits]`: Adam's second moments.
     pub second_moments: Vec<f32>,
-    /// `[gates][2^arity]`: table gradients of the last step in integer units.
+    /// `[gates][2^arity]`: table gradients of the last step in integer units; none of mixtures.
     pub sums: Vec<i32>,
+    /// Where gates are mixtures.
+    pub soft: Option<Soft>,
     /// `[gates][logits]`: noise of the selections that the tables hold; none where selections have none.
     pub noise: Vec<f32>,
     /// `[gates]`: confidences of these, where each gate's are asked for.
     pub confidences: Vec<f32>,
     /// `[gates]`: CAGE's state, where each gate has its own.
     pub cages: Vec<Cage>,
+}
+
+/// Gates that are mixtures, forward and backward.
+#[derive(Debug, Clone)]
+pub struct Soft {
+    /// What divides their scores.
+    pub temperature: f32,
+    /// `[gates][2^arity]`: the mixtures of the logits, with noise if there is noise.
+    pub tables: Vec<f32>,
+    /// `[gates][2^arity]`: gradients of the last step by these.
+    pub gradients: Vec<f32>,
 }
 
 /// What an update goes by.
@@ -257,9 +270,14 @@ fn run(
                 let own = room.coldness.chunks_exact_mut(per_gate).zip(cages);
                 own.for_each(|(coldness, cage)| coldness.fill(1.0 / cage.temperature));
             }
-            let codes = 1 << gates.arity;
-            let sums = &gates.sums[first * codes..(first + count) * codes];
-            room.by_table.iter_mut().zip(sums).for_each(|(g, &sum)| *g = sum as f32 * update.unit);
+            let own = first << gates.arity..(first + count) << gates.arity;
+            match &gates.soft {
+                Some(soft) => room.by_table[..own.len()].copy_from_slice(&soft.gradients[own]),
+                None => {
+                    let sums = room.by_table.iter_mut().zip(&gates.sums[own]);
+                    sums.for_each(|(g, &sum)| *g = sum as f32 * update.unit);
+                }
+            }
             logit_gradients(gates.parametrization, per_gate, room);
             let moments = (&mut gates.first_moments[range.clone()], &mut gates.second_moments[range.clone()]);
             descend(&update.adam, constants.weight_decay, &room.gradient, &mut room.z, moments);
@@ -274,6 +292,10 @@ fn run(
         let own = gates.confidences.get_mut(first..first + count).unwrap_or_default();
         let set = |i: usize, table| set(first + i, table);
         select(gates.parametrization, (per_gate, count), step.is_some(), room, own, &mut lanes, set);
+        if let Some(soft) = &mut gates.soft {
+            let tables = &mut soft.tables[first << gates.arity..(first + count) << gates.arity];
+            mix(gates.parametrization, per_gate, 1.0 / soft.temperature, room, tables);
+        }
     }
     lanes.iter().sum()
 }
@@ -371,6 +393,49 @@ fn select(
     for (own, of_codes) in own.iter_mut().zip(confidence.chunks_exact(per_gate)) {
         *own = of_codes.iter().sum();
     }
+}
+
+/// Tables of the part's gates as mixtures, one after the other. `coldness` is 1 / τ.
+#[inline(always)]
+fn mix(
+    p: Parametrization,
+    per_gate: usize,
+    coldness: f32,
+    Room { z, noise, angles, by_table: mixed, .. }: &mut Room,
+    tables: &mut [f32],
+) {
+    match p {
+        Parametrization::Op => {
+            let gates = z.chunks_exact(16).zip(noise.chunks_exact(16)).zip(tables.chunks_exact_mut(4));
+            for ((z, noise), table) in gates {
+                let p = probabilities(z, noise, coldness);
+                for (c, entry) in table.iter_mut().enumerate() {
+                    *entry = (0..16).map(|i| p[i] * ((i >> (3 - c)) & 1) as f32).sum();
+                }
+            }
+            return;
+        }
+        Parametrization::IwpSin => {
+            angles.measure(z);
+            angles.measure_odds();
+            *mixed = angles.log_odds;
+        }
+        Parametrization::IwpSigmoid | Parametrization::IwpClamp => *mixed = *z,
+        Parametrization::Walsh => {
+            *mixed = *z;
+            mixed.chunks_exact_mut(per_gate).for_each(negative_walsh);
+        }
+    }
+    for i in 0..PART {
+        let score = (mixed[i] + noise[i]) * coldness;
+        mixed[i] = if p == Parametrization::IwpClamp {
+            (0.5 + 0.5 * score).clamp(0.0, 1.0)
+        } else {
+            let e = exponential(-score.abs());
+            (if score > 0.0 { 1.0 } else { e }) / (1.0 + e)
+        };
+    }
+    tables.copy_from_slice(&mixed[..tables.len()]);
 }
 
 /// Bytes 0 and 1, 4 to 64 of them, as bits.
@@ -500,6 +565,7 @@ mod tests {
             first_moments: numbers(0.05, count * logits),
             second_moments: numbers(0.1, count * logits).into_iter().map(|v| 0.01 + v.abs()).collect(),
             sums: numbers(100.0, count << arity).into_iter().map(|sum| sum as i32).collect(),
+            soft: None,
             noise: vec![0.0; if noisy { count * logits } else { 0 }],
             confidences: vec![0.0; count],
             cages: Vec::new(),
@@ -518,6 +584,7 @@ mod tests {
             batch: 100,
             bits: 8,
             noisy: false,
+            soft: false,
             cage: None,
             temperature: 1.0,
             tau: 5.0,

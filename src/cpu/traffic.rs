@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use super::lanes::BLOCK;
 use super::network::Network;
+use super::soft::LANES;
 use super::team::work_together;
-use crate::network::{Candidates, Form, WireRule};
+use crate::network::{Candidates, Form, Layer, WireRule};
 
 /// Bytes that are copied: more than caches hold.
 const COPIED: usize = 64 << 20;
@@ -113,6 +114,47 @@ impl Network<'_> {
 }
 
 impl Network<'_> {
+    /// The passes of a step of mixtures in order, micro-batches of `samples` samples each, with their least bytes.
+    pub(super) fn soft_passes(&self, samples: usize) -> Vec<Pass> {
+        let (model, batch) = (&self.model, self.share.len());
+        let (row, features, outputs) = (samples * 4, model.encoder.features(), model.classes.len());
+        let words = samples.div_ceil(BLOCK) * 8;
+        let mut passes = vec![Pass { kernel: "select_batch", layer: None, bytes: batch as u64 * 4 }];
+        let mut add = |kernel, layer, bytes: usize| passes.push(Pass { kernel, layer, bytes: bytes as u64 });
+        let last = model.layers.len() - 1;
+        for micro in 0..batch.div_ceil(samples) {
+            add("encode", None, samples * model.image.pixels() + features * words);
+            add("unpack_bits", None, features * (words + row));
+            let names = |layer: &Layer, dense, conv| if layer.form.is_dense() { dense } else { conv };
+            let tables = |layer: &Layer| layer.wiring.len() * 4 + (layer.gates() << layer.arity) * 4;
+            let read = |layer: &Layer| match layer.form {
+                Form::Dense => layer.inputs.min(layer.wiring.len()),
+                Form::Conv(_) => layer.inputs,
+            };
+            for (i, layer) in model.layers.iter().enumerate() {
+                let bytes = tables(layer) + (read(layer) + layer.outputs()) * row;
+                add(names(layer, "forward_soft", "forward_conv"), Some(i), bytes);
+            }
+            let gates = model.layers[last].gates();
+            add("group_sum", None, (gates + outputs) * row);
+            add("loss", None, (outputs + gates) * row);
+            for (i, layer) in model.layers.iter().enumerate().rev() {
+                // Activations, gradients, what is sent, and a block's table gradients.
+                let sent = if i > 0 { layer.inputs * row } else { 0 };
+                let sums = (layer.gates() << layer.arity) * 4 * samples.div_ceil(LANES);
+                let bytes = tables(layer) + (read(layer) + layer.outputs()) * row + sent + sums;
+                add(names(layer, "backward_soft", "backward_conv"), Some(i), bytes);
+            }
+            if micro + 1 == batch.div_ceil(samples) {
+                for (i, layer) in model.layers.iter().enumerate() {
+                    let mixtures = (layer.gates() << layer.arity) * 4;
+                    add("update", Some(i), self.update_bytes(i) + mixtures * (samples.div_ceil(LANES) + 1));
+                }
+            }
+        }
+        passes
+    }
+
     /// Candidates of layer `i`'s wires, if these learn.
     fn candidates(&self, i: usize) -> Option<&Candidates> {
         self.learning.as_ref()?.layers[i].as_ref()

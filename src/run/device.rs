@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::cpu::{self, Simd};
 use crate::gpu::{self, AdapterSummary, Gpu};
-use crate::settings::Settings;
+use crate::plan::GradientFormat;
+use crate::settings::{InputKind, Settings};
 use crate::{Error, Result};
 
 /// What `--adapter` calls the machine's own cores.
@@ -74,10 +75,18 @@ impl Cpu {
 
     /// Why it does not train by these settings, if it does not: a sentence without what to do about it.
     pub fn refuses(settings: &Settings) -> Option<&'static str> {
-        if settings.method.is_soft() {
-            return Some("soft methods are trained by shaders only");
+        match settings.method.is_soft() {
+            true => (settings.input_kind == InputKind::Soft)
+                .then_some("networks that read pixels as they are, are trained by shaders only"),
+            false => (!settings.gradients.is_sliced())
+                .then_some("hard methods with gradients in f32, bf16 and f16 are trained by shaders only"),
         }
-        (!settings.gradients.is_sliced()).then_some("gradients in f32, bf16 and f16 are made by shaders only")
+    }
+
+    /// What a user should be told of how it trains by these settings.
+    fn notes(settings: &Settings) -> Option<String> {
+        let narrow = settings.method.is_soft() && settings.gradients != GradientFormat::F32;
+        narrow.then(|| "the CPU keeps the gradients of soft methods in f32, not in 16 bits".into())
     }
 }
 
@@ -114,7 +123,7 @@ impl Device {
         let refuses = Cpu::refuses(settings);
         if asked.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU)) {
             return match refuses {
-                None => Ok((Device::Cpu(Cpu::new(asked)), None)),
+                None => Ok((Device::Cpu(Cpu::new(asked)), Cpu::notes(settings))),
                 Some(why) => Err(Error::usage(format!(
                     "{why}; name a GPU by --adapter, or a software driver by --adapter llvmpipe"
                 ))),
@@ -123,7 +132,7 @@ impl Device {
         let is_named = asked.adapter.is_some() || std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
         let (chosen, note) = if is_named { (Some(0), None) } else { by_itself(&gpu::adapters()?, refuses)? };
         if chosen.is_none() {
-            return Ok((Device::Cpu(Cpu::new(asked)), note));
+            return Ok((Device::Cpu(Cpu::new(asked)), note.or_else(|| Cpu::notes(settings))));
         }
         if asked.threads.is_some() {
             return Err(Error::usage("--threads is for training on the CPU; add --adapter cpu"));
@@ -184,6 +193,7 @@ impl Cpu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Method;
 
     fn adapter(name: &str, kind: &str) -> AdapterSummary {
         AdapterSummary {
@@ -208,17 +218,21 @@ mod tests {
         assert_eq!(by_itself(&both, Some("no")).unwrap(), (Some(0), None));
         assert_eq!(by_itself(std::slice::from_ref(&played), None).unwrap(), (None, None));
         assert_eq!(by_itself(&[], None).unwrap(), (None, None));
-        let (chosen, told) = by_itself(&[played], Some("soft methods are trained by shaders only")).unwrap();
+        let (chosen, told) = by_itself(&[played], Some("such networks are trained by shaders only")).unwrap();
         assert!(chosen == Some(0) && told.unwrap().contains("llvmpipe plays one"));
-        assert!(by_itself(&[], Some("soft methods are trained by shaders only")).is_err());
+        assert!(by_itself(&[], Some("such networks are trained by shaders only")).is_err());
     }
 
     #[test]
     fn what_the_cpu_does_not_train_is_refused_with_what_does() {
         let asked = Where { adapter: Some("CPU".into()), threads: Some(3), ..Where::default() };
-        let settings = Settings { method: crate::settings::Method::SoftMix, ..Settings::deep() };
+        let soft = Settings { method: Method::SoftMix, gradients: GradientFormat::F32, ..Settings::deep() };
+        let settings = Settings { input_kind: InputKind::Soft, ..soft.clone() };
         let told = Device::open(&asked, &settings).err().unwrap().to_string();
-        assert!(told.contains("soft methods") && told.contains("--adapter llvmpipe"), "{told}");
+        assert!(told.contains("pixels as they are") && told.contains("--adapter llvmpipe"), "{told}");
+        assert!(Device::open(&asked, &soft).unwrap().1.is_none());
+        let narrow = Settings { gradients: GradientFormat::Bf16, ..soft };
+        assert!(Device::open(&asked, &narrow).unwrap().1.unwrap().contains("in f32, not in 16 bits"));
         let (device, note) = Device::open(&asked, &crate::settings::Settings::deep()).unwrap();
         assert!(device.driver().ends_with("3 threads") && device.backend() == "cpu" && note.is_none());
         let named = Where { adapter: Some("llvmpipe".into()), threads: Some(3), ..Where::default() };

@@ -354,8 +354,7 @@ impl<'a> OnCpu<'a> {
     }
 
     fn evaluate(&mut self, split: &Split, mode: Mode) -> Result<Evaluation> {
-        let is_noisy = mode == Mode::Training && self.settings.method.is_noisy();
-        let made = self.whole()?.evaluate(split, is_noisy, mode == Mode::SelectedSoft);
+        let made = self.whole()?.evaluate(split, mode);
         let model = self.trainer.model();
         let outputs = model.classes.len();
         let votes: Vec<f64> = made.votes.iter().map(|&v| v.into()).collect();
