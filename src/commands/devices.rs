@@ -32,7 +32,7 @@ pub fn run(args: Args) -> Result<()> {
         print_adapter(i, adapter, chosen == Some(i));
     }
     println!("cpu  {}{}", cpu.name, if is_cpu { CHOSEN } else { "" });
-    println!("   {} · hard-st and gumbel-st with integer gradients", cpu.told());
+    println!("   {} · every method; hard-st and gumbel-st with integer gradients", cpu.told());
     for advice in advice(&adapters) {
         println!("note: {advice}");
     }

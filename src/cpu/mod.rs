@@ -1,4 +1,4 @@
-//! Training without a GPU: the step of the shaders in native code, on the bits and integers that they work on.
+//! Training without a GPU: the step of the shaders in native code, on the bits and integers that they work on, or on real numbers.
 //!
 //! What a step does, pass by pass, is told in `docs/ARCHITECTURE.md`. Here a batch is taken by micro-batches of up to 128
 //! samples, so that a gate's gradients are a cache line or two; a gate's bits are one or two words. Each pass is parted over
