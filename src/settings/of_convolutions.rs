@@ -8,8 +8,8 @@ use super::list::Settings;
 use crate::{Error, Result};
 
 impl Settings {
-    /// Settings of the run that trains this one's convolutions first, if a preset is to: the preset's, with this one's samples, seed
-    /// and parametrization.
+    /// Settings of the run that trains this one's convolutions first, if a preset is to: the preset's, with this one's samples, seed,
+    /// parametrization and gradient of pools.
     pub fn of_convolutions(&self) -> Option<Settings> {
         let ConvolutionsFrom::Preset { preset, .. } = &self.convolutions_from else { return None };
         Some(Settings {
@@ -24,6 +24,7 @@ impl Settings {
             rotate: self.rotate,
             resized_crop: self.resized_crop,
             parametrization: self.parametrization,
+            pool_gradient: self.pool_gradient,
             micro_batch: self.micro_batch,
             seed: self.seed,
             ..preset.settings()
@@ -71,17 +72,20 @@ impl Settings {
 mod tests {
     use std::path::Path;
 
+    use super::super::choices::PoolGradient;
     use super::super::presets::Preset;
     use super::*;
 
     #[test]
     fn the_first_run_has_the_same_samples_and_is_of_the_presets_network() {
         let preset = Preset::Cifar10Conv;
-        let settings = Settings { seed: 7, validation: 0.2, shift: 3, ..Preset::Cifar10Pyramid.settings() };
+        let said = Settings { seed: 7, validation: 0.2, shift: 3, ..Preset::Cifar10Pyramid.settings() };
+        let settings = Settings { pool_gradient: PoolGradient::Exact, ..said };
         let settings = Settings { convolutions_from: ConvolutionsFrom::Preset { preset, trained: None }, ..settings };
         settings.check().unwrap();
         let first = settings.of_convolutions().unwrap();
         assert_eq!((first.seed, first.validation, first.shift), (7, 0.2, 3));
+        assert_eq!(first.pool_gradient, PoolGradient::Exact, "it has meaning there alone");
         assert_eq!((&first.layers, first.steps), (&preset.settings().layers, preset.settings().steps));
         let trained = settings.with_convolutions_of("there".into());
         assert_eq!(trained.convolutions_from.run(), Some(Path::new("there")));
