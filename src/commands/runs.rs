@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::network::config_of;
 use crate::record::{RunRecord, overlay, varying};
-use crate::run::config_of;
 use crate::{Error, Result, files};
 
 /// List runs, or compare some of them

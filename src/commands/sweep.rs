@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::network::config_of;
 use crate::record::{Finished, RunRecord, csv, curves, markdown, picture};
-use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, RunFolder, Summary, Sweep, Where, config_of};
+use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, RunFolder, Summary, Sweep, Where};
 use crate::{Error, Result, files};
 
 /// How often a process looks whether cells that others hold are finished or given up.

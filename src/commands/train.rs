@@ -7,9 +7,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Result;
 use crate::data::{Task, number_text};
+use crate::network::config_of;
 use crate::run::{
-    Beginning, Cadence, Companion, Metrics, Options, Place, Reporter, Summary, Where, config_of, follow_run,
-    run as train,
+    Beginning, Cadence, Companion, Metrics, Options, Place, Reporter, Summary, Where, follow_run, run as train,
 };
 use crate::settings::Chosen;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::run::{Metrics, Summary, config_of, summary_of};
+use crate::network::config_of;
+use crate::run::{Metrics, Summary, summary_of};
 use crate::settings::{Bearing, Overrides, Settings, bearing};
 use crate::{Error, Result};
 

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::Identity;
-use super::folder::{config_of, summary_of};
+use super::folder::summary_of;
 use super::options::{Options, Place};
 use super::summary::Summary;
 use crate::data::Split;
+use crate::network::config_of;
 use crate::settings::{Overrides, Settings, essential_differences};
 use crate::{Error, Result};
 

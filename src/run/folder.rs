@@ -11,7 +11,7 @@ use super::metrics::Metrics;
 use super::summary::Summary;
 use super::tensorboard::EventFile;
 use crate::data::Task;
-use crate::network::Model;
+use crate::network::{Model, config_of, model_of};
 use crate::settings::Settings;
 use crate::{Error, Result, files};
 
@@ -187,7 +187,7 @@ impl RunFolder {
 
     /// Write the model and the summary.
     pub fn finish(&self, model: &Model, summary: &Summary) -> Result<()> {
-        model.save(&self.path.join("model.safetensors"))?;
+        model.save(&model_of(&self.path))?;
         files::write_whole(&summary_of(&self.path), format!("{}\n", summary.json()?).as_bytes())
     }
 }
@@ -195,11 +195,6 @@ impl RunFolder {
 /// The summary of the run folder at `path`, which it has once it has ended.
 pub fn summary_of(path: &Path) -> PathBuf {
     path.join("summary.json")
-}
-
-/// The configuration of the run folder at `path`.
-pub fn config_of(path: &Path) -> PathBuf {
-    path.join("config.toml")
 }
 
 /// Refuse a folder that holds more than what a process that was killed just as it began leaves.
