@@ -13,8 +13,10 @@ use gatewright::gpu::Gpu;
 use gatewright::network::{Model, Parametrization};
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
-use gatewright::run::{Beginning, Cadence, Checkpoint, Device, Metrics, Options, Place, Reporter};
-use gatewright::settings::{Cage, Method, Schedule, Select, Settings};
+use gatewright::run::{Beginning, Cadence, Checkpoint, Cpu, Device, Metrics, Options, Place, Reporter, Where};
+use gatewright::settings::{
+    Cage, ConvolutionsFrom, FrozenLayers, LearnedLayers, Method, Preset, Schedule, Select, Settings,
+};
 use gatewright::train::Trainer;
 
 const STEPS: u32 = 600;
@@ -217,6 +219,45 @@ fn a_run_stopped_in_its_convolutions_goes_on_there() {
         serde_json::from_slice::<serde_json::Value>(&summary).unwrap()["seconds"].as_f64().unwrap()
     };
     assert!(seconds(&whole) > seconds(&first), "the whole run's time has both parts");
+}
+
+/// Settings of a run that is to train the convolutions of a preset first, on images of 8 × 8 bytes, and the images.
+fn toy_in_turns() -> (Settings, Dataset) {
+    let preset = Preset::MnistConvQuick;
+    let settings = Settings {
+        convolutions: preset.settings().convolutions,
+        layers: vec![100],
+        freeze: FrozenLayers::Convolutions,
+        convolutions_from: ConvolutionsFrom::Preset { preset, trained: None },
+        learn_wiring: LearnedLayers::None,
+        ..toy_settings()
+    };
+    settings.check().unwrap();
+    let image = ImageShape { channels: 1, height: 8, width: 8 };
+    let mut rng = Philox::new(3, 0);
+    let mut split = |samples: usize| Split {
+        pixels: (0..samples * image.pixels()).map(|_| rng.below(256) as u8).collect(),
+        labels: (0..samples).map(|_| rng.below(5) as u8).collect(),
+        targets: Vec::new(),
+    };
+    (settings, Dataset { image, train: split(100), test: split(20), ..toy() })
+}
+
+#[test]
+fn what_cannot_be_judged_is_refused_before_anything_is_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let (settings, data) = toy_in_turns();
+    for change in [
+        Settings { validation: 0.001, select: Select::Best, ..settings.clone() },
+        Settings { validation: 0.001, patience: Some(2), select: Select::Best, ..settings },
+    ] {
+        let options = Options { place: Place::New(Some(out.clone())), ..Options::default() };
+        let device = || Ok(Device::Cpu(Cpu::new(&Where::default())));
+        let run = gatewright::run::run(&device, &change, data.clone(), &options, &mut Listener::default());
+        let told = run.err().unwrap().to_string();
+        assert!(told.contains("choose a greater --validation") && !out.exists(), "{told}");
+    }
 }
 
 /// A stop that comes with the last step before an evaluation: what that tells of the step must not be lost.

@@ -48,6 +48,7 @@ pub fn run(
         return Ok(ended);
     }
     let (mut data, validation) = data.hold_out(settings.validation, settings.seed)?;
+    check_held_out(settings, (&data, &validation), report)?;
     let mut settings = settings.clone();
     if let Some(first) = settings.of_convolutions() {
         let whole = match &mut folder {
@@ -90,6 +91,25 @@ fn ended(folder: &Option<RunFolder>, from: &Option<Checkpoint>, settings: &Setti
     }
 }
 
+/// Refuse to judge by held-out samples where there are none, before anything is trained; tell where a part of the samples is none.
+fn check_held_out(
+    settings: &Settings,
+    (data, validation): (&Dataset, &Split),
+    report: &mut dyn Reporter,
+) -> Result<()> {
+    if !validation.is_empty() || settings.validation == 0.0 {
+        return Ok(());
+    }
+    let told = format!("a validation fraction of {} takes none of {}", settings.validation, data.train.len());
+    if settings.patience.is_some() || settings.select == Select::Best {
+        return Err(Error::usage(format!(
+            "{told} training samples, and --patience and --select best judge by them; choose a greater --validation"
+        )));
+    }
+    report.warn(&format!("{told} training samples; what is told along the way is of these"));
+    Ok(())
+}
+
 /// The run folder, which ranks in other processes must be told of where they look for convolutions in it.
 fn folder_of_ranks(options: &Options) -> Result<Option<PathBuf>> {
     let folder = options.place.folder();
@@ -126,15 +146,6 @@ fn train(
     (options, lead): (&Options, Lead),
     report: &mut dyn Reporter,
 ) -> Result<Summary> {
-    if validation.is_empty() && settings.validation > 0.0 {
-        let told = format!("a validation fraction of {} takes none of {}", settings.validation, data.train.len());
-        if settings.patience.is_some() || settings.select == Select::Best {
-            return Err(Error::usage(format!(
-                "{told} training samples, and --patience and --select best judge by them; choose a greater --validation"
-            )));
-        }
-        report.warn(&format!("{told} training samples; what is told along the way is of these"));
-    }
     lead.through(&options.companions, settings, data, &options.place, |lead| {
         on_devices(open, settings, (data, validation), opened, (options, lead), report)
     })
