@@ -260,6 +260,29 @@ fn what_cannot_be_judged_is_refused_before_anything_is_trained() {
     }
 }
 
+/// Refused in its first part by its data, its device, and its ranks: there is nothing in the way of the next try.
+#[test]
+fn a_run_that_is_refused_leaves_nothing_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..40).map(|i| format!("{i},{},{}\n", i * 7 % 11, i % 2)).collect();
+    let (table, made) = (dir.path().join("rows.csv"), dir.path().join("made"));
+    std::fs::write(&table, format!("a,b,kind\n{rows}")).unwrap();
+    std::fs::create_dir(&made).unwrap();
+    for (flags, told) in [
+        (vec!["--data", table.to_str().unwrap(), "--adapter", "cpu"], "nothing to convolve"),
+        (vec!["--adapter", "no such card"], "no such card"),
+        (vec!["--adapter", "cpu,cpu,cpu,cpu,cpu"], "cannot be shared by 5 ranks"),
+    ] {
+        for out in [dir.path().join("new/run"), made.clone()] {
+            let refused =
+                gatewright(&[&["train", "--preset", "mnist", "--out", out.to_str().unwrap()], &flags[..]].concat());
+            assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+            assert!(stderr(&refused).contains(told), "{}", stderr(&refused));
+        }
+        assert!(!dir.path().join("new").exists() && std::fs::read_dir(&made).unwrap().next().is_none());
+    }
+}
+
 /// A stop that comes with the last step before an evaluation: what that tells of the step must not be lost.
 #[test]
 fn a_run_stopped_at_an_evaluation_tells_all_of_it() {
