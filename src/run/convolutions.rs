@@ -6,8 +6,9 @@ use super::checkpoint::Identity;
 use super::folder::summary_of;
 use super::options::{Options, Place};
 use super::summary::Summary;
+use super::together::Part;
 use crate::data::Split;
-use crate::network::config_of;
+use crate::network::{config_of, model_of};
 use crate::settings::{Overrides, Settings, essential_differences};
 use crate::{Error, Result};
 
@@ -51,6 +52,25 @@ impl Before {
             self.folder.display(),
             differ.join(", ")
         )))
+    }
+
+    /// Refuse to take part in `part` in a process that does not see what rank 0, in another one, has left for it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with what to do.
+    pub fn check_seen(&self, part: Part) -> Result<()> {
+        let (folder, file, told) = match part {
+            Part::Convolutions => (&self.whole, config_of(&self.whole), "begun the run"),
+            Part::Above => (&self.folder, model_of(&self.folder), "trained the convolutions"),
+        };
+        if file.is_file() {
+            return Ok(());
+        }
+        let problem = format!(
+            "rank 0 has {told} in this folder, and this rank does not see it there; have --out, or --resume, name a folder that every \
+             rank sees by the same path, such as one of a shared file system"
+        );
+        Err(Error::input(folder, problem))
     }
 
     /// How it is kept, in a run that is kept by `options`.

@@ -15,7 +15,7 @@ use super::options::{Options, Place};
 use super::reporter::{Beginning, Reporter};
 use super::stepping::{Stepping, Time};
 use super::summary::Summary;
-use super::together::{Lead, follow};
+use super::together::{Lead, Part, follow_to_the_end, heard, next_part};
 use crate::data::{Dataset, Encoder, Split};
 use crate::network::Model;
 use crate::settings::{Select, Settings, essential_differences};
@@ -62,12 +62,16 @@ pub fn run(
                 // So that it can be gone on with before its first step, and by what a resumed run was told.
                 whole.write_config(&settings)?;
                 report.stage(&before.told(&settings));
-                let trained = train_before(open, &before, (&mut data, &validation), (options, lead), report)?;
+                lead.part(Part::Convolutions)?;
+                let trained = train_before(open, &before, (&mut data, &validation), (options, lead), report);
+                // Whatever came of it, ranks in other processes wait for what is next.
                 lead = Lead::over(&options.ranks);
+                let trained = trained?;
                 report.stage("now what reads them");
                 trained
             }
         };
+        lead.part(Part::Above)?;
         whole.seconds_before = trained.seconds;
         settings = before.after(&settings);
     }
@@ -161,22 +165,27 @@ pub fn follow_run(
     data: Dataset,
     options: &Options,
 ) -> Result<()> {
-    let (data, _) = data.hold_out(settings.validation, settings.seed)?;
-    let mut settings = settings.clone();
-    if let Some(first) = settings.of_convolutions()
-        && let Some(whole) = folder_of_ranks(options)?
-    {
-        let before = Before::new(first, &whole, data.classes.len())?;
-        if before.ended(&data.train)?.is_none() {
-            follow(&options.ranks, open, &before.settings, &data, &before.options(options).place)?;
-            if before.ended(&data.train)?.is_none() {
-                // Rank 0 was stopped, or failed, and tells so.
-                return Ok(());
+    let ranks = &options.ranks;
+    heard(ranks, || {
+        let (data, _) = data.hold_out(settings.validation, settings.seed)?;
+        let Some(first) = settings.of_convolutions() else {
+            return follow_to_the_end(ranks, open, settings, &data, &options.place);
+        };
+        while let Some(part) = next_part(ranks)? {
+            let whole = folder_of_ranks(options)?.unwrap_or_default();
+            let before = Before::new(first.clone(), &whole, data.classes.len())?;
+            before.check_seen(part)?;
+            match part {
+                Part::Convolutions => {
+                    follow_to_the_end(ranks, open, &before.settings, &data, &before.options(options).place)?;
+                }
+                Part::Above => {
+                    return follow_to_the_end(ranks, open, &before.after(settings), &data, &options.place);
+                }
             }
         }
-        settings = before.after(&settings);
-    }
-    follow(&options.ranks, open, &settings, &data, &options.place)
+        Ok(())
+    })
 }
 
 /// Train on the device that `open` gives, and on others if that is lost and may be replaced.
