@@ -196,10 +196,17 @@ fn a_run_stopped_in_its_convolutions_goes_on_there() {
     child.wait().unwrap();
     assert!(said.join().unwrap().contains(&first.display().to_string()));
 
-    // One of three steps stands for the end of the 6,000 that it takes.
+    // One of three or four steps, which sees no test sample either, stands for the end of the 6,000 that it takes.
     std::fs::remove_dir_all(&first).unwrap();
     let quick = ["train", "--adapter", "cpu", "--preset", "mnist-conv-quick", "--steps", "3", "--out"];
-    assert_done(&gatewright(&[&quick[..], &[first.to_str().unwrap()]].concat()));
+    let part = gatewright(&[&quick[..], &[first.to_str().unwrap()]].concat());
+    let resumed = gatewright(&["train", "--adapter", "cpu", "--steps", "4", "--resume", first.to_str().unwrap()]);
+    for part in [part, resumed] {
+        assert_done(&part);
+        assert!(stderr(&part).contains("no test sample is looked at"), "{}", stderr(&part));
+        let told = String::from_utf8_lossy(&part.stdout).into_owned();
+        assert!(told.contains("hard held-out accuracy") && told.contains("(3000 images;"), "{told}");
+    }
     let resume = ["train", "--adapter", "cpu", "--resume", whole.to_str().unwrap()];
     let refused = gatewright(&[&resume[..], &["--seed", "7"]].concat());
     assert_eq!(refused.status.code(), Some(2));

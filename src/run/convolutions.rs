@@ -9,8 +9,21 @@ use super::summary::Summary;
 use super::together::Part;
 use crate::data::Split;
 use crate::network::{config_of, model_of};
-use crate::settings::{Overrides, Settings, essential_differences};
+use crate::settings::{ConvolutionsFrom, Overrides, Settings, essential_differences};
 use crate::{Error, Result};
+
+/// The folder, in the run folder `whole`, of the run that trains its convolutions first.
+pub fn convolutions_of(whole: &Path) -> PathBuf {
+    whole.join("convolutions")
+}
+
+/// The run folder whose convolutions a run at `place` trains, if it is such a part.
+pub fn whole_of(place: &Place) -> Option<PathBuf> {
+    let folder = std::path::absolute(place.folder()?).ok()?;
+    let whole = folder.parent().filter(|whole| convolutions_of(whole) == folder)?;
+    let said = Overrides::load(&config_of(whole)).ok()?.convolutions_from;
+    matches!(said, Some(ConvolutionsFrom::Preset { .. })).then(|| whole.to_path_buf())
+}
 
 /// A run that is to end before another begins.
 pub struct Before {
@@ -29,7 +42,7 @@ impl Before {
     /// [`Error::Usage`] if its last layer cannot be shared by the classes.
     pub fn new(mut settings: Settings, whole: &Path, classes: usize) -> Result<Self> {
         settings.fit(classes, false)?;
-        Ok(Before { settings, whole: whole.to_path_buf(), folder: whole.join("convolutions") })
+        Ok(Before { settings, whole: whole.to_path_buf(), folder: convolutions_of(whole) })
     }
 
     /// What it came to, if it has ended, having been trained on these samples.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints;
-use super::convolutions::Before;
+use super::convolutions::{Before, whole_of};
 use super::device::Device;
 use super::diagnose::diagnose;
 use super::folder::RunFolder;
@@ -49,6 +49,13 @@ pub fn run(
     }
     let (mut data, validation) = data.hold_out(settings.validation, settings.seed)?;
     check_held_out(settings, (&data, &validation), report)?;
+    if let Some(whole) = whole_of(&options.place) {
+        data.test = Split::default();
+        let whole = whole.display();
+        report.stage(&format!(
+            "these are the convolutions of {whole}, so no test sample is looked at; what reads them is trained by: gatewright train --resume {whole}"
+        ));
+    }
     let mut settings = settings.clone();
     if let Some(first) = settings.of_convolutions() {
         let whole = match &mut folder {
