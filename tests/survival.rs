@@ -187,6 +187,9 @@ fn a_run_stopped_in_its_convolutions_goes_on_there() {
     assert!(said.contains("first its convolutions, by the preset mnist-conv-quick, in "), "{said}");
     assert!(said.contains("stopped in its convolutions; go on by: ") && said.contains(&resumed), "{said}");
     assert_eq!(checkpoints(&first).len(), 1);
+    let runs = gatewright(&["runs", dir.path().to_str().unwrap()]);
+    let runs = String::from_utf8_lossy(&runs.stdout).into_owned();
+    assert!(runs.contains("of 20, not ended, in its convolutions: 0 of 6000"), "{runs}");
     let settings = std::fs::read_to_string(whole.join("config.toml")).unwrap();
     assert!(settings.contains("convolutions-from = \"mnist-conv-quick\""), "{settings}");
 

@@ -117,10 +117,13 @@ fn train(args: &Args, cell: &Cell, stop: &Arc<AtomicBool>) -> Result<Summary> {
     crate::run::run(&|| super::open_device(&args.place, &settings), &settings, data, &options, &mut Quiet)
 }
 
-/// Tells of warnings only.
+/// Tells of parts and of warnings only.
 struct Quiet;
 
 impl Reporter for Quiet {
+    fn stage(&mut self, what: &str) {
+        eprintln!("    {what}");
+    }
     fn begin(&mut self, _: &Beginning) {}
     fn estimate(&mut self, _: f64) {}
     fn step(&mut self, _: u32) {}

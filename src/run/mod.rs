@@ -22,6 +22,7 @@ mod training;
 
 pub use checkpoint::{Checkpoint, Header, Identity};
 pub use checkpoints::Cadence;
+pub use convolutions::convolutions_of;
 pub use curves::curves;
 pub use depth::{Passage, passages};
 pub use device::{CPU, Cpu, Device, Where};

@@ -73,11 +73,10 @@ pub fn run(
                 let trained = train_before(open, &before, (&mut data, &validation), (options, lead), report);
                 // Whatever came of it, ranks in other processes wait for what is next.
                 lead = Lead::over(&options.ranks);
-                let trained = trained?;
-                report.stage("now what reads them");
-                trained
+                trained?
             }
         };
+        report.stage("now what reads them");
         lead.part(Part::Above)?;
         whole.seconds_before = trained.seconds;
         settings = before.after(&settings);
