@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use gatewright::data::{Dataset, Head, ImageShape, Split};
 use gatewright::network::{Convolution, Initialization, Parametrization, TreeChannels, WireRule};
+use gatewright::plan::uniforms::Step;
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
 use gatewright::ranks::Ranks;
-use gatewright::run::{Device, Learner, Where};
-use gatewright::settings::{Cage, FrozenLayers, LearnedLayers, Method, Settings};
+use gatewright::run::{Beginning, Checkpoint, Cpu, Device, Learner, Metrics, Options, Place, Reporter, Where};
+use gatewright::settings::{Cage, ConvolutionsFrom, FrozenLayers, LearnedLayers, Method, Preset, Settings};
 use gatewright::train::State;
 
 /// A run's flags; its batch has 4 words, which 3 ranks share as 2, 1 and 1.
@@ -364,12 +365,28 @@ fn processes_that_mpi_connects_make_the_model_of_one_rank() {
     assert!(model(&at.join("killed")) == model(&at.join("whole")));
 }
 
+/// What two ranks that fail say, which are asked for different things.
+fn unlike(mpirun: &[&str], [zero, one]: [&str; 2], folder: &Path) -> String {
+    let own = env!("CARGO_BIN_EXE_gatewright");
+    let script = format!("if [ $OMPI_COMM_WORLD_RANK = 1 ]; then exec {own} {one}; else exec {own} {zero}; fi");
+    let output = Command::new(mpirun[0])
+        .args(&mpirun[1..])
+        .args(["2", "timeout", "60", "sh", "-c", &script])
+        .current_dir(folder)
+        .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
+        .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    said
+}
+
 /// What rank 1 alone cannot do it tells with its number, and all end.
 #[test]
 fn a_rank_that_fails_ends_all_with_a_sentence() {
     let Some(mpirun) = mpirun() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let own = env!("CARGO_BIN_EXE_gatewright");
     let usual = format!("{RUN} cpu");
     for (of_all, of_one, told) in [
         ("mnist", "nowhere.npz", "this was rank 1 of 2"),
@@ -377,17 +394,123 @@ fn a_rank_that_fails_ends_all_with_a_sentence() {
         ("--shift 1", "--shift 2", "rank 1 has other settings than rank 0"),
     ] {
         let odd = usual.replace(of_all, of_one);
-        let script = format!("if [ $OMPI_COMM_WORLD_RANK = 1 ]; then exec {own} {odd}; else exec {own} {usual}; fi");
-        let output = Command::new(mpirun[0])
-            .args(&mpirun[1..])
-            .args(["2", "timeout", "60", "sh", "-c", &script])
-            .current_dir(folder.path())
-            .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
-            .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && said.contains(told), "{of_one}: {said}");
+        let said = unlike(&mpirun, [&usual, &odd], folder.path());
+        assert!(said.contains(told), "{of_one}: {said}");
+    }
+}
+
+/// A data set in files: 300 images of 8 × 8 bytes to train on and 40 to test, of 5 classes.
+fn write_images(folder: &Path) {
+    std::fs::create_dir(folder).unwrap();
+    let mut rng = Philox::new(32, 0);
+    for (part, count) in [("train", 300_u32), ("t10k", 40)] {
+        for (name, sizes, below) in
+            [("images-idx3", &[0x803, count, 8, 8][..], 256), ("labels-idx1", &[0x801, count], 5)]
+        {
+            let header = sizes.iter().flat_map(|n: &u32| n.to_be_bytes());
+            let body = (0..sizes[1..].iter().product()).map(|_| rng.below(below) as u8);
+            std::fs::write(folder.join(format!("{part}-{name}-ubyte")), header.chain(body).collect::<Vec<_>>())
+                .unwrap();
+        }
+    }
+}
+
+/// The folder `out` of a run of two parts, whose first, of thousands of steps, has one left: its checkpoint is that of two steps,
+/// said to be later.
+fn begun_in_turns(data: &Path, out: &Path) {
+    let preset = Preset::MnistConvQuick;
+    let settings = Settings {
+        data: data.to_str().unwrap().into(),
+        convolutions: preset.settings().convolutions,
+        layers: vec![100],
+        reads: vec![1, 2, 3, 4],
+        freeze: FrozenLayers::Convolutions,
+        convolutions_from: ConvolutionsFrom::Preset { preset, trained: None },
+        learn_wiring: LearnedLayers::First,
+        steps: 6,
+        ..Settings::deep()
+    };
+    settings.check().unwrap();
+    let first = settings.of_convolutions().unwrap();
+    let last = first.steps - 1;
+    let folder = out.join("convolutions");
+    let options = Options { place: Place::New(Some(folder.clone())), ..Options::default() };
+    let device = || Ok(Device::Cpu(Cpu::new(&Where::default())));
+    let two = Settings { steps: 2, ..first };
+    gatewright::run::run(&device, &two, settings.open_data().unwrap(), &options, &mut Silent).unwrap();
+    std::fs::write(out.join("config.toml"), settings.to_toml().unwrap()).unwrap();
+    for name in ["summary.json", "model.safetensors"] {
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    let at = |step: u32| folder.join(format!("checkpoints/step-{step:010}.ckpt"));
+    let mut checkpoint = Checkpoint::load(&at(2)).unwrap();
+    checkpoint.header.step = last;
+    let step = checkpoint.state.tensors.iter_mut().find(|tensor| tensor.name == "step").unwrap();
+    let later = Step { step: last, ..bytemuck::pod_read_unaligned(&step.bytes) };
+    step.bytes = bytemuck::bytes_of(&later).to_vec();
+    std::fs::write(at(last), checkpoint.to_bytes().unwrap()).unwrap();
+    std::fs::remove_file(at(2)).unwrap();
+}
+
+/// Tells nobody.
+struct Silent;
+
+impl Reporter for Silent {
+    fn begin(&mut self, _: &Beginning) {}
+    fn estimate(&mut self, _: f64) {}
+    fn step(&mut self, _: u32) {}
+    fn evaluated(&mut self, _: &Metrics) {}
+    fn warn(&mut self, _: &str) {}
+}
+
+#[test]
+fn ranks_train_convolutions_first_and_then_what_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let data = at.join("images");
+    write_images(&data);
+    for out in ["one", "threads", "processes"] {
+        begun_in_turns(&data, &at.join(out));
+    }
+    let resume = |out: &str| format!("train --resume {out} --adapter cpu --threads 1");
+    done(&[], &resume("one"), at);
+    let same = |out: &str| {
+        for part in ["one", "one/convolutions"] {
+            assert!(model(&at.join(part)) == model(&at.join(part.replace("one", out))), "{part} of {out}");
+        }
+    };
+    done(&[], "train --resume threads --adapter cpu,cpu --threads 1", at);
+    same("threads");
+    let Some(mpirun) = mpirun() else { return };
+    // A rank that waits for another must not keep this waiting.
+    let two = [&mpirun[..], &["2", "timeout", "120"]].concat();
+    done(&two, &resume("processes"), at);
+    same("processes");
+    // Where the first part has ended; ranks that do not see it, or are asked for other runs than rank 0; and where all has ended.
+    for name in ["summary.json", "model.safetensors"] {
+        std::fs::remove_file(at.join("processes").join(name)).unwrap();
+    }
+    std::fs::remove_dir_all(at.join("processes/checkpoints")).unwrap();
+    std::fs::create_dir(at.join("elsewhere")).unwrap();
+    std::fs::copy(at.join("processes/config.toml"), at.join("elsewhere/config.toml")).unwrap();
+    let one_part = format!("train --data {} --layers 100 --steps 4 --out other --adapter cpu", data.display());
+    let new = |out: &str| format!("train --config one/config.toml --adapter cpu --threads 1 --out {out}");
+    for (zero, one, told) in [
+        (new("seen"), new("unseen"), "rank 0 has begun the run in this folder, and this rank does not see it there"),
+        (
+            resume("processes"),
+            resume("elsewhere"),
+            "rank 0 has trained the convolutions in this folder, and this rank does not",
+        ),
+        (resume("processes"), one_part.clone(), "all must be given the same flags"),
+        (one_part, resume("processes"), "all must be given the same flags"),
+    ] {
+        let said = unlike(&mpirun, [&zero, &one], at);
+        assert!(said.contains(told) && said.contains("this was rank 1 of 2"), "{said}");
+    }
+    for _ in 0..2 {
+        done(&two, &resume("processes"), at);
+        same("processes");
     }
 }
 

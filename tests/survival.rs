@@ -13,8 +13,10 @@ use gatewright::gpu::Gpu;
 use gatewright::network::{Model, Parametrization};
 use gatewright::plan::{CageScope, GradientFormat};
 use gatewright::random::Philox;
-use gatewright::run::{Beginning, Cadence, Checkpoint, Device, Metrics, Options, Place, Reporter};
-use gatewright::settings::{Cage, Method, Schedule, Select, Settings};
+use gatewright::run::{Beginning, Cadence, Checkpoint, Cpu, Device, Metrics, Options, Place, Reporter, Where};
+use gatewright::settings::{
+    Cage, ConvolutionsFrom, FrozenLayers, LearnedLayers, Method, Preset, Schedule, Select, Settings,
+};
 use gatewright::train::Trainer;
 
 const STEPS: u32 = 600;
@@ -185,6 +187,9 @@ fn a_run_stopped_in_its_convolutions_goes_on_there() {
     assert!(said.contains("first its convolutions, by the preset mnist-conv-quick, in "), "{said}");
     assert!(said.contains("stopped in its convolutions; go on by: ") && said.contains(&resumed), "{said}");
     assert_eq!(checkpoints(&first).len(), 1);
+    let runs = gatewright(&["runs", dir.path().to_str().unwrap()]);
+    let runs = String::from_utf8_lossy(&runs.stdout).into_owned();
+    assert!(runs.contains("of 20, not ended, in its convolutions: 0 of 6000"), "{runs}");
     let settings = std::fs::read_to_string(whole.join("config.toml")).unwrap();
     assert!(settings.contains("convolutions-from = \"mnist-conv-quick\""), "{settings}");
 
@@ -194,15 +199,29 @@ fn a_run_stopped_in_its_convolutions_goes_on_there() {
     child.wait().unwrap();
     assert!(said.join().unwrap().contains(&first.display().to_string()));
 
-    // One of three steps stands for the end of the 6,000 that it takes.
+    // One of three or four steps, which sees no test sample either, stands for the end of the 6,000 that it takes.
     std::fs::remove_dir_all(&first).unwrap();
     let quick = ["train", "--adapter", "cpu", "--preset", "mnist-conv-quick", "--steps", "3", "--out"];
-    assert_done(&gatewright(&[&quick[..], &[first.to_str().unwrap()]].concat()));
+    let part = gatewright(&[&quick[..], &[first.to_str().unwrap()]].concat());
+    let resumed = gatewright(&["train", "--adapter", "cpu", "--steps", "4", "--resume", first.to_str().unwrap()]);
+    for part in [part, resumed] {
+        assert_done(&part);
+        assert!(stderr(&part).contains("no test sample is looked at"), "{}", stderr(&part));
+        let told = String::from_utf8_lossy(&part.stdout).into_owned();
+        assert!(told.contains("hard held-out accuracy") && told.contains("(3000 images;"), "{told}");
+    }
     let resume = ["train", "--adapter", "cpu", "--resume", whole.to_str().unwrap()];
     let refused = gatewright(&[&resume[..], &["--seed", "7"]].concat());
     assert_eq!(refused.status.code(), Some(2));
     assert!(stderr(&refused).contains("were trained otherwise: seed was 0, now 7"), "{}", stderr(&refused));
-    assert_done(&gatewright(&resume));
+    // What the first part took is a part of the whole's time, and none of what is ahead.
+    let summary = std::fs::read_to_string(first.join("summary.json")).unwrap();
+    let seconds = serde_json::from_str::<serde_json::Value>(&summary).unwrap()["seconds"].to_string();
+    std::fs::write(first.join("summary.json"), summary.replacen(&seconds, "100000.5", 1)).unwrap();
+    let done = gatewright(&resume);
+    assert_done(&done);
+    let estimate = stderr(&done).lines().find(|line| line.contains("this will take about")).unwrap().to_string();
+    assert!(!estimate.contains("minutes"), "{estimate}");
     let [above, below] = [&whole, &first].map(|run| Model::load(&run.join("model.safetensors")).unwrap());
     assert!(above.layers.len() == 4 && above.layers[..3] == below.layers[..3]);
     let seconds = |run: &Path| {
@@ -210,6 +229,68 @@ fn a_run_stopped_in_its_convolutions_goes_on_there() {
         serde_json::from_slice::<serde_json::Value>(&summary).unwrap()["seconds"].as_f64().unwrap()
     };
     assert!(seconds(&whole) > seconds(&first), "the whole run's time has both parts");
+}
+
+/// Settings of a run that is to train the convolutions of a preset first, on images of 8 × 8 bytes, and the images.
+fn toy_in_turns() -> (Settings, Dataset) {
+    let preset = Preset::MnistConvQuick;
+    let settings = Settings {
+        convolutions: preset.settings().convolutions,
+        layers: vec![100],
+        freeze: FrozenLayers::Convolutions,
+        convolutions_from: ConvolutionsFrom::Preset { preset, trained: None },
+        learn_wiring: LearnedLayers::None,
+        ..toy_settings()
+    };
+    settings.check().unwrap();
+    let image = ImageShape { channels: 1, height: 8, width: 8 };
+    let mut rng = Philox::new(3, 0);
+    let mut split = |samples: usize| Split {
+        pixels: (0..samples * image.pixels()).map(|_| rng.below(256) as u8).collect(),
+        labels: (0..samples).map(|_| rng.below(5) as u8).collect(),
+        targets: Vec::new(),
+    };
+    (settings, Dataset { image, train: split(100), test: split(20), ..toy() })
+}
+
+#[test]
+fn what_cannot_be_judged_is_refused_before_anything_is_trained() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let (settings, data) = toy_in_turns();
+    for change in [
+        Settings { validation: 0.001, select: Select::Best, ..settings.clone() },
+        Settings { validation: 0.001, patience: Some(2), select: Select::Best, ..settings },
+    ] {
+        let options = Options { place: Place::New(Some(out.clone())), ..Options::default() };
+        let device = || Ok(Device::Cpu(Cpu::new(&Where::default())));
+        let run = gatewright::run::run(&device, &change, data.clone(), &options, &mut Listener::default());
+        let told = run.err().unwrap().to_string();
+        assert!(told.contains("choose a greater --validation") && !out.exists(), "{told}");
+    }
+}
+
+/// Refused in its first part by its data, its device, and its ranks: there is nothing in the way of the next try.
+#[test]
+fn a_run_that_is_refused_leaves_nothing_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..40).map(|i| format!("{i},{},{}\n", i * 7 % 11, i % 2)).collect();
+    let (table, made) = (dir.path().join("rows.csv"), dir.path().join("made"));
+    std::fs::write(&table, format!("a,b,kind\n{rows}")).unwrap();
+    std::fs::create_dir(&made).unwrap();
+    for (flags, told) in [
+        (vec!["--data", table.to_str().unwrap(), "--adapter", "cpu"], "nothing to convolve"),
+        (vec!["--adapter", "no such card"], "no such card"),
+        (vec!["--adapter", "cpu,cpu,cpu,cpu,cpu"], "cannot be shared by 5 ranks"),
+    ] {
+        for out in [dir.path().join("new/run"), made.clone()] {
+            let refused =
+                gatewright(&[&["train", "--preset", "mnist", "--out", out.to_str().unwrap()], &flags[..]].concat());
+            assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+            assert!(stderr(&refused).contains(told), "{}", stderr(&refused));
+        }
+        assert!(!dir.path().join("new").exists() && std::fs::read_dir(&made).unwrap().next().is_none());
+    }
 }
 
 /// A stop that comes with the last step before an evaluation: what that tells of the step must not be lost.

@@ -18,7 +18,7 @@ use crate::settings::said;
 ///
 /// x, y, names: samples, what is right for each, and what that is called. test: another (x, y), or None. settings: JSON, a
 /// key a setting. folder: an empty one, or that of a run to go on with if `resume`. report: an object with the methods
-/// begin(steps, text), step(step), evaluated(metrics as JSON), warn(text), of which the first exception ends the run after
+/// stage(text), begin(steps, text), step(step), evaluated(metrics as JSON), warn(text), of which the first exception ends the run after
 /// the steps that are under way.
 #[pyfunction]
 #[pyo3(signature = (x, y, names, test, name, settings, adapter, threads, folder, resume, report))]
@@ -94,6 +94,11 @@ impl ToPython {
 }
 
 impl Reporter for ToPython {
+    fn stage(&mut self, what: &str) {
+        let what = keywords(what);
+        self.tell(|object| object.call_method1("stage", (what,)).map(drop));
+    }
+
     fn begin(&mut self, run: &Beginning) {
         let gates: usize = run.layers.iter().sum();
         let text = format!(

@@ -10,8 +10,8 @@ use super::judged::{Asked, Judged, Part, judged};
 use crate::circuit::{Engine, Netlist, reference};
 use crate::data::{Decimal, Options, Split, Task};
 use crate::gpu::{Gpu, GpuEngine};
-use crate::network::Model;
-use crate::run::{Judge, Learner, Modes, Where, config_of};
+use crate::network::{Model, config_of};
+use crate::run::{Judge, Learner, Modes, Where};
 use crate::settings::{Overrides, Settings};
 use crate::{Error, Result};
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::data::{self, Coding, Dataset, Fit, Options, Split};
-use crate::network::Model;
-use crate::run::{Identity, Summary, config_of, summary_of};
+use crate::network::{Model, config_of};
+use crate::run::{Identity, Summary, summary_of};
 use crate::settings::{Overrides, Settings};
 use crate::{Error, Result};
 

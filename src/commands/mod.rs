@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::circuit::Netlist;
 use crate::data::{self, Note};
 use crate::gpu;
-use crate::network::Model;
+use crate::network::{Model, config_of, model_file};
 use crate::ranks::{self, Ranks};
-use crate::run::{Companion, Device, Where, config_of};
+use crate::run::{Companion, Device, Where};
 use crate::settings::Settings;
 use crate::{Error, Result};
 
@@ -113,21 +113,6 @@ impl EngineKind {
             return Err(Error::usage("--adapter is for --engine gpu"));
         }
         Ok(())
-    }
-}
-
-/// The model file at `path`, or of the run folder there.
-fn model_file(path: &Path) -> Result<PathBuf> {
-    if !path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    let model = path.join("model.safetensors");
-    match (model.is_file(), config_of(path).is_file()) {
-        (true, _) => Ok(model),
-        (_, true) => Err(Error::input(path, "this run has not ended, so it has no model yet; go on by train --resume")),
-        _ => {
-            Err(Error::input(path, "it is neither a model nor a run folder; name a model.safetensors or a run folder"))
-        }
     }
 }
 

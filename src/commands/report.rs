@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::judged::{Asked, Part, judged};
 use crate::data::Options;
-use crate::network::Model;
+use crate::network::{Model, model_file};
 use crate::record::{RunRecord, report};
 use crate::{Result, files};
 
@@ -28,7 +28,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let folder = super::run_folder(&args.run);
     let run = RunRecord::load(&folder)?;
-    let path = super::model_file(&folder)?;
+    let path = model_file(&folder)?;
     let model = Model::load(&path)?;
     let asked = Asked {
         data: args.data.as_deref(),

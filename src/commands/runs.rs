@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::network::config_of;
 use crate::record::{RunRecord, overlay, varying};
-use crate::run::config_of;
 use crate::{Error, Result, files};
 
 /// List runs, or compare some of them
@@ -95,6 +95,11 @@ fn tell(runs: &[RunRecord], json: bool) -> Result<()> {
                     "best_step": held_out(run).map(|b| b.1),
                     "best_training_accuracy": run.best().filter(|_| !run.is_held_out()).map(|b| b.0),
                     "test_accuracy": run.summary.as_ref().map(|s| s.test_accuracy),
+                    "convolutions": run.before.as_ref().map(|before| json!({
+                        "ended": before.summary.is_some(),
+                        "steps": before.steps(),
+                        "of_steps": before.settings.steps,
+                    })),
                     "varying": settings,
                 }))
             })
@@ -116,7 +121,7 @@ fn tell(runs: &[RunRecord], json: bool) -> Result<()> {
             run.settings.layer_gates().iter().sum::<usize>().to_string(),
             run.steps().to_string(),
             duration(run.seconds()),
-            if run.summary.is_some() { String::new() } else { format!("of {}, not ended", run.settings.steps) },
+            not_ended(run),
         ]
     }));
     print_table(&rows);
@@ -127,6 +132,18 @@ fn tell(runs: &[RunRecord], json: bool) -> Result<()> {
         print_table(&[vec![head], lines.collect()].concat());
     }
     Ok(())
+}
+
+/// How far a run is that has not ended, and which of its parts, where it has two; of one that has nothing.
+fn not_ended(run: &RunRecord) -> String {
+    let told = match &run.before {
+        _ if run.summary.is_some() => return String::new(),
+        Some(before) if before.summary.is_none() => {
+            format!(", in its convolutions: {} of {}", before.steps(), before.settings.steps)
+        }
+        _ => String::new(),
+    };
+    format!("of {}, not ended{told}", run.settings.steps)
 }
 
 /// Columns as wide as they need, the first to the left, others to the right.

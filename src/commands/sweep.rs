@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::network::config_of;
 use crate::record::{Finished, RunRecord, csv, curves, markdown, picture};
-use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, RunFolder, Summary, Sweep, Where, config_of};
+use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, RunFolder, Summary, Sweep, Where};
 use crate::{Error, Result, files};
 
 /// How often a process looks whether cells that others hold are finished or given up.
@@ -116,10 +117,13 @@ fn train(args: &Args, cell: &Cell, stop: &Arc<AtomicBool>) -> Result<Summary> {
     crate::run::run(&|| super::open_device(&args.place, &settings), &settings, data, &options, &mut Quiet)
 }
 
-/// Tells of warnings only.
+/// Tells of parts and of warnings only.
 struct Quiet;
 
 impl Reporter for Quiet {
+    fn stage(&mut self, what: &str) {
+        eprintln!("    {what}");
+    }
     fn begin(&mut self, _: &Beginning) {}
     fn estimate(&mut self, _: f64) {}
     fn step(&mut self, _: u32) {}

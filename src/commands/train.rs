@@ -7,9 +7,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Result;
 use crate::data::{Task, number_text};
+use crate::network::config_of;
 use crate::run::{
-    Beginning, Cadence, Companion, Metrics, Options, Place, Reporter, Summary, Where, config_of, follow_run,
-    run as train,
+    Beginning, Cadence, Companion, Metrics, Options, Place, Reporter, Summary, Where, follow_run, run as train,
 };
 use crate::settings::Chosen;
 
@@ -106,12 +106,16 @@ fn show(chosen: &Chosen) -> Result<()> {
     Ok(())
 }
 
-/// Print how good the network is on the test samples.
+/// Print how good the network is on the test samples, or where there are none on those that it was watched by.
 fn tell_test(summary: &Summary, task: Task, unit: &str) {
     let line = |name: &str, value: String, more: &str| println!("{name:<20} {value:>9}{more}");
-    let checked =
-        format!("   ({} {unit}; the circuit on the CPU gives the same votes on every one)", summary.test_samples);
-    let name = format!("hard test {}", task.quality_name());
+    let (judged, samples) = match (summary.test_samples, summary.validation_samples.unwrap_or(0)) {
+        (0, 0) => ("training", summary.train_samples),
+        (0, held_out) => ("held-out", held_out),
+        (test, _) => ("test", test),
+    };
+    let checked = format!("   ({samples} {unit}; the circuit on the CPU gives the same votes on every one)");
+    let name = format!("hard {judged} {}", task.quality_name());
     line(&name, task.quality_text(summary.test_accuracy), &checked);
     if let Some(exact) = summary.test_exact_match {
         line("every label right", task.quality_text(exact), "");

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::run::{Metrics, Summary, config_of, summary_of};
+use crate::network::config_of;
+use crate::run::{Metrics, Summary, convolutions_of, summary_of};
 use crate::settings::{Bearing, Overrides, Settings, bearing};
 use crate::{Error, Result};
 
@@ -18,6 +19,8 @@ pub struct RunRecord {
     pub metrics: Vec<Metrics>,
     /// `summary.json`, if the run has ended.
     pub summary: Option<Summary>,
+    /// The run that trains its convolutions first, if there is one and it has begun.
+    pub before: Option<Box<RunRecord>>,
 }
 
 impl RunRecord {
@@ -40,7 +43,10 @@ impl RunRecord {
             .collect::<std::result::Result<_, _>>()
             .map_err(|e| Error::input(&at, format!("it is no record of evaluations: {e}")))?;
         let summary = Summary::load(&summary_of(path))?;
-        Ok(RunRecord { path: path.to_path_buf(), settings, metrics, summary })
+        let first = convolutions_of(path);
+        let has_before = settings.of_convolutions().is_some() && config_of(&first).is_file();
+        let before = if has_before { Some(Box::new(Self::load(&first)?)) } else { None };
+        Ok(RunRecord { path: path.to_path_buf(), settings, metrics, summary, before })
     }
 
     /// The run folders in `folder`, by name.
@@ -84,9 +90,10 @@ impl RunRecord {
         self.metrics.last().map_or(0, |m| m.step)
     }
 
-    /// Seconds taken, as far as evaluations tell.
+    /// Seconds taken, as far as evaluations tell, also by the run before it.
     pub fn seconds(&self) -> f64 {
-        self.metrics.last().map_or(0.0, |m| m.seconds)
+        let before = self.before.as_ref().map_or(0.0, |before| before.seconds());
+        self.metrics.last().map_or(before, |m| m.seconds)
     }
 }
 

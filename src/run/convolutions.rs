@@ -3,12 +3,27 @@
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::Identity;
-use super::folder::{config_of, summary_of};
+use super::folder::summary_of;
 use super::options::{Options, Place};
 use super::summary::Summary;
+use super::together::Part;
 use crate::data::Split;
-use crate::settings::{Overrides, Settings, essential_differences};
+use crate::network::{config_of, model_of};
+use crate::settings::{ConvolutionsFrom, Overrides, Settings, essential_differences};
 use crate::{Error, Result};
+
+/// The folder, in the run folder `whole`, of the run that trains its convolutions first.
+pub fn convolutions_of(whole: &Path) -> PathBuf {
+    whole.join("convolutions")
+}
+
+/// The run folder whose convolutions a run at `place` trains, if it is such a part.
+pub fn whole_of(place: &Place) -> Option<PathBuf> {
+    let folder = std::path::absolute(place.folder()?).ok()?;
+    let whole = folder.parent().filter(|whole| convolutions_of(whole) == folder)?;
+    let said = Overrides::load(&config_of(whole)).ok()?.convolutions_from;
+    matches!(said, Some(ConvolutionsFrom::Preset { .. })).then(|| whole.to_path_buf())
+}
 
 /// A run that is to end before another begins.
 pub struct Before {
@@ -27,7 +42,7 @@ impl Before {
     /// [`Error::Usage`] if its last layer cannot be shared by the classes.
     pub fn new(mut settings: Settings, whole: &Path, classes: usize) -> Result<Self> {
         settings.fit(classes, false)?;
-        Ok(Before { settings, whole: whole.to_path_buf(), folder: whole.join("convolutions") })
+        Ok(Before { settings, whole: whole.to_path_buf(), folder: convolutions_of(whole) })
     }
 
     /// What it came to, if it has ended, having been trained on these samples.
@@ -50,6 +65,25 @@ impl Before {
             self.folder.display(),
             differ.join(", ")
         )))
+    }
+
+    /// Refuse to take part in `part` in a process that does not see what rank 0, in another one, has left for it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with what to do.
+    pub fn check_seen(&self, part: Part) -> Result<()> {
+        let (folder, file, told) = match part {
+            Part::Convolutions => (&self.whole, config_of(&self.whole), "begun the run"),
+            Part::Above => (&self.folder, model_of(&self.folder), "trained the convolutions"),
+        };
+        if file.is_file() {
+            return Ok(());
+        }
+        let problem = format!(
+            "rank 0 has {told} in this folder, and this rank does not see it there; have --out, or --resume, name a folder that every \
+             rank sees by the same path, such as one of a shared file system"
+        );
+        Err(Error::input(folder, problem))
     }
 
     /// How it is kept, in a run that is kept by `options`.

@@ -1,7 +1,7 @@
 //! What a run leaves behind: `config.toml`, `metrics.jsonl`, `summary.json`, `curves.png`,
 //! `model.safetensors`, `checkpoints`.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirEntry, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::metrics::Metrics;
 use super::summary::Summary;
 use super::tensorboard::EventFile;
 use crate::data::Task;
-use crate::network::Model;
+use crate::network::{Model, config_of, model_of};
 use crate::settings::Settings;
 use crate::{Error, Result, files};
 
@@ -38,6 +38,8 @@ pub struct RunFolder {
     pub seconds_before: f64,
     /// What is to be told of the folder before anything is trained.
     pub warning: Option<String>,
+    /// Folders that were made for it, the innermost first, where the run is new and may still be refused.
+    unused: Option<Vec<PathBuf>>,
     _lock: File,
 }
 
@@ -48,19 +50,26 @@ impl RunFolder {
     /// [`Error::Usage`] if `out` holds something already, [`Error::Input`] if another process works there,
     /// [`Error::Io`] if it cannot be written.
     pub fn create(out: Option<&Path>, name: &str) -> Result<Self> {
-        let path = match out {
+        let (path, made) = match out {
             Some(out) => {
+                let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+                let made = out.ancestors().take_while(is_missing).map(Path::to_path_buf).collect();
                 std::fs::create_dir_all(out).map_err(|e| Error::io("create", out, e))?;
-                out.to_path_buf()
+                (out.to_path_buf(), made)
             }
-            None => first_free(name)?,
+            None => {
+                let path = first_free(name)?;
+                (path.clone(), vec![path])
+            }
         };
         // Looked at before the lock, so that nothing is made in a folder that is not ours, and again behind it.
         refuse_used(&path)?;
         let (lock, warning) = lock(&path)?;
         refuse_used(&path)?;
         files::remove_unfinished(&path)?;
-        Ok(Self::locked(path, (lock, warning)))
+        let mut folder = Self::locked(path, (lock, warning));
+        folder.unused = Some(made);
+        Ok(folder)
     }
 
     /// Open the folder of a run that was interrupted or is to be extended, and clear away what a killed process left.
@@ -97,6 +106,7 @@ impl RunFolder {
             last_checkpoint: None,
             seconds_before: 0.0,
             warning,
+            unused: None,
             _lock: lock,
         }
     }
@@ -124,6 +134,7 @@ impl RunFolder {
         is_held_out: bool,
         tensorboard: bool,
     ) -> Result<()> {
+        self.unused = None;
         let summary = summary_of(&self.path);
         match std::fs::remove_file(&summary) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", summary, e)),
@@ -187,19 +198,28 @@ impl RunFolder {
 
     /// Write the model and the summary.
     pub fn finish(&self, model: &Model, summary: &Summary) -> Result<()> {
-        model.save(&self.path.join("model.safetensors"))?;
+        model.save(&model_of(&self.path))?;
         files::write_whole(&summary_of(&self.path), format!("{}\n", summary.json()?).as_bytes())
+    }
+}
+
+impl Drop for RunFolder {
+    /// A new run that was refused before its first step leaves nothing that was made for it; one whose convolutions were begun stays.
+    fn drop(&mut self) {
+        let Some(made) = &self.unused else { return };
+        let own = [self.path.join(LOCK), config_of(&self.path)];
+        let is_own = |entry: std::io::Result<DirEntry>| entry.is_ok_and(|entry| own.contains(&entry.path()));
+        if std::fs::read_dir(&self.path).is_ok_and(|mut entries| entries.all(is_own)) {
+            // What cannot be removed stays, as after a kill.
+            own.iter().for_each(|file| drop(std::fs::remove_file(file)));
+            let _ = made.iter().try_for_each(std::fs::remove_dir);
+        }
     }
 }
 
 /// The summary of the run folder at `path`, which it has once it has ended.
 pub fn summary_of(path: &Path) -> PathBuf {
     path.join("summary.json")
-}
-
-/// The configuration of the run folder at `path`.
-pub fn config_of(path: &Path) -> PathBuf {
-    path.join("config.toml")
 }
 
 /// Refuse a folder that holds more than what a process that was killed just as it began leaves.

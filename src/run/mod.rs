@@ -22,10 +22,11 @@ mod training;
 
 pub use checkpoint::{Checkpoint, Header, Identity};
 pub use checkpoints::Cadence;
+pub use convolutions::convolutions_of;
 pub use curves::curves;
 pub use depth::{Passage, passages};
 pub use device::{CPU, Cpu, Device, Where};
-pub use folder::{RunFolder, config_of, summary_of};
+pub use folder::{RunFolder, summary_of};
 pub use learner::{Judge, Learner};
 pub use metrics::{Metrics, best};
 pub use modes::Modes;

@@ -11,7 +11,7 @@ pub trait Reporter {
     fn stage(&mut self, _what: &str) {}
     /// Before the first step on a device: what will be trained, where.
     fn begin(&mut self, run: &Beginning);
-    /// After the first of these steps: the estimated time of the whole run.
+    /// After the first of these steps: the estimated seconds of the run, or of this part of it.
     fn estimate(&mut self, seconds: f64);
     /// Often: steps submitted so far.
     fn step(&mut self, step: u32);

@@ -138,7 +138,8 @@ impl Stepping<'_, '_> {
             let left = self.trainer.settings().steps - done;
             if !pace.estimated && (pace.steps_to_wait == 0 || left == 0) {
                 pace.estimated = true;
-                self.report.estimate(self.time.seconds() + per_step * f64::from(left) * 1.05);
+                let own = self.time.seconds() - self.folder.seconds_before;
+                self.report.estimate(own + per_step * f64::from(left) * 1.05);
             }
             let is_stopped = self.is_stopped();
             if done < until && (is_stopped || clock.is_due(done)) {

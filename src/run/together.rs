@@ -12,9 +12,20 @@ use crate::ranks::Ranks;
 use crate::settings::Settings;
 use crate::{Error, Result};
 
+/// A part of a run of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The convolutions, which are trained first.
+    Convolutions,
+    /// What reads them.
+    Above,
+}
+
 /// What rank 0 has the others do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
+    /// Take part in this part of a run of two, until its end.
+    Part(Part),
     /// Begin, where the same checkpoint left the run.
     Begin,
     /// So many steps.
@@ -35,6 +46,8 @@ impl Order {
             Order::Compare => [2, 0],
             Order::Gather => [3, 0],
             Order::End => [4, 0],
+            Order::Part(Part::Convolutions) => [5, 0],
+            Order::Part(Part::Above) => [5, 1],
         }
     }
 
@@ -50,6 +63,7 @@ impl Order {
             1 => Order::Steps(words[1]),
             2 => Order::Compare,
             3 => Order::Gather,
+            5 => Order::Part(if words[1] == 0 { Part::Convolutions } else { Part::Above }),
             _ => Order::End,
         })
     }
@@ -69,6 +83,14 @@ impl<'a> Lead<'a> {
     /// Lead `ranks`.
     pub fn over(ranks: &'a Ranks) -> Self {
         Lead { ranks, is_followed: Cell::new(!ranks.are_threads()), failed: Cell::new(false) }
+    }
+
+    /// Have ranks in other processes, which take this order by `next_part`, begin a part of a run of two.
+    ///
+    /// # Errors
+    /// As [`Ranks::begin_sum`].
+    pub fn part(&self, part: Part) -> Result<()> {
+        if self.is_followed.get() { Order::Part(part).give(self.ranks) } else { Ok(()) }
     }
 
     /// Have all begin, and see that they are alike.
@@ -171,6 +193,14 @@ pub fn follow(
     data: &Dataset,
     place: &Place,
 ) -> Result<()> {
+    heard(ranks, || follow_to_the_end(ranks, open, settings, data, place))
+}
+
+/// Do what `own` does on another rank than 0; none waits for this one where it fails.
+///
+/// # Errors
+/// `own`'s; the other ranks are told that this one ended.
+pub fn heard(ranks: &Ranks, own: impl FnOnce() -> Result<()>) -> Result<()> {
     struct Guard<'a>(&'a Ranks);
     impl Drop for Guard<'_> {
         fn drop(&mut self) {
@@ -178,11 +208,29 @@ pub fn follow(
         }
     }
     let _guard = Guard(ranks);
-    let followed = follow_to_the_end(ranks, open, settings, data, place);
-    if let Err(error) = &followed {
+    let done = own();
+    if let Err(error) = &done {
         ranks.leave(error);
     }
-    followed.map_err(|error| error.with_advice(&format!("this was rank {}", ranks.rank())))
+    done.map_err(|error| error.with_advice(&format!("this was rank {}", ranks.rank())))
+}
+
+/// The part of a run of two that rank 0 has this one take part in next; none where the run has ended, or is refused.
+///
+/// # Errors
+/// [`Error::Run`] where rank 0's run has no parts; as [`Ranks::begin_sum`].
+pub fn next_part(ranks: &Ranks) -> Result<Option<Part>> {
+    match Order::take(ranks)? {
+        Order::Part(part) => Ok(Some(part)),
+        Order::End => Ok(None),
+        _ => Err(other_parts()),
+    }
+}
+
+fn other_parts() -> Error {
+    Error::Run(
+        "rank 0 trains other convolutions first than this rank, or none; all must be given the same flags".into(),
+    )
 }
 
 /// Have no other rank wait for one whose thread ends by a panic.
@@ -192,7 +240,11 @@ fn leave_if_panicking(ranks: &Ranks) {
     }
 }
 
-fn follow_to_the_end(
+/// [`follow`] without a word to the others where it fails.
+///
+/// # Errors
+/// What went wrong here.
+pub fn follow_to_the_end(
     ranks: &Ranks,
     open: &dyn Fn() -> Result<Device>,
     settings: &Settings,
@@ -217,6 +269,7 @@ fn follow_to_the_end(
             Order::Compare => {
                 let _ = compare(ranks, &mut learner);
             }
+            Order::Part(_) => return Err(other_parts()),
             Order::End => return Ok(()),
         }
     }

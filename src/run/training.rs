@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoint::{Checkpoint, Identity};
 use super::checkpoints;
-use super::convolutions::Before;
+use super::convolutions::{Before, whole_of};
 use super::device::Device;
 use super::diagnose::diagnose;
 use super::folder::RunFolder;
@@ -15,7 +15,7 @@ use super::options::{Options, Place};
 use super::reporter::{Beginning, Reporter};
 use super::stepping::{Stepping, Time};
 use super::summary::Summary;
-use super::together::{Lead, follow};
+use super::together::{Lead, Part, follow_to_the_end, heard, next_part};
 use crate::data::{Dataset, Encoder, Split};
 use crate::network::Model;
 use crate::settings::{Select, Settings, essential_differences};
@@ -48,6 +48,14 @@ pub fn run(
         return Ok(ended);
     }
     let (mut data, validation) = data.hold_out(settings.validation, settings.seed)?;
+    check_held_out(settings, (&data, &validation), report)?;
+    if let Some(whole) = whole_of(&options.place) {
+        data.test = Split::default();
+        let whole = whole.display();
+        report.stage(&format!(
+            "these are the convolutions of {whole}, so no test sample is looked at; what reads them is trained by: gatewright train --resume {whole}"
+        ));
+    }
     let mut settings = settings.clone();
     if let Some(first) = settings.of_convolutions() {
         let whole = match &mut folder {
@@ -61,12 +69,15 @@ pub fn run(
                 // So that it can be gone on with before its first step, and by what a resumed run was told.
                 whole.write_config(&settings)?;
                 report.stage(&before.told(&settings));
-                let trained = train_before(open, &before, (&mut data, &validation), (options, lead), report)?;
+                lead.part(Part::Convolutions)?;
+                let trained = train_before(open, &before, (&mut data, &validation), (options, lead), report);
+                // Whatever came of it, ranks in other processes wait for what is next.
                 lead = Lead::over(&options.ranks);
-                report.stage("now what reads them");
-                trained
+                trained?
             }
         };
+        report.stage("now what reads them");
+        lead.part(Part::Above)?;
         whole.seconds_before = trained.seconds;
         settings = before.after(&settings);
     }
@@ -88,6 +99,25 @@ fn ended(folder: &Option<RunFolder>, from: &Option<Checkpoint>, settings: &Setti
         Some(folder) if is_same => folder.summary(),
         _ => Ok(None),
     }
+}
+
+/// Refuse to judge by held-out samples where there are none, before anything is trained; tell where a part of the samples is none.
+fn check_held_out(
+    settings: &Settings,
+    (data, validation): (&Dataset, &Split),
+    report: &mut dyn Reporter,
+) -> Result<()> {
+    if !validation.is_empty() || settings.validation == 0.0 {
+        return Ok(());
+    }
+    let told = format!("a validation fraction of {} takes none of {}", settings.validation, data.train.len());
+    if settings.patience.is_some() || settings.select == Select::Best {
+        return Err(Error::usage(format!(
+            "{told} training samples, and --patience and --select best judge by them; choose a greater --validation"
+        )));
+    }
+    report.warn(&format!("{told} training samples; what is told along the way is of these"));
+    Ok(())
 }
 
 /// The run folder, which ranks in other processes must be told of where they look for convolutions in it.
@@ -126,15 +156,6 @@ fn train(
     (options, lead): (&Options, Lead),
     report: &mut dyn Reporter,
 ) -> Result<Summary> {
-    if validation.is_empty() && settings.validation > 0.0 {
-        let told = format!("a validation fraction of {} takes none of {}", settings.validation, data.train.len());
-        if settings.patience.is_some() || settings.select == Select::Best {
-            return Err(Error::usage(format!(
-                "{told} training samples, and --patience and --select best judge by them; choose a greater --validation"
-            )));
-        }
-        report.warn(&format!("{told} training samples; what is told along the way is of these"));
-    }
     lead.through(&options.companions, settings, data, &options.place, |lead| {
         on_devices(open, settings, (data, validation), opened, (options, lead), report)
     })
@@ -150,22 +171,27 @@ pub fn follow_run(
     data: Dataset,
     options: &Options,
 ) -> Result<()> {
-    let (data, _) = data.hold_out(settings.validation, settings.seed)?;
-    let mut settings = settings.clone();
-    if let Some(first) = settings.of_convolutions()
-        && let Some(whole) = folder_of_ranks(options)?
-    {
-        let before = Before::new(first, &whole, data.classes.len())?;
-        if before.ended(&data.train)?.is_none() {
-            follow(&options.ranks, open, &before.settings, &data, &before.options(options).place)?;
-            if before.ended(&data.train)?.is_none() {
-                // Rank 0 was stopped, or failed, and tells so.
-                return Ok(());
+    let ranks = &options.ranks;
+    heard(ranks, || {
+        let (data, _) = data.hold_out(settings.validation, settings.seed)?;
+        let Some(first) = settings.of_convolutions() else {
+            return follow_to_the_end(ranks, open, settings, &data, &options.place);
+        };
+        while let Some(part) = next_part(ranks)? {
+            let whole = folder_of_ranks(options)?.unwrap_or_default();
+            let before = Before::new(first.clone(), &whole, data.classes.len())?;
+            before.check_seen(part)?;
+            match part {
+                Part::Convolutions => {
+                    follow_to_the_end(ranks, open, &before.settings, &data, &before.options(options).place)?;
+                }
+                Part::Above => {
+                    return follow_to_the_end(ranks, open, &before.after(settings), &data, &options.place);
+                }
             }
         }
-        settings = before.after(&settings);
-    }
-    follow(&options.ranks, open, &settings, &data, &options.place)
+        Ok(())
+    })
 }
 
 /// Train on the device that `open` gives, and on others if that is lost and may be replaced.

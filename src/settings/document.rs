@@ -34,7 +34,8 @@ fn words(flag: &Arg) -> String {
 fn generated() -> String {
     let flags = <Overrides as clap::Args>::augment_args(Command::new("train"));
     let flag = |name: &str| flags.get_arguments().find(|arg| arg.get_long() == Some(name));
-    let defaults = lines(&Settings::default().all_said());
+    let [defaults, of_quick] = [Settings::default(), Preset::of(None).settings()].map(|of| lines(&of.all_said()));
+    let quick = Preset::of(None).name();
     let mut page = "\n## Presets\n\n| preset | what it is for |\n|---|---|\n".to_string();
     for preset in Preset::ALL {
         let name = preset.name();
@@ -48,7 +49,11 @@ fn generated() -> String {
                 write!(page, "\n## {group}\n\n| key and flag | takes | default | what it is |\n|---|---|---|---|\n");
         }
         let name = entry.name();
-        let default = defaults.get(&name).map_or("–".to_string(), |default| format!("`{default}`"));
+        let told = |value: Option<&String>| value.map_or("–".to_string(), |value| format!("`{value}`"));
+        let mut default = told(defaults.get(&name));
+        if of_quick.get(&name) != defaults.get(&name) {
+            let _ = write!(default, "; of {quick} {}", told(of_quick.get(&name)));
+        }
         let resumed = if entry.bearing == Bearing::Step { "" } else { " ↻" };
         let _ = writeln!(page, "| `{name}`{resumed} | {} | {default} | {} |", taken(entry, flag(&name)), entry.help);
     }

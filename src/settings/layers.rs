@@ -168,28 +168,30 @@ impl From<Layers> for String {
     }
 }
 
-/// Equal dense neighbours together: `2x100,50`; convolutions with all that is not 1 or 0, and always depth and channels.
+/// `conv` and all that is not 1 or 0, and always depth and channels.
+fn told(conv: &Convolution) -> String {
+    let Convolution { units, kernel, stride, pad, depth, channels, pool } = conv;
+    let unless = |name: &str, value: u32, usual: u32| {
+        if value == usual { String::new() } else { format!(" {name} {value}") }
+    };
+    let channels = match channels {
+        TreeChannels::One => "1",
+        TreeChannels::Two => "2",
+        TreeChannels::All => "all",
+    };
+    format!(
+        "conv {units} {}x{}{}{} depth {depth} channels {channels}{}",
+        kernel[0],
+        kernel[1],
+        unless("stride", *stride, 1),
+        unless("pad", *pad, 0),
+        unless("pool", *pool, 1)
+    )
+}
+
+/// Equal dense neighbours together: `2x100,50`.
 impl Display for Layers {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        for Convolution { units, kernel, stride, pad, depth, channels, pool } in &self.convolutions {
-            write!(f, "conv {units} {}x{}", kernel[0], kernel[1])?;
-            if *stride != 1 {
-                write!(f, " stride {stride}")?;
-            }
-            if *pad != 0 {
-                write!(f, " pad {pad}")?;
-            }
-            let channels = match channels {
-                TreeChannels::One => "1",
-                TreeChannels::Two => "2",
-                TreeChannels::All => "all",
-            };
-            write!(f, " depth {depth} channels {channels}")?;
-            if *pool != 1 {
-                write!(f, " pool {pool}")?;
-            }
-            f.write_str("; ")?;
-        }
         let (reading, others) = self.dense.split_at(usize::from(!self.reads.is_empty()).min(self.dense.len()));
         let shares: Vec<String> = self.reads.iter().map(ToString::to_string).collect();
         let reading = reading.iter().map(|gates| format!("{gates} reads {}", shares.join(":")));
@@ -197,7 +199,7 @@ impl Display for Layers {
             1 => equal[0].to_string(),
             depth => format!("{depth}x{}", equal[0]),
         });
-        let items = reading.chain(others);
+        let items = self.convolutions.iter().map(told).chain(reading).chain(others);
         f.write_str(&items.collect::<Vec<_>>().join(if self.convolutions.is_empty() { "," } else { "; " }))
     }
 }

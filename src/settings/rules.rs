@@ -1,5 +1,7 @@
 //! The rules between settings: what follows from what is said, and what does not go together.
 
+use std::ops::Range;
+
 use super::choices::{InputKind, Method, Select};
 use super::frozen::FrozenLayers;
 use super::layers::Layers;
@@ -13,8 +15,10 @@ impl Overrides {
     /// Change in `settings` what follows from what is said here; what is said beside is put over it.
     pub(super) fn imply(&self, settings: &mut Settings) {
         let freeze = self.freeze.as_ref().unwrap_or(&settings.freeze);
-        let trains = |layers: &Layers| (0..layers.convolutions.len()).any(|layer| !freeze.has(layer, true));
-        let convolves = self.layers.as_ref().is_some_and(trains);
+        let trains = |layers: &Layers, those: Range<usize>| {
+            those.into_iter().any(|layer| !freeze.has(layer, layer < layers.convolutions.len()))
+        };
+        let convolves = self.layers.as_ref().is_some_and(|layers| trains(layers, 0..layers.convolutions.len()));
         if convolves || self.layers.as_ref().is_some_and(|layers| layers.dense.len() > 2) {
             // Deep networks cannot decide on tables while wires move, and learn best through gates that pass their inputs on. What
             // beneath has other than the defaults, somebody has said.
@@ -30,9 +34,10 @@ impl Overrides {
                 settings.lr = if convolves { 0.02 } else { deep.lr };
             }
         }
-        let several = self.layers.as_ref().is_some_and(|layers| layers.dense.len() > 1);
-        if settings.gradients == GradientFormat::Int4 && (several || convolves) {
-            // Four bits are for what nothing is added up in.
+        let adds_up =
+            |layers: &Layers| trains(layers, 0..(layers.convolutions.len() + layers.dense.len()).saturating_sub(1));
+        if settings.gradients == GradientFormat::Int4 && self.layers.as_ref().is_some_and(adds_up) {
+            // Four bits are for what nothing is added up in, as `check_narrow` has it.
             settings.gradients = GradientFormat::Int8;
         }
         if self.method.is_some_and(Method::is_soft) {
@@ -364,6 +369,31 @@ mod tests {
         let file = Overrides { gradients: Some(GradientFormat::F32), ..Default::default() };
         let settings = soft.over(&[&file]).unwrap();
         assert_eq!(settings.gradients, GradientFormat::F32);
+    }
+
+    #[test]
+    fn gradients_are_widened_where_a_layer_that_is_trained_adds_them_up() {
+        for (layers, freeze, expected) in [
+            ("8000", "none", GradientFormat::Int4),
+            ("8000, 4000", "none", GradientFormat::Int8),
+            ("8000, 4000", "1", GradientFormat::Int8),
+            ("8000, 4000", "0", GradientFormat::Int4),
+            ("conv 6 3x3; 8000", "none", GradientFormat::Int8),
+            ("conv 6 3x3; 8000", "convolutions", GradientFormat::Int4),
+            ("conv 6 3x3; 8000, 4000", "convolutions", GradientFormat::Int8),
+            ("conv 6 3x3; 8000, 4000", "0,1", GradientFormat::Int4),
+        ] {
+            let said = Overrides {
+                layers: Some(layers.parse().unwrap()),
+                freeze: Some(freeze.parse().unwrap()),
+                learn_wiring: Some(LearnedLayers::None),
+                ..Default::default()
+            };
+            let mut settings = Settings { gradients: GradientFormat::Int4, ..Settings::default() };
+            said.apply(&mut settings).unwrap();
+            settings.check().unwrap();
+            assert_eq!(settings.gradients, expected, "{layers}, {freeze} frozen");
+        }
     }
 
     #[test]

@@ -123,8 +123,7 @@ pub fn learn_encoder(settings: &Settings, data: &Dataset) -> Result<Encoder> {
 pub fn draw_for(settings: &Settings, data: &Dataset, encoder: Encoder) -> Result<Model> {
     let drawn = draw_model(settings, &data.name, data.image, &data.classes, encoder)?;
     let mut model = Model { table: data.table.clone(), head: data.head.clone(), ..drawn };
-    if let Some(from) = settings.convolutions_from.run() {
-        let path = if from.is_dir() { from.join("model.safetensors") } else { from.to_path_buf() };
+    if let Some(path) = settings.convolutions_model()? {
         let other = Model::load(&path)?;
         take_convolutions(&mut model, &other, settings.convolutions.len())
             .map_err(|problem| Error::input(&path, problem))?;

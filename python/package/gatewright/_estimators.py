@@ -201,7 +201,8 @@ class LogicGateClassifier(ClassifierMixin, _LogicGates):
         X : samples, as `votes` takes them
         y : classes [n] of any kind, or labels [n, labels], each 0 or 1
         eval_set : (X, y) of test samples that the run is judged by when it has ended
-        callback : called with a dict of metrics after each evaluation; what it raises ends the run
+        callback : called with a dict of metrics after each evaluation; what it raises ends the run. In a run of two parts
+            (`convolutions_from`) its `stage` says which part it is
         resume : run folder, kept by `out`, of a run to go on with
 
         Returns
@@ -315,7 +316,8 @@ class LogicGateRegressor(RegressorMixin, _LogicGates):
         X : samples, as `votes` takes them
         y : values [n] or [n, targets]
         eval_set : (X, y) of test samples that the run is judged by when it has ended
-        callback : called with a dict of metrics after each evaluation; what it raises ends the run
+        callback : called with a dict of metrics after each evaluation; what it raises ends the run. In a run of two parts
+            (`convolutions_from`) its `stage` says which part it is
         resume : run folder, kept by `out`, of a run to go on with
 
         Returns

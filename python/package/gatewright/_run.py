@@ -76,6 +76,16 @@ class Progress:
         self.steps = 1
         self.told = ""
         self.last = 0.0
+        self.stage_told = None
+
+    def stage(self, text):
+        """Before each part of a run of several."""
+        if self.shown and self.notebook is None and self.last > 0.0:
+            # Behind the bar of the part before.
+            print(file=sys.stderr)
+        self.stage_told, self.told, self.last = text, "", 0.0
+        if self.shown:
+            self._line(text)
 
     def begin(self, steps, text):
         self.steps = steps
@@ -89,6 +99,8 @@ class Progress:
 
     def evaluated(self, metrics):
         metrics = json.loads(metrics)
+        if self.stage_told is not None:
+            metrics["stage"] = self.stage_told
         self.told = f"loss {metrics['train_loss']:.4f}  quality {metrics['accuracy']:.4f}"
         if self.shown:
             self._bar(metrics["step"])
