@@ -16,7 +16,7 @@ use gatewright::plan::{CageScope, GradientFormat, Tuning};
 use gatewright::random::Philox;
 use gatewright::reference;
 use gatewright::settings::{Cage, Method, PoolGradient, Settings};
-use gatewright::train;
+use gatewright::train::{self, Mode};
 use native::{constants, forward, made_gradients, plain_export, samples, shader_settings, shape, table_gradients};
 use tools::have;
 

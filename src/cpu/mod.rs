@@ -41,5 +41,6 @@ mod wires;
 pub use constants::Constants;
 pub use evaluate::Evaluated;
 pub use simd::Simd;
+pub use step::Span;
 pub use traffic::{Pass, measure};
-pub use trainer::{Span, Trainer};
+pub use trainer::Trainer;

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::augment::augment;
 use super::bits::Bits;
@@ -12,11 +12,13 @@ use super::locks::{lock, read, write};
 use super::network::{Network, State, chunk_shift};
 use super::selection::{self, Gates, Update};
 use super::team::{Member, work_together};
-use super::trainer::Span;
 use crate::Result;
 use crate::plan::uniforms::Step;
 use crate::random::Permutation;
 use crate::train::HISTORY;
+
+/// A pass, and how long it took.
+pub type Span = (String, Duration);
 
 /// What micro-batches go through.
 pub trait Through: Sync + Sized {

@@ -2,7 +2,6 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use super::constants::Constants;
 use super::encode::Encoding;
@@ -13,7 +12,7 @@ use super::locks::{lock, read};
 use super::network::{LayerState, Network, State, Workspace, chunk_shift, layers_of};
 use super::simd::Simd;
 use super::soft::Reals;
-use super::step::Through;
+use super::step::{Span, Through};
 use super::traffic::Pass;
 use super::wires::Scored;
 use crate::data::{Head, Split};
@@ -23,9 +22,6 @@ use crate::plan::{CageScope, GradientFormat};
 use crate::ranks::Ranks;
 use crate::train::{HISTORY, Mode};
 use crate::{Error, Result};
-
-/// A pass, and how long it took.
-pub type Span = (String, Duration);
 
 /// A network, its optimizer and its training samples, trained by this machine's own cores.
 #[derive(Debug)]
