@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use clap::{Arg, Command};
 
-use super::list::lines;
-use super::{Bearing, ENTRIES, Entry, Overrides, Preset, Range, Settings};
+use super::{Bearing, ENTRIES, Entry, Overrides, Preset, Range};
 
 /// Where the written part of the page ends.
 const MARK: &str =
@@ -34,7 +33,6 @@ fn words(flag: &Arg) -> String {
 fn generated() -> String {
     let flags = <Overrides as clap::Args>::augment_args(Command::new("train"));
     let flag = |name: &str| flags.get_arguments().find(|arg| arg.get_long() == Some(name));
-    let defaults = lines(&Settings::default().all_said());
     let mut page = "\n## Presets\n\n| preset | what it is for |\n|---|---|\n".to_string();
     for preset in Preset::ALL {
         let name = preset.name();
@@ -48,7 +46,11 @@ fn generated() -> String {
                 write!(page, "\n## {group}\n\n| key and flag | takes | default | what it is |\n|---|---|---|---|\n");
         }
         let name = entry.name();
-        let default = defaults.get(&name).map_or("–".to_string(), |default| format!("`{default}`"));
+        let default = match entry.defaults() {
+            [Some(default), Some(quick)] => format!("`{default}`, of `quick` `{quick}`"),
+            [Some(default), None] | [None, Some(default)] => format!("`{default}`"),
+            [None, None] => "–".to_string(),
+        };
         let resumed = if entry.bearing == Bearing::Step { "" } else { " ↻" };
         let _ = writeln!(page, "| `{name}`{resumed} | {} | {default} | {} |", taken(entry, flag(&name)), entry.help);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,16 @@ impl Entry {
     /// The entry of a field that is in the list.
     pub fn of(field: &str) -> Option<&'static Entry> {
         ENTRIES.iter().find(|entry| entry.field == field)
+    }
+
+    /// What it is where nothing is said of it, as a file has it, without quotes: the list's default, and that of the preset `quick` where
+    /// it is another. None where it is nothing.
+    pub fn defaults(&self) -> [Option<String>; 2] {
+        static DEFAULTS: LazyLock<[BTreeMap<String, String>; 2]> =
+            LazyLock::new(|| [Settings::default(), Preset::Quick.settings()].map(|settings| lines(&settings.all_said())));
+        let [list, quick] = [&DEFAULTS[0], &DEFAULTS[1]].map(|defaults| defaults.get(&self.name()).cloned());
+        let other = quick.filter(|quick| list.as_ref() != Some(quick));
+        [list, other]
     }
 }
 
@@ -425,16 +436,18 @@ impl Settings {
 /// What `--help` says of a setting: what the list says, the numbers it takes, and its default.
 #[cfg(feature = "cli")]
 fn flag_help(field: &str) -> String {
-    static DEFAULTS: std::sync::LazyLock<BTreeMap<String, String>> =
-        std::sync::LazyLock::new(|| lines(&Settings::default().all_said()));
     let Some(entry) = Entry::of(field) else { return String::new() };
     let mut help = entry.help.to_string();
     if entry.range != Range::Any {
         help += &format!(" [{}]", entry.range);
     }
-    match DEFAULTS.get(&entry.name()) {
-        Some(default) if !help.contains("[default") => help + &format!(" [default: {default}]"),
-        _ => help,
+    if help.contains("[default") {
+        return help;
+    }
+    match entry.defaults() {
+        [Some(default), Some(quick)] => help + &format!(" [default: {default}, of quick {quick}]"),
+        [Some(default), None] | [None, Some(default)] => help + &format!(" [default: {default}]"),
+        [None, None] => help,
     }
 }
 

@@ -5,11 +5,20 @@ use super::frozen::FrozenLayers;
 use super::layers::Layers;
 use super::learned::LearnedLayers;
 use super::list::{Overrides, Settings};
-use crate::network::{Convolution, Initialization, Pool};
+use crate::network::{Convolution, Initialization, Parametrization, Pool};
 use crate::plan::GradientFormat;
 use crate::{Error, Result};
 
 impl Overrides {
+    /// Whether what is `said`, the last winning, is of a network that the preset `quick` does not speak of, which is of one dense layer of
+    /// gates that may have more than two inputs.
+    pub(super) fn ask_for_another_network(said: &[&Overrides]) -> bool {
+        let layers = said.iter().rev().find_map(|said| said.layers.as_ref());
+        let parametrization = said.iter().rev().find_map(|said| said.parametrization);
+        let is_wide = |layers: &Layers| layers.convolutions.is_empty() && layers.dense.len() == 1;
+        layers.is_some_and(|layers| !is_wide(layers)) || parametrization == Some(Parametrization::Op)
+    }
+
     /// Change in `settings` what follows from what is said here; what is said beside is put over it.
     pub(super) fn imply(&self, settings: &mut Settings) {
         let freeze = self.freeze.as_ref().unwrap_or(&settings.freeze);
@@ -314,8 +323,8 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::presets::Preset;
     use super::*;
-    use crate::network::Parametrization;
     use crate::plan::CageScope;
 
     #[test]
@@ -364,6 +373,38 @@ mod tests {
         let file = Overrides { gradients: Some(GradientFormat::F32), ..Default::default() };
         let settings = soft.over(&[&file]).unwrap();
         assert_eq!(settings.gradients, GradientFormat::F32);
+    }
+
+    /// `quick` speaks of one layer; what is said of others is put over the list's defaults, whichever source says it.
+    #[test]
+    fn networks_unlike_the_default_one_begin_with_the_lists_defaults() {
+        let of = |text: &str| Overrides::parse(text).unwrap();
+        let resolved = |file: &str, flags: &str| of(flags).over(&[&of(file)]).unwrap();
+        let (quick, list) = (Preset::Quick.settings(), Settings::default());
+        assert_ne!((quick.arity, quick.tau, &quick.layers), (list.arity, list.tau, &list.layers));
+        let told = |s: &Settings| (s.arity, s.tau, s.steps, s.gradients);
+        for unlike in [
+            "layers = \"6x8000\"",
+            "layers = \"2x100\"",
+            "layers = \"conv 9 3x3; 100\"",
+            "layers = \"conv 9 3x3; 100 reads 1:2\"\nfreeze = \"convolutions\"",
+            "parametrization = \"op\"",
+            "preset = \"quick\"\nparametrization = \"op\"",
+        ] {
+            assert_eq!(told(&resolved("", unlike)), told(&list), "{unlike}");
+            assert_eq!(told(&resolved(unlike, "")), told(&list), "{unlike}");
+        }
+        for like in ["", "layers = \"500\"", "parametrization = \"walsh\"", "data = \"cifar-10\"", "learn-wiring = \"none\""] {
+            assert_eq!(told(&resolved("", like)), told(&quick), "{like}");
+        }
+        // What is said of arity stays, and the last word on layers decides.
+        assert_eq!(resolved("arity = 4", "layers = \"2x100\"").arity, 4);
+        assert_eq!(resolved("layers = \"2x100\"", "arity = 3").arity, 3);
+        assert_eq!(told(&resolved("layers = \"2x100\"", "layers = \"100\"")), told(&quick));
+        assert_eq!(resolved("preset = \"mnist-lut\"", "layers = \"2x100\"").arity, 4);
+        // A soft method keeps the network, in real numbers.
+        let soft = resolved("", "method = \"soft-mix\"");
+        assert_eq!((soft.arity, &soft.layers, soft.gradients), (quick.arity, &quick.layers, GradientFormat::Bf16));
     }
 
     #[test]
