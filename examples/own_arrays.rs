@@ -4,7 +4,7 @@ use gatewright::circuit::{Engine, simplify};
 use gatewright::data::memory::{Given, Told, dataset};
 use gatewright::data::{ImageShape, Options};
 use gatewright::run::{Cpu, Device, Learner, Where};
-use gatewright::settings::Preset;
+use gatewright::settings::Settings;
 
 fn main() -> gatewright::Result<()> {
     // Images of 4 x 4 bytes: class 1 where the diagonal is bright.
@@ -14,8 +14,7 @@ fn main() -> gatewright::Result<()> {
     let of: Vec<u32> = pixels.chunks(16).map(|image| u32::from(is_bright(image))).collect();
     let told = Told::Classes { names: vec!["dark".into(), "bright".into()], of: of.clone() };
 
-    let mut settings = Preset::Quick.settings();
-    (settings.layers, settings.steps, settings.thresholds) = (vec![400, 400], 600, 1);
+    let settings = Settings { layers: vec![400, 400], steps: 600, thresholds: 1, ..Settings::default() };
     let given = Given::Images { image, pixels: pixels.clone() };
     let data = dataset("diagonals", (given, told), None, &Options::default(), settings.thresholds)?;
     let device = Device::Cpu(Cpu::new(&Where::default()));

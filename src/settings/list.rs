@@ -363,7 +363,7 @@ settings! {
         "Adam's epsilon"
         epsilon: f32 = 1e-8, Above(0.0), Step;
 
-        "How gradient planes are stored; soft methods have real ones [default: int8, of quick int4 where one layer is trained; soft methods bf16]"
+        "How gradient planes are stored; soft methods have real ones [default: int8, of quick int4; soft methods bf16]"
         gradients: GradientFormat = GradientFormat::Int8, Any, Step;
     }
 
@@ -506,7 +506,7 @@ mod tests {
     #[test]
     fn help_tells_range_and_default() {
         assert!(flag_help("rotate").ends_with("either way [0 to 45] [default: 0.0]"), "{}", flag_help("rotate"));
-        assert!(flag_help("tau").ends_with("[more than 0] [default: 17.0]"), "{}", flag_help("tau"));
+        assert!(flag_help("tau").ends_with("[more than 0] [default: 17.0, of quick 11.0]"), "{}", flag_help("tau"));
         assert!(flag_help("select").ends_with("[default: last, with --patience best]"));
     }
 }
