@@ -61,8 +61,9 @@ impl Entry {
     /// What it is where nothing is said of it, as a file has it, without quotes: the list's default, and that of the preset `quick` where
     /// it is another. None where it is nothing.
     pub fn defaults(&self) -> [Option<String>; 2] {
-        static DEFAULTS: LazyLock<[BTreeMap<String, String>; 2]> =
-            LazyLock::new(|| [Settings::default(), Preset::Quick.settings()].map(|settings| lines(&settings.all_said())));
+        static DEFAULTS: LazyLock<[BTreeMap<String, String>; 2]> = LazyLock::new(|| {
+            [Settings::default(), Preset::Quick.settings()].map(|settings| lines(&settings.all_said()))
+        });
         let [list, quick] = [&DEFAULTS[0], &DEFAULTS[1]].map(|defaults| defaults.get(&self.name()).cloned());
         let other = quick.filter(|quick| list.as_ref() != Some(quick));
         [list, other]

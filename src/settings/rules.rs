@@ -39,11 +39,6 @@ impl Overrides {
                 settings.lr = if convolves { 0.02 } else { deep.lr };
             }
         }
-        let several = self.layers.as_ref().is_some_and(|layers| layers.dense.len() > 1);
-        if settings.gradients == GradientFormat::Int4 && (several || convolves) {
-            // Four bits are for what nothing is added up in.
-            settings.gradients = GradientFormat::Int8;
-        }
         if self.method.is_some_and(Method::is_soft) {
             // Presets speak of hard methods.
             settings.cage = None;
@@ -394,7 +389,9 @@ mod tests {
             assert_eq!(told(&resolved("", unlike)), told(&list), "{unlike}");
             assert_eq!(told(&resolved(unlike, "")), told(&list), "{unlike}");
         }
-        for like in ["", "layers = \"500\"", "parametrization = \"walsh\"", "data = \"cifar-10\"", "learn-wiring = \"none\""] {
+        for like in
+            ["", "layers = \"500\"", "parametrization = \"walsh\"", "data = \"cifar-10\"", "learn-wiring = \"none\""]
+        {
             assert_eq!(told(&resolved("", like)), told(&quick), "{like}");
         }
         // What is said of arity stays, and the last word on layers decides.
@@ -402,6 +399,8 @@ mod tests {
         assert_eq!(resolved("layers = \"2x100\"", "arity = 3").arity, 3);
         assert_eq!(told(&resolved("layers = \"2x100\"", "layers = \"100\"")), told(&quick));
         assert_eq!(resolved("preset = \"mnist-lut\"", "layers = \"2x100\"").arity, 4);
+        let narrow = of("layers = \"2x100\"").over(&[&of("gradients = \"int4\"")]).unwrap_err().to_string();
+        assert!(narrow.contains("use --gradients int8"), "{narrow}");
         // A soft method keeps the network, in real numbers.
         let soft = resolved("", "method = \"soft-mix\"");
         assert_eq!((soft.arity, &soft.layers, soft.gradients), (quick.arity, &quick.layers, GradientFormat::Bf16));
