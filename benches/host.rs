@@ -7,7 +7,7 @@ use gatewright::data::{Dataset, Head, ImageShape, Split};
 use gatewright::gpu::Gpu;
 use gatewright::network::{Consumers, Wiring};
 use gatewright::random::Philox;
-use gatewright::settings::{Preset, Settings};
+use gatewright::settings::Settings;
 use gatewright::train::Trainer;
 
 const INPUTS: usize = 784;
@@ -48,7 +48,7 @@ fn host(c: &mut Criterion) {
         eprintln!("no adapter was found, so recording a step is left out");
         return;
     };
-    let settings = Settings { layers: vec![2000; 3], thresholds: 1, rare: 0.0, ..Preset::Quick.settings() };
+    let settings = Settings { layers: vec![2000; 3], thresholds: 1, rare: 0.0, ..Settings::default() };
     let mut trainer = Trainer::new(&gpu, &settings, &noise()).expect("a small network fits every adapter");
     // Only recording and submission are timed; the steps themselves end before the next round begins.
     c.bench_function("record and submit 16 steps of 3x2000", |b| {

@@ -4,7 +4,7 @@ use gatewright::circuit::{Engine, simplify};
 use gatewright::data::memory::{Given, Told, dataset};
 use gatewright::data::{ImageShape, Options};
 use gatewright::run::{Cpu, Device, Learner, Where};
-use gatewright::settings::Preset;
+use gatewright::settings::Settings;
 
 fn main() -> gatewright::Result<()> {
     // Images of 4 x 4 bytes: class 1 where the diagonal is bright.
@@ -12,10 +12,11 @@ fn main() -> gatewright::Result<()> {
     let pixels: Vec<u8> = (0..4096u32 * 16).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let is_bright = |image: &[u8]| [0, 5, 10, 15].iter().filter(|&&pixel| image[pixel] > 127).count() >= 3;
     let of: Vec<u32> = pixels.chunks(16).map(|image| u32::from(is_bright(image))).collect();
-    let told = Told::Classes { names: vec!["dark".into(), "bright".into()], of: of.clone() };
+    // Classes come in the order of their names.
+    let told = Told::Classes { names: vec!["dark".into(), "lit".into()], of: of.clone() };
 
-    let mut settings = Preset::Quick.settings();
-    (settings.layers, settings.steps, settings.thresholds) = (vec![400, 400], 600, 1);
+    // A pixel aside is another picture here, so images stay in place.
+    let settings = Settings { layers: vec![400, 400], steps: 600, thresholds: 1, shift: 0, ..Settings::default() };
     let given = Given::Images { image, pixels: pixels.clone() };
     let data = dataset("diagonals", (given, told), None, &Options::default(), settings.thresholds)?;
     let device = Device::Cpu(Cpu::new(&Where::default()));

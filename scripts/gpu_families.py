@@ -23,7 +23,7 @@ PROGRAM = HERE.parent / "target/release/gatewright"
 BEGIN, END = "<!-- begin: scripts/gpu_families.py -->", "<!-- end -->"
 # What is configured, and by which settings.
 CONFIGURATIONS = {
-    "The default step": [],
+    "One wide layer": ["--layers", "24000", "--arity", "2", "--gradients", "int8"],
     "Six layers": ["--layers", "6x8000"],
     "Soft mixtures": ["--layers", "6x8000", "--method", "soft-mix"],
 }

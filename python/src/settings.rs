@@ -1,20 +1,16 @@
 //! The one list of settings, for the keywords of the estimators.
 
-use gatewright::settings::{ENTRIES, Overrides, Settings};
+use gatewright::settings::{ENTRIES, Overrides};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::{Map, Value};
 
-use crate::errors::{refused, told};
+use crate::errors::refused;
 
-/// Every setting, as dicts of `name`, `group`, `help`, `kind` (a Rust type), `range` and `default` (as text, or None).
+/// Every setting, as dicts of `name`, `group`, `help`, `kind` (a Rust type), `range`, `default` (as text, or None) and `quick` (the default
+/// of the preset of that name where it is another, or None).
 #[pyfunction]
 pub fn settings(py: Python) -> PyResult<Vec<Bound<PyDict>>> {
-    let written = Settings::default().to_toml().map_err(told)?;
-    let default = |name: &str| {
-        let lines = written.lines().filter_map(|line| line.split_once(" = "));
-        lines.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"').to_string())
-    };
     let entry = |entry: &gatewright::settings::Entry| {
         let told = PyDict::new(py);
         told.set_item("name", entry.field)?;
@@ -22,7 +18,9 @@ pub fn settings(py: Python) -> PyResult<Vec<Bound<PyDict>>> {
         told.set_item("help", crate::errors::keywords(entry.help))?;
         told.set_item("kind", entry.kind)?;
         told.set_item("range", entry.range.to_string())?;
-        told.set_item("default", default(&entry.name()))?;
+        let [default, quick] = entry.defaults();
+        told.set_item("default", default)?;
+        told.set_item("quick", quick)?;
         Ok(told)
     };
     ENTRIES.iter().map(entry).collect()

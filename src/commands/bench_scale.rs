@@ -99,6 +99,7 @@ pub fn run(args: Args) -> Result<()> {
     let settings = |width: usize, depth: usize, batch: u32| -> Result<Settings> {
         let said = Overrides {
             layers: Some(Layers::dense(vec![width; depth])),
+            arity: Some(2),
             thresholds: Some(1),
             rare: Some(0.0),
             batch: Some(batch),

@@ -14,7 +14,8 @@ use crate::{Error, Result, files};
 
 /// Show how signals and gradients come through the layers of fresh networks, by parametrization and initialization
 ///
-/// Takes every setting of `train`; by default networks of 80 layers of 2,000 gates, and gradients in f32, or in int16 on the CPU.
+/// Takes every setting of `train`; by default networks of 80 layers of 2,000 gates of two inputs, and gradients in f32, or in int16 on
+/// the CPU.
 /// Leaves depth.csv and depth.png where --out says.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -53,6 +54,7 @@ impl Network {
 pub fn run(args: Args) -> Result<()> {
     let own = |gradients| Overrides {
         layers: Some(Layers::dense(vec![2000; 80])),
+        arity: Some(2),
         gradients: Some(gradients),
         convolutions_from: Some(ConvolutionsFrom::Drawn),
         ..Overrides::default()

@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use clap::{Arg, Command};
 
-use super::list::lines;
-use super::{Bearing, ENTRIES, Entry, Overrides, Preset, Range, Settings};
+use super::{Bearing, ENTRIES, Entry, Overrides, Preset, Range};
 
 /// Where the written part of the page ends.
 const MARK: &str =
@@ -34,8 +33,6 @@ fn words(flag: &Arg) -> String {
 fn generated() -> String {
     let flags = <Overrides as clap::Args>::augment_args(Command::new("train"));
     let flag = |name: &str| flags.get_arguments().find(|arg| arg.get_long() == Some(name));
-    let [defaults, of_quick] = [Settings::default(), Preset::of(None).settings()].map(|of| lines(&of.all_said()));
-    let quick = Preset::of(None).name();
     let mut page = "\n## Presets\n\n| preset | what it is for |\n|---|---|\n".to_string();
     for preset in Preset::ALL {
         let name = preset.name();
@@ -49,11 +46,11 @@ fn generated() -> String {
                 write!(page, "\n## {group}\n\n| key and flag | takes | default | what it is |\n|---|---|---|---|\n");
         }
         let name = entry.name();
-        let told = |value: Option<&String>| value.map_or("–".to_string(), |value| format!("`{value}`"));
-        let mut default = told(defaults.get(&name));
-        if of_quick.get(&name) != defaults.get(&name) {
-            let _ = write!(default, "; of {quick} {}", told(of_quick.get(&name)));
-        }
+        let default = match entry.defaults() {
+            [Some(default), Some(quick)] => format!("`{default}`, of `quick` `{quick}`"),
+            [Some(default), None] | [None, Some(default)] => format!("`{default}`"),
+            [None, None] => "–".to_string(),
+        };
         let resumed = if entry.bearing == Bearing::Step { "" } else { " ↻" };
         let _ = writeln!(page, "| `{name}`{resumed} | {} | {default} | {} |", taken(entry, flag(&name)), entry.help);
     }

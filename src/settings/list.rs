@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,17 @@ impl Entry {
     /// The entry of a field that is in the list.
     pub fn of(field: &str) -> Option<&'static Entry> {
         ENTRIES.iter().find(|entry| entry.field == field)
+    }
+
+    /// What it is where nothing is said of it, as a file has it, without quotes: the list's default, and that of the preset `quick` where
+    /// it is another. None where it is nothing.
+    pub fn defaults(&self) -> [Option<String>; 2] {
+        static DEFAULTS: LazyLock<[BTreeMap<String, String>; 2]> = LazyLock::new(|| {
+            [Settings::default(), Preset::Quick.settings()].map(|settings| lines(&settings.all_said()))
+        });
+        let [list, quick] = [&DEFAULTS[0], &DEFAULTS[1]].map(|defaults| defaults.get(&self.name()).cloned());
+        let other = quick.filter(|quick| list.as_ref() != Some(quick));
+        [list, other]
     }
 }
 
@@ -352,7 +364,7 @@ settings! {
         "Adam's epsilon"
         epsilon: f32 = 1e-8, Above(0.0), Step;
 
-        "How gradient planes are stored; soft methods have real ones [default: int8, of quick int4 where one layer is trained; soft methods bf16]"
+        "How gradient planes are stored; soft methods have real ones [default: int8, of quick int4; soft methods bf16]"
         gradients: GradientFormat = GradientFormat::Int8, Any, Step;
     }
 
@@ -425,16 +437,18 @@ impl Settings {
 /// What `--help` says of a setting: what the list says, the numbers it takes, and its default.
 #[cfg(feature = "cli")]
 fn flag_help(field: &str) -> String {
-    static DEFAULTS: std::sync::LazyLock<BTreeMap<String, String>> =
-        std::sync::LazyLock::new(|| lines(&Settings::default().all_said()));
     let Some(entry) = Entry::of(field) else { return String::new() };
     let mut help = entry.help.to_string();
     if entry.range != Range::Any {
         help += &format!(" [{}]", entry.range);
     }
-    match DEFAULTS.get(&entry.name()) {
-        Some(default) if !help.contains("[default") => help + &format!(" [default: {default}]"),
-        _ => help,
+    if help.contains("[default") {
+        return help;
+    }
+    match entry.defaults() {
+        [Some(default), Some(quick)] => help + &format!(" [default: {default}, of quick {quick}]"),
+        [Some(default), None] | [None, Some(default)] => help + &format!(" [default: {default}]"),
+        [None, None] => help,
     }
 }
 
@@ -493,7 +507,7 @@ mod tests {
     #[test]
     fn help_tells_range_and_default() {
         assert!(flag_help("rotate").ends_with("either way [0 to 45] [default: 0.0]"), "{}", flag_help("rotate"));
-        assert!(flag_help("tau").ends_with("[more than 0] [default: 17.0]"), "{}", flag_help("tau"));
+        assert!(flag_help("tau").ends_with("[more than 0] [default: 17.0, of quick 11.0]"), "{}", flag_help("tau"));
         assert!(flag_help("select").ends_with("[default: last, with --patience best]"));
     }
 }

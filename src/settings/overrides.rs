@@ -38,7 +38,10 @@ impl Overrides {
         let all: Vec<&Overrides> = beneath.iter().copied().chain([self]).collect();
         let data = all.iter().rev().find_map(|said| said.data.as_deref());
         let preset = all.iter().rev().find_map(|said| said.preset).unwrap_or_else(|| Preset::of(data));
-        let mut settings = preset.settings();
+        let mut settings = match preset {
+            Preset::Quick if Overrides::ask_for_another_network(&all) => Settings::default(),
+            _ => preset.settings(),
+        };
         for said in all {
             said.apply(&mut settings)?;
         }

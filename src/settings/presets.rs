@@ -86,7 +86,7 @@ impl clap::ValueEnum for Preset {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Overrides, Settings};
+    use super::super::{Cage, Overrides, Settings};
     use super::*;
     use crate::plan::GradientFormat;
 
@@ -99,7 +99,17 @@ mod tests {
             assert!(preset.text().starts_with("# ") && preset.about().len() > 10, "{}", preset.name());
             assert_eq!(Overrides::parse(preset.text()).unwrap().preset, None, "a preset rests on no other");
         }
-        let of_quick = Settings { gradients: GradientFormat::Int4, ..Settings::default() };
+        let of_quick = Settings {
+            layers: vec![6000],
+            arity: 4,
+            tau: 11.0,
+            probe_every: 1,
+            freeze_wiring: 0.5,
+            cage: Some(Cage { tau_min: 1.5, ..Cage::default() }),
+            gradients: GradientFormat::Int4,
+            steps: 5000,
+            ..Settings::default()
+        };
         assert_eq!(Preset::Quick.settings(), of_quick);
     }
 

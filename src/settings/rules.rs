@@ -1,24 +1,29 @@
 //! The rules between settings: what follows from what is said, and what does not go together.
 
-use std::ops::Range;
-
 use super::choices::{InputKind, Method, Select};
 use super::frozen::FrozenLayers;
 use super::layers::Layers;
 use super::learned::LearnedLayers;
 use super::list::{Overrides, Settings};
-use crate::network::{Convolution, Initialization, Pool};
+use crate::network::{Convolution, Initialization, Parametrization, Pool};
 use crate::plan::GradientFormat;
 use crate::{Error, Result};
 
 impl Overrides {
+    /// Whether what is `said`, the last winning, is of a network that the preset `quick` does not speak of, which is of one dense layer of
+    /// gates that may have more than two inputs.
+    pub(super) fn ask_for_another_network(said: &[&Overrides]) -> bool {
+        let layers = said.iter().rev().find_map(|said| said.layers.as_ref());
+        let parametrization = said.iter().rev().find_map(|said| said.parametrization);
+        let is_wide = |layers: &Layers| layers.convolutions.is_empty() && layers.dense.len() == 1;
+        layers.is_some_and(|layers| !is_wide(layers)) || parametrization == Some(Parametrization::Op)
+    }
+
     /// Change in `settings` what follows from what is said here; what is said beside is put over it.
     pub(super) fn imply(&self, settings: &mut Settings) {
         let freeze = self.freeze.as_ref().unwrap_or(&settings.freeze);
-        let trains = |layers: &Layers, those: Range<usize>| {
-            those.into_iter().any(|layer| !freeze.has(layer, layer < layers.convolutions.len()))
-        };
-        let convolves = self.layers.as_ref().is_some_and(|layers| trains(layers, 0..layers.convolutions.len()));
+        let trains = |layers: &Layers| (0..layers.convolutions.len()).any(|layer| !freeze.has(layer, true));
+        let convolves = self.layers.as_ref().is_some_and(trains);
         if convolves || self.layers.as_ref().is_some_and(|layers| layers.dense.len() > 2) {
             // Deep networks cannot decide on tables while wires move, and learn best through gates that pass their inputs on. What
             // beneath has other than the defaults, somebody has said.
@@ -33,12 +38,6 @@ impl Overrides {
                 // Tables that many places share learn best at a lower rate.
                 settings.lr = if convolves { 0.02 } else { deep.lr };
             }
-        }
-        let adds_up =
-            |layers: &Layers| trains(layers, 0..(layers.convolutions.len() + layers.dense.len()).saturating_sub(1));
-        if settings.gradients == GradientFormat::Int4 && self.layers.as_ref().is_some_and(adds_up) {
-            // Four bits are for what nothing is added up in, as `check_narrow` has it.
-            settings.gradients = GradientFormat::Int8;
         }
         if self.method.is_some_and(Method::is_soft) {
             // Presets speak of hard methods.
@@ -319,8 +318,8 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::presets::Preset;
     use super::*;
-    use crate::network::Parametrization;
     use crate::plan::CageScope;
 
     #[test]
@@ -371,29 +370,40 @@ mod tests {
         assert_eq!(settings.gradients, GradientFormat::F32);
     }
 
+    /// `quick` speaks of one layer; what is said of others is put over the list's defaults, whichever source says it.
     #[test]
-    fn gradients_are_widened_where_a_layer_that_is_trained_adds_them_up() {
-        for (layers, freeze, expected) in [
-            ("8000", "none", GradientFormat::Int4),
-            ("8000, 4000", "none", GradientFormat::Int8),
-            ("8000, 4000", "1", GradientFormat::Int8),
-            ("8000, 4000", "0", GradientFormat::Int4),
-            ("conv 6 3x3; 8000", "none", GradientFormat::Int8),
-            ("conv 6 3x3; 8000", "convolutions", GradientFormat::Int4),
-            ("conv 6 3x3; 8000, 4000", "convolutions", GradientFormat::Int8),
-            ("conv 6 3x3; 8000, 4000", "0,1", GradientFormat::Int4),
+    fn networks_unlike_the_default_one_begin_with_the_lists_defaults() {
+        let of = |text: &str| Overrides::parse(text).unwrap();
+        let resolved = |file: &str, flags: &str| of(flags).over(&[&of(file)]).unwrap();
+        let (quick, list) = (Preset::Quick.settings(), Settings::default());
+        assert_ne!((quick.arity, quick.tau, &quick.layers), (list.arity, list.tau, &list.layers));
+        let told = |s: &Settings| (s.arity, s.tau, s.steps, s.gradients);
+        for unlike in [
+            "layers = \"6x8000\"",
+            "layers = \"2x100\"",
+            "layers = \"conv 9 3x3; 100\"",
+            "layers = \"conv 9 3x3; 100 reads 1:2\"\nfreeze = \"convolutions\"",
+            "parametrization = \"op\"",
+            "preset = \"quick\"\nparametrization = \"op\"",
         ] {
-            let said = Overrides {
-                layers: Some(layers.parse().unwrap()),
-                freeze: Some(freeze.parse().unwrap()),
-                learn_wiring: Some(LearnedLayers::None),
-                ..Default::default()
-            };
-            let mut settings = Settings { gradients: GradientFormat::Int4, ..Settings::default() };
-            said.apply(&mut settings).unwrap();
-            settings.check().unwrap();
-            assert_eq!(settings.gradients, expected, "{layers}, {freeze} frozen");
+            assert_eq!(told(&resolved("", unlike)), told(&list), "{unlike}");
+            assert_eq!(told(&resolved(unlike, "")), told(&list), "{unlike}");
         }
+        for like in
+            ["", "layers = \"500\"", "parametrization = \"walsh\"", "data = \"cifar-10\"", "learn-wiring = \"none\""]
+        {
+            assert_eq!(told(&resolved("", like)), told(&quick), "{like}");
+        }
+        // What is said of arity stays, and the last word on layers decides.
+        assert_eq!(resolved("arity = 4", "layers = \"2x100\"").arity, 4);
+        assert_eq!(resolved("layers = \"2x100\"", "arity = 3").arity, 3);
+        assert_eq!(told(&resolved("layers = \"2x100\"", "layers = \"100\"")), told(&quick));
+        assert_eq!(resolved("preset = \"mnist-lut\"", "layers = \"2x100\"").arity, 4);
+        let narrow = of("layers = \"2x100\"").over(&[&of("gradients = \"int4\"")]).unwrap_err().to_string();
+        assert!(narrow.contains("use --gradients int8"), "{narrow}");
+        // A soft method keeps the network, in real numbers.
+        let soft = resolved("", "method = \"soft-mix\"");
+        assert_eq!((soft.arity, &soft.layers, soft.gradients), (quick.arity, &quick.layers, GradientFormat::Bf16));
     }
 
     #[test]

@@ -11,7 +11,7 @@ from gatewright import _gatewright
 # Where the data come from is said by fit's arguments.
 _LEFT_OUT = ("data", "data_dir")
 
-#: Every setting: a dict of name, group, help, kind, range and default.
+#: Every setting: a dict of name, group, help, kind, range, default and quick, the default of that preset where it is another.
 SETTINGS = [entry for entry in _gatewright.settings() if entry["name"] not in _LEFT_OUT]
 
 _PYTHON = {"bool": "bool", "f32": "float", "f64": "float", "u32": "int", "u64": "int", "usize": "int"}
@@ -41,7 +41,8 @@ def parameters(*more):
         text = entry["help"]
         text += f" [{entry['range']}]" if entry["range"] else ""
         if entry["default"] is not None and "[default" not in text:
-            text += f" [default: {entry['default']}]"
+            of_quick = f", of quick {entry['quick']}" if entry["quick"] is not None else ""
+            text += f" [default: {entry['default']}{of_quick}]"
         made.append((entry["name"], kind(entry), text))
     return made + [(name, *_MORE[name]) for name in more]
 
