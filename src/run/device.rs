@@ -73,13 +73,17 @@ impl Cpu {
         self.simd
     }
 
-    /// Why it does not train by these settings, if it does not: a sentence without what to do about it.
-    pub fn refuses(settings: &Settings) -> Option<&'static str> {
+    /// Why it does not train by these settings, if it does not, and what it does train by: two sentences without their ends.
+    pub fn refuses(settings: &Settings) -> Option<[&'static str; 2]> {
         match settings.method.is_soft() {
-            true => (settings.input_kind == InputKind::Soft)
-                .then_some("networks that read pixels as they are, are trained by shaders only"),
-            false => (!settings.gradients.is_sliced())
-                .then_some("hard methods with gradients in f32, bf16 and f16 are trained by shaders only"),
+            true if settings.input_kind == InputKind::Soft => {
+                Some(["networks that read pixels as they are, are trained by shaders only", "choose --input-kind bits"])
+            }
+            false if !settings.gradients.is_sliced() => Some([
+                "hard methods with gradients in f32, bf16 and f16 are trained by shaders only",
+                "choose --gradients int8, int12 or int16",
+            ]),
+            _ => None,
         }
     }
 
@@ -99,16 +103,15 @@ fn model_name() -> Option<String> {
 
 /// Which of these adapters, best first, is taken where nobody names one; `None` is the CPU, which trains by the settings
 /// unless it `refuses`. The sentence is what a user should be told of the choice.
-fn by_itself(adapters: &[AdapterSummary], refuses: Option<&str>) -> Result<(Option<usize>, Option<String>)> {
+fn by_itself(adapters: &[AdapterSummary], refuses: Option<[&str; 2]>) -> Result<(Option<usize>, Option<String>)> {
     match (adapters.first(), refuses) {
         (Some(first), _) if !first.is_software() => Ok((Some(0), None)),
         (_, None) => Ok((None, None)),
-        (Some(first), Some(why)) => {
+        (Some(first), Some([why, _])) => {
             Ok((Some(0), Some(format!("there is no GPU, and {why}; {} plays one, slowly", first.name))))
         }
-        (None, Some(why)) => Err(Error::usage(format!(
-            "{why}, and there is no GPU driver; choose --method hard-st or gumbel-st with --gradients int8, int12 or int16, \
-             which the CPU trains, or see `gatewright devices`"
+        (None, Some([why, instead])) => Err(Error::usage(format!(
+            "{why}, and there is no GPU driver; {instead}, which the CPU trains, or see `gatewright devices`"
         ))),
     }
 }
@@ -124,8 +127,8 @@ impl Device {
         if asked.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU)) {
             return match refuses {
                 None => Ok((Device::Cpu(Cpu::new(asked)), Cpu::notes(settings))),
-                Some(why) => Err(Error::usage(format!(
-                    "{why}; name a GPU by --adapter, or a software driver by --adapter llvmpipe"
+                Some([why, instead]) => Err(Error::usage(format!(
+                    "{why}; {instead}, or name a GPU by --adapter, or a software driver by --adapter llvmpipe"
                 ))),
             };
         }
@@ -215,12 +218,13 @@ mod tests {
         let (real, played) = (adapter("RTX", "discrete"), adapter("llvmpipe", "software"));
         let both = [real, played.clone()];
         assert_eq!(by_itself(&both, None).unwrap(), (Some(0), None));
-        assert_eq!(by_itself(&both, Some("no")).unwrap(), (Some(0), None));
+        assert_eq!(by_itself(&both, Some(["no", "else"])).unwrap(), (Some(0), None));
         assert_eq!(by_itself(std::slice::from_ref(&played), None).unwrap(), (None, None));
         assert_eq!(by_itself(&[], None).unwrap(), (None, None));
-        let (chosen, told) = by_itself(&[played], Some("such networks are trained by shaders only")).unwrap();
+        let (chosen, told) =
+            by_itself(&[played], Some(["such networks are trained by shaders only", "choose others"])).unwrap();
         assert!(chosen == Some(0) && told.unwrap().contains("llvmpipe plays one"));
-        assert!(by_itself(&[], Some("such networks are trained by shaders only")).is_err());
+        assert!(by_itself(&[], Some(["such networks are trained by shaders only", "choose others"])).is_err());
     }
 
     #[test]

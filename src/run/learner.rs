@@ -75,8 +75,10 @@ impl<'a> Learner<'a> {
                 Ok(Learner::Gpu(Box::new(Trainer::with_model(gpu, settings, model, train, tuning)?)))
             }
             Device::Cpu(cpu) => {
-                if let Some(why) = Cpu::refuses(settings) {
-                    return Err(Error::usage(format!("{why}; name a GPU by --adapter, or --adapter llvmpipe")));
+                if let Some([why, instead]) = Cpu::refuses(settings) {
+                    return Err(Error::usage(format!(
+                        "{why}; {instead}, or name a GPU by --adapter, or --adapter llvmpipe"
+                    )));
                 }
                 let constants = Constants::of(settings, model.table.is_some())?;
                 let learning = learning(settings, &model);
