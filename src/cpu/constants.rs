@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::network::Model;
 use crate::plan::uniforms::{Cage, Step};
-use crate::plan::{CageScope, slice_scale};
+use crate::plan::{CageScope, GradientFormat, slice_scale};
 use crate::settings::{self, FrozenLayers, PoolGradient, Schedule, Settings};
 use crate::train::Augmentation;
 
@@ -16,8 +16,9 @@ pub struct Constants {
     pub bits: u32,
     /// Whether selections or mixtures are noisy (Gumbel-ST, Soft-Gumbel).
     pub noisy: bool,
-    /// Whether gates are mixtures, forward and backward (Soft-Mix, Soft-Gumbel); `bits` has no meaning then.
-    pub soft: bool,
+    /// Where gates are mixtures, forward and backward (Soft-Mix, Soft-Gumbel), what gradients are rounded to from layer to layer: f32,
+    /// bf16 or f16. `bits` has no meaning then.
+    pub soft: Option<GradientFormat>,
     /// CAGE's constants, if it is on.
     pub cage: Option<settings::Cage>,
     /// Backward temperature where CAGE does not set it.
@@ -60,7 +61,7 @@ impl Constants {
             batch: settings.batch,
             bits: settings.gradients.bits(),
             noisy: settings.method.is_noisy(),
-            soft: settings.method.is_soft(),
+            soft: settings.method.is_soft().then_some(settings.gradients),
             cage: settings.cage,
             temperature: settings.temperature,
             tau: settings.tau,

@@ -204,7 +204,7 @@ impl LayerState {
         constants: &Constants,
     ) -> Self {
         // Real gradients are added up where they come to.
-        let sends = sends && !constants.soft;
+        let sends = sends && constants.soft.is_none();
         let (gates, logits) = (layer.gates(), layer.parametrization.logits(layer.arity));
         let own = constants.scope() == CageScope::Gate;
         let (choices, selections) =
@@ -220,8 +220,8 @@ impl LayerState {
                 logits: layer.logits[first * logits..(first + count) * logits].to_vec(),
                 first_moments: vec![0.0; count * logits],
                 second_moments: vec![0.0; count * logits],
-                sums: vec![0; if constants.soft { 0 } else { count << layer.arity }],
-                soft: constants.soft.then(|| Soft {
+                sums: vec![0; if constants.soft.is_some() { 0 } else { count << layer.arity }],
+                soft: constants.soft.map(|_| Soft {
                     temperature: constants.temperature,
                     tables: vec![0.0; count << layer.arity],
                     gradients: vec![0.0; count << layer.arity],
@@ -238,7 +238,7 @@ impl LayerState {
             chunks,
             tables: [0, 1].map(|_| Tables::new(gates, layer.arity)),
             wires: wires.map(Mutex::new).collect(),
-            mixtures: Mixtures::new(if constants.soft { gates << layer.arity } else { 0 }),
+            mixtures: Mixtures::new(if constants.soft.is_some() { gates << layer.arity } else { 0 }),
             edges: (sends && layer.form.is_dense())
                 .then(|| RwLock::new(Edges::of(&layer.wiring, layer.inputs, layer.arity))),
             trees: Trees::of(layer, index, sends),

@@ -584,7 +584,7 @@ mod tests {
             batch: 100,
             bits: 8,
             noisy: false,
-            soft: false,
+            soft: None,
             cage: None,
             temperature: 1.0,
             tau: 5.0,

@@ -46,8 +46,8 @@ impl AnyWorkspace {
     /// For this rank's share of `network`'s batches.
     fn of(network: &Network) -> Self {
         let model = &network.model;
-        if network.constants.soft {
-            return AnyWorkspace::Reals(Reals::new(model, network.share.len()));
+        if let Some(format) = network.constants.soft {
+            return AnyWorkspace::Reals(Reals::new(model, network.share.len(), format));
         }
         match (network.constants.bits, network.share.len().div_ceil(BLOCK)) {
             (4 | 8, 1) => AnyWorkspace::Bytes1(Workspace::new(model, &network.trained)),
@@ -91,14 +91,17 @@ impl<'a> Trainer<'a> {
             ));
         }
         let trained = constants.trained(&model);
-        if constants.soft && (trained.contains(&false) || model.reads_all()) {
+        if constants.soft.is_some() && (trained.contains(&false) || model.reads_all()) {
             return Err(Error::usage(
                 "frozen layers, and layers that read every map, are trained by hard methods only; choose --method hard-st or gumbel-st",
             ));
         }
         let forms: Vec<_> = model.layers.iter().map(|layer| (layer.form, layer.reads)).collect();
         let first_trained = constants.frozen.first_trained(&forms)?;
-        if !constants.soft && constants.bits == GradientFormat::Int4.bits() && first_trained + 1 < model.layers.len() {
+        if constants.soft.is_none()
+            && constants.bits == GradientFormat::Int4.bits()
+            && first_trained + 1 < model.layers.len()
+        {
             return Err(Error::usage(format!(
                 "gradients of 4 bits have no room for sums, which layer {first_trained} needs; use gradients of 8"
             )));
@@ -106,7 +109,7 @@ impl<'a> Trainer<'a> {
         let of_trained = || model.layers.iter().zip(&trained).filter_map(|(layer, &trained)| trained.then_some(layer));
         for layer in of_trained() {
             let Form::Conv(conv) = layer.form else { continue };
-            if !constants.soft {
+            if constants.soft.is_none() {
                 conv.check_sums(constants.batch, constants.bits).map_err(Error::usage)?;
             }
             if model.layers.iter().any(|layer| layer.arity != 2) {
@@ -167,9 +170,9 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Usage`] if a batch is too small for that, or real gradients would have to be shared.
     pub fn join(&mut self, ranks: Ranks) -> Result<()> {
-        if self.network.constants.soft && ranks.size() > 1 {
+        if self.network.constants.soft.is_some() && ranks.size() > 1 {
             return Err(Error::usage(
-                "soft methods are trained on the CPU by one rank; give it more --threads, or name GPUs by --adapter",
+                "soft methods are trained on the CPU by one rank; give it more --threads, or name GPUs, or llvmpipe, by --adapter",
             ));
         }
         self.network.join(ranks)?;
@@ -292,8 +295,8 @@ impl<'a> Trainer<'a> {
     /// The passes of a step in order, with the bytes that they move at least.
     pub fn passes(&self) -> Vec<Pass> {
         match self.network.constants.soft {
-            true => self.network.soft_passes(self.workspace.samples()),
-            false => self.network.passes(self.workspace.samples() / BLOCK),
+            Some(_) => self.network.soft_passes(self.workspace.samples()),
+            None => self.network.passes(self.workspace.samples() / BLOCK),
         }
     }
 
@@ -359,7 +362,7 @@ impl<'a> Trainer<'a> {
     pub fn evaluate(&self, split: &Split, mode: Mode) -> Evaluated {
         let Constants { soft, noisy, .. } = self.network.constants;
         match mode {
-            Mode::Training if soft => {
+            Mode::Training if soft.is_some() => {
                 let mixtures = self.whole().mixtures(noisy.then_some(self.step().step));
                 self.network.evaluate(By::Mixtures(&mixtures), split, self.threads)
             }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::cpu::{self, Simd};
 use crate::gpu::{self, AdapterSummary, Gpu};
-use crate::plan::GradientFormat;
 use crate::settings::{InputKind, Settings};
 use crate::{Error, Result};
 
@@ -86,12 +85,6 @@ impl Cpu {
             _ => None,
         }
     }
-
-    /// What a user should be told of how it trains by these settings.
-    fn notes(settings: &Settings) -> Option<String> {
-        let narrow = settings.method.is_soft() && settings.gradients != GradientFormat::F32;
-        narrow.then(|| "the CPU keeps the gradients of soft methods in f32, not in 16 bits".into())
-    }
 }
 
 /// What Linux calls the processor.
@@ -126,7 +119,7 @@ impl Device {
         let refuses = Cpu::refuses(settings);
         if asked.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU)) {
             return match refuses {
-                None => Ok((Device::Cpu(Cpu::new(asked)), Cpu::notes(settings))),
+                None => Ok((Device::Cpu(Cpu::new(asked)), None)),
                 Some([why, instead]) => Err(Error::usage(format!(
                     "{why}; {instead}, or name a GPU by --adapter, or a software driver by --adapter llvmpipe"
                 ))),
@@ -135,7 +128,7 @@ impl Device {
         let is_named = asked.adapter.is_some() || std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
         let (chosen, note) = if is_named { (Some(0), None) } else { by_itself(&gpu::adapters()?, refuses)? };
         if chosen.is_none() {
-            return Ok((Device::Cpu(Cpu::new(asked)), note.or_else(|| Cpu::notes(settings))));
+            return Ok((Device::Cpu(Cpu::new(asked)), note));
         }
         if asked.threads.is_some() {
             return Err(Error::usage("--threads is for training on the CPU; add --adapter cpu"));
@@ -230,13 +223,12 @@ mod tests {
     #[test]
     fn what_the_cpu_does_not_train_is_refused_with_what_does() {
         let asked = Where { adapter: Some("CPU".into()), threads: Some(3), ..Where::default() };
-        let soft = Settings { method: Method::SoftMix, gradients: GradientFormat::F32, ..Settings::deep() };
+        let soft =
+            Settings { method: Method::SoftMix, gradients: crate::plan::GradientFormat::F32, ..Settings::deep() };
         let settings = Settings { input_kind: InputKind::Soft, ..soft.clone() };
         let told = Device::open(&asked, &settings).err().unwrap().to_string();
         assert!(told.contains("pixels as they are") && told.contains("--adapter llvmpipe"), "{told}");
         assert!(Device::open(&asked, &soft).unwrap().1.is_none());
-        let narrow = Settings { gradients: GradientFormat::Bf16, ..soft };
-        assert!(Device::open(&asked, &narrow).unwrap().1.unwrap().contains("in f32, not in 16 bits"));
         let (device, note) = Device::open(&asked, &crate::settings::Settings::deep()).unwrap();
         assert!(device.driver().ends_with("3 threads") && device.backend() == "cpu" && note.is_none());
         let named = Where { adapter: Some("llvmpipe".into()), threads: Some(3), ..Where::default() };

@@ -23,7 +23,7 @@ pub fn constants(batch: u32, bits: u32) -> Constants {
         batch,
         bits,
         noisy: false,
-        soft: false,
+        soft: None,
         cage: None,
         temperature: 1.0,
         tau: 5.0,

@@ -1,6 +1,6 @@
 //! What a step is on real numbers: the soft methods.
 //!
-//! A gate is a mixture's multilinear extension, forward and backward; nothing is rounded but to f32. A block of 16 samples goes
+//! A gate is a mixture's multilinear extension, forward and backward; gradients are rounded between layers as they are to be kept. A block of 16 samples goes
 //! through a layer on one thread: what its gates send to a layer before is added where it comes to, and table gradients of
 //! the blocks are added up block by block, so that every sum has one order, whatever the threads and the vectors.
 
@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 pub use mixtures::Mixtures;
 pub use rows::{LANES, Row};
 
-use self::rows::{NONE, add, run_by};
+use self::rows::{NONE, Rounded, add, run_by};
 use super::bits::{Bits, signals};
 use super::lanes::BLOCK;
 use super::locks::{lock, read, write};
@@ -27,6 +27,7 @@ use super::simd::Simd;
 use super::step::{Sitting, Through};
 use super::team::Member;
 use crate::network::{Form, Layer, Model};
+use crate::plan::GradientFormat;
 
 /// Most blocks of a micro-batch, and so most threads that have work.
 const MOST_BLOCKS: usize = 16;
@@ -44,6 +45,8 @@ pub struct Reals {
     features: Vec<Vec<Bits<1>>>,
     /// `[blocks]`: what each goes through.
     blocks: Vec<RwLock<Block>>,
+    /// What gradients are rounded to from layer to layer.
+    format: GradientFormat,
 }
 
 /// What 16 samples go through.
@@ -141,8 +144,16 @@ impl Block {
         }
     }
 
-    /// Table gradients of layer `i`, and, but for the first, gradients by what it reads.
-    fn backward(&mut self, simd: Simd, i: usize, layer: &Layer, tables: &Mixtures, added: bool) {
+    /// Table gradients of layer `i`, and, but for the first, gradients by what it reads, from those by its outputs as `format` keeps them.
+    fn backward(
+        &mut self,
+        simd: Simd,
+        i: usize,
+        (layer, tables): (&Layer, &Mixtures),
+        format: GradientFormat,
+        added: bool,
+    ) {
+        run_by(simd, Rounded { rows: &mut self.planes[i % 2][..layer.outputs()], format });
         let Block { signals: Signals { rows, own, winners }, planes: [even, odd], sums, .. } = self;
         let (gradients, sent) = if i.is_multiple_of(2) { (&*even, odd) } else { (&*odd, even) };
         let (inputs, gradients) =
@@ -176,12 +187,13 @@ impl Block {
 }
 
 impl Reals {
-    /// For batches of `batch` samples.
-    pub fn new(model: &Model, batch: usize) -> Self {
+    /// For batches of `batch` samples, gradients being kept as `format`.
+    pub fn new(model: &Model, batch: usize, format: GradientFormat) -> Self {
         let blocks = batch.div_ceil(LANES).min(MOST_BLOCKS);
         Reals {
             features: (0..blocks.div_ceil(PARTS)).map(|_| signals(model.encoder.features())).collect(),
             blocks: (0..blocks).map(|_| RwLock::new(Block::new(model))).collect(),
+            format,
         }
     }
 
@@ -280,7 +292,8 @@ impl Sitting<'_, Reals> {
     fn backward(&mut self, added: bool, member: &mut Member) {
         let (n, w) = (self.network, self.workspace);
         for (i, (layer, state)) in n.model.layers.iter().zip(&n.layers).enumerate().rev() {
-            let each = |b: usize| write(&w.blocks[b]).backward(n.simd, i, layer, &state.mixtures, added);
+            let own = (layer, &state.mixtures);
+            let each = |b: usize| write(&w.blocks[b]).backward(n.simd, i, own, w.format, added);
             member.share(w.blocks.len(), each);
             self.mark(|| format!("{} {i}", if layer.form.is_dense() { "backward_soft" } else { "backward_conv" }));
         }

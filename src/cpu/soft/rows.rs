@@ -1,6 +1,7 @@
 //! Numbers of 16 samples side by side, and two-input gates on them.
 
 use super::super::simd::Simd;
+use crate::plan::GradientFormat;
 
 /// Samples that go through the network together: a cache line of numbers, and a layer's rows stay in the second-level cache.
 pub const LANES: usize = 16;
@@ -85,4 +86,67 @@ pub fn pair_adjoint(table: &[f32; 4], a: &Row, b: &Row, g: &Row) -> (Row, Row, [
         by_table[2][s] = on_high - by_table[3][s];
     }
     (by_a, by_b, by_table)
+}
+
+/// Rows that are rounded to what a format holds, as shaders pack them.
+pub struct Rounded<'a> {
+    /// The rows.
+    pub rows: &'a mut [Row],
+    /// f32, bf16 or f16.
+    pub format: GradientFormat,
+}
+
+impl Vectored for Rounded<'_> {
+    #[inline(always)]
+    fn run(self) {
+        match self.format {
+            GradientFormat::Bf16 => self.rows.iter_mut().for_each(|row| *row = row.map(bf16)),
+            GradientFormat::F16 => self.rows.iter_mut().for_each(|row| *row = row.map(f16)),
+            _ => {}
+        }
+    }
+}
+
+/// To the nearest of 8 bits, of two the even one.
+#[inline(always)]
+fn bf16(x: f32) -> f32 {
+    let bits = x.to_bits();
+    f32::from_bits((bits.wrapping_add(0x7fff + (bits >> 16 & 1))) & 0xffff_0000)
+}
+
+/// To the nearest that f16 holds 2¹² times as large, cut off past the greatest: 11 bits, fewer below 2⁻¹⁴.
+#[inline(always)]
+fn f16(x: f32) -> f32 {
+    const SCALE: f32 = 4096.0;
+    let x = (x * SCALE).clamp(-65_504.0, 65_504.0);
+    let bits = x.to_bits();
+    let many = f32::from_bits((bits.wrapping_add(0xfff + (bits >> 13 & 1))) & 0xffff_e000);
+    // Numbers from ½ to 1 are 2⁻²⁴ apart, as f16's least are.
+    let few = (x.abs() + 0.5) - 0.5;
+    let few = if x < 0.0 { -few } else { few };
+    (if x.abs() < 6.103_515_6e-5 { few } else { many }) / SCALE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_rounded_to_the_nearest_that_a_format_holds() {
+        // (bits of precision, least exponent, exponent of the scale)
+        let formats: [(fn(f32) -> f32, i32, i32, f64); 2] = [(bf16, 8, -126, 1.0), (f16, 11, -14, 4096.0)];
+        for (round, bits, least, scale) in formats {
+            for i in -40_000..40_000i32 {
+                let x = (f64::from(i) * 1.37e-3).exp2().copysign(f64::from(i)) as f32
+                    * if i % 2 == 0 { 1e-8 } else { 1e-4 };
+                let large = f64::from(x) * scale;
+                let exponent = (large.abs().log2().floor() as i32).max(least);
+                let unit = f64::from(exponent - bits + 1).exp2();
+                let most = if scale > 1.0 { 65_504.0 } else { f64::INFINITY };
+                let expected = ((large / unit).round_ties_even() * unit).clamp(-most, most) / scale;
+                assert_eq!(f64::from(round(x)), expected, "{x}");
+            }
+            assert_eq!(round(0.0), 0.0);
+        }
+    }
 }
