@@ -58,6 +58,19 @@ fn finished_cells_are_kept_and_the_others_run() {
     let other = gatewright(&args);
     assert_eq!(other.status.code(), Some(2), "cells of another sweep are not taken for this one's");
     assert!(String::from_utf8_lossy(&other.stderr).contains("layers was"));
+
+    // Before anything is trained: what would not become a run of that length, and what the CPU does not train.
+    std::fs::remove_dir_all(&removed).unwrap();
+    let longer = SWEEP.replace("steps = 20", "steps = 30");
+    let real =
+        SWEEP.replace("temperature = 0.5", "temperature = 0.5\ngradients = [\"bf16\"]").replace(", \"soft-mix\"", "");
+    for (text, told) in [(longer, "20 steps whose rate fell along a cosine"), (real, "choose --gradients int8")] {
+        std::fs::write(&file, text).unwrap();
+        let refused = gatewright(&[&args[..], &["--adapter", "cpu"]].concat());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && said.contains(told) && said.contains("cell cage=false"), "{said}");
+        assert!(!removed.exists());
+    }
 }
 
 /// Three processes on one folder, of which one dies in a cell: each cell is trained once, and all tell the same table.

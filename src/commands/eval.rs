@@ -54,8 +54,8 @@ pub struct Args {
     /// Adapter of --engine gpu, by number or name (see `devices`)
     #[arg(long)]
     adapter: Option<String>,
-    /// Also evaluate the network as its training runs it, and the selected gates softly, where it would be trained; the method is that of the
-    /// run folder that the model lies in
+    /// Also evaluate the network as its training runs it, with noise of its own where the method has noise, and the selected gates softly,
+    /// where it would be trained; the method is that of the run folder that the model lies in
     #[arg(long)]
     gaps: bool,
     /// Use one core only

@@ -1,6 +1,6 @@
 //! `sweep`: a grid of runs, one after the other, or shared with other processes that have the same folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::network::config_of;
 use crate::record::{Finished, RunRecord, csv, curves, markdown, picture};
 use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, RunFolder, Summary, Sweep, Where};
+use crate::settings::{Schedule, Settings};
 use crate::{Error, Result, files};
 
 /// How often a process looks whether cells that others hold are finished or given up.
@@ -39,6 +40,12 @@ pub fn run(args: Args) -> Result<()> {
     let cells = sweep.cells()?;
     if cells.is_empty() {
         return Err(Error::input(&args.file, "it has no cells; add a [[grid]]"));
+    }
+    for cell in &cells {
+        let of_cell = |e: Error| Error::usage(format!("cell {}: {e}", cell.name()));
+        let settings = cell.chosen.resolve().map_err(of_cell)?;
+        args.place.check(&settings).map_err(of_cell)?;
+        check_length(&args.out.join(cell.name()), &settings).map_err(of_cell)?;
     }
     let stop = super::stop_on_signal()?;
     let mut finished: Vec<Option<Finished>> = cells.iter().map(|_| None).collect();
@@ -101,6 +108,22 @@ pub fn run(args: Args) -> Result<()> {
     }
     eprintln!("wrote {}", args.out.join("results.csv").display());
     Ok(())
+}
+
+/// Refuse to make a finished run of `folder` longer if its rate fell along a cosine: it would not become a run of that length.
+fn check_length(folder: &Path, settings: &Settings) -> Result<()> {
+    if settings.schedule != Schedule::Cosine || !config_of(folder).is_file() {
+        return Ok(());
+    }
+    match RunRecord::load(folder)?.summary.filter(|summary| summary.steps != settings.steps) {
+        Some(Summary { steps, .. }) => Err(Error::usage(format!(
+            "{} has a run of {steps} steps whose rate fell along a cosine, so that going on makes no run of {} of it; name another --out, \
+             or remove that folder",
+            folder.display(),
+            settings.steps
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Train one cell, or go on with it, or take what it came to.

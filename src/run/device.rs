@@ -109,6 +109,23 @@ fn by_itself(adapters: &[AdapterSummary], refuses: Option<[&str; 2]>) -> Result<
     }
 }
 
+impl Where {
+    /// Refuse `settings` that the CPU does not train by, where it is named. What is opened is checked so too.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with what it does train by.
+    pub fn check(&self, settings: &Settings) -> Result<()> {
+        match Cpu::refuses(settings) {
+            Some([why, instead]) if self.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU)) => {
+                Err(Error::usage(format!(
+                    "{why}; {instead}, or name a GPU by --adapter, or a software driver by --adapter llvmpipe"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Device {
     /// Open what `asked` names: `cpu`, or an adapter. Where it names none: the best real GPU; without one the CPU, or, where
     /// that does not train by `settings`, software Vulkan. The sentence is what a user should be told of the choice.
@@ -116,17 +133,13 @@ impl Device {
     /// # Errors
     /// [`Error::Usage`] for what is not there or does not go together, [`Error::Gpu`] if a device cannot be opened.
     pub fn open(asked: &Where, settings: &Settings) -> Result<(Self, Option<String>)> {
-        let refuses = Cpu::refuses(settings);
+        asked.check(settings)?;
         if asked.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU)) {
-            return match refuses {
-                None => Ok((Device::Cpu(Cpu::new(asked)), None)),
-                Some([why, instead]) => Err(Error::usage(format!(
-                    "{why}; {instead}, or name a GPU by --adapter, or a software driver by --adapter llvmpipe"
-                ))),
-            };
+            return Ok((Device::Cpu(Cpu::new(asked)), None));
         }
         let is_named = asked.adapter.is_some() || std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
-        let (chosen, note) = if is_named { (Some(0), None) } else { by_itself(&gpu::adapters()?, refuses)? };
+        let (chosen, note) =
+            if is_named { (Some(0), None) } else { by_itself(&gpu::adapters()?, Cpu::refuses(settings))? };
         if chosen.is_none() {
             return Ok((Device::Cpu(Cpu::new(asked)), note));
         }

@@ -307,7 +307,7 @@ settings! {
         "How gates are selected forward and differentiated backward; soft methods go without CAGE"
         method: Method = Method::HardSt, Any, Step;
 
-        "What the first layer reads in training: the encoder's bits, or (soft methods) pixels as they are"
+        "What the first layer reads in training: the encoder's bits, or (soft methods, by shaders) pixels as they are"
         input_kind: InputKind = InputKind::Bits, Any, Step [alias = "input"];
 
         "Temperature of selection: backward, where CAGE does not set it (so it goes with --no-cage or a soft method), and of the soft methods also forward"

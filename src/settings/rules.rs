@@ -57,7 +57,8 @@ impl Overrides {
         let constants = [self.cage_tau_min, self.cage_tau_max, self.cage_decay];
         let said = constants.iter().any(Option::is_some) || self.cage_scope.is_some();
         if settings.cage.is_none() && said {
-            let remedy = if settings.method.is_soft() { "choose hard-st or gumbel-st" } else { "leave out --no-cage" };
+            let remedy =
+                if settings.method.is_soft() { "choose --method hard-st or gumbel-st" } else { "leave out --no-cage" };
             return Err(Error::usage(format!("CAGE is off, so its constants cannot be set; {remedy}")));
         }
         let said = self.candidates.is_some()
@@ -67,7 +68,12 @@ impl Overrides {
             || self.probe_every.is_some()
             || self.freeze_wiring.is_some();
         if settings.learn_wiring == LearnedLayers::None && said {
-            return Err(Error::usage("no wires learn, so nothing can be set of how they do; add --learn-wiring all"));
+            return Err(Error::usage(match settings.method.is_soft() {
+                true => {
+                    "no wires learn by soft methods, so nothing can be set of how they do; choose --method hard-st or gumbel-st"
+                }
+                false => "no wires learn, so nothing can be set of how they do; add --learn-wiring all",
+            }));
         }
         if settings.convolutions.is_empty() && self.freeze == Some(FrozenLayers::Convolutions) {
             return Err(Error::usage(
