@@ -125,7 +125,9 @@ def footing(runs):
         seconds = [run.summary["seconds"] for run in runs if run.summary["adapter"] == where]
         median = statistics.median(seconds)
         each = f"{median:.{0 if median >= 10 else 1}f} s each in the median"
-        lines.append(f"{len(seconds)} on {where}, {each}, {sum(seconds) / 60:.2g} minutes in all")
+        minutes = sum(seconds) / 60
+        total = f"{minutes:.2g} minutes" if minutes < 100 else f"{minutes / 60:.1f} hours"
+        lines.append(f"{len(seconds)} on {where}, {each}, {total} in all")
     seeds = len({run.settings["seed"] for run in runs})
     return f"{len(runs)} runs ({'one seed' if seeds == 1 else f'{seeds} seeds'}): {'; '.join(lines)}."
 
