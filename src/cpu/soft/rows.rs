@@ -133,9 +133,9 @@ mod tests {
 
     #[test]
     fn numbers_are_rounded_to_the_nearest_that_a_format_holds() {
-        // (bits of precision, least exponent, exponent of the scale)
-        let formats: [(fn(f32) -> f32, i32, i32, f64); 2] = [(bf16, 8, -126, 1.0), (f16, 11, -14, 4096.0)];
-        for (round, bits, least, scale) in formats {
+        type Round = fn(f32) -> f32;
+        // Bits of precision, the least exponent that has all of them, and the scale.
+        for (round, bits, least, scale) in [(bf16 as Round, 8, -126, 1.0), (f16 as Round, 11, -14, 4096.0)] {
             for i in -40_000..40_000i32 {
                 let x = (f64::from(i) * 1.37e-3).exp2().copysign(f64::from(i)) as f32
                     * if i % 2 == 0 { 1e-8 } else { 1e-4 };
