@@ -257,9 +257,9 @@ fn without_a_driver_it_trains_on_the_cpu_or_says_what_to_install() {
     let output = bench(&["--adapter", "0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(complaint(&output).contains("apt-get install mesa-vulkan-drivers"), "{}", complaint(&output));
-    let output = bench(&["--method", "soft-mix", "--input-kind", "soft", "--thresholds", "1"]);
+    let output = bench(&["--gradients", "f32"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(complaint(&output).contains("choose --input-kind bits, which the CPU trains"), "{}", complaint(&output));
+    assert!(complaint(&output).contains("int12 or int16, which the CPU trains"), "{}", complaint(&output));
     let report: serde_json::Value = serde_json::from_slice(&bench(&["--method", "soft-mix"]).stdout).unwrap();
     assert_eq!(report["backend"], "cpu");
     let report: serde_json::Value = serde_json::from_slice(&bench(&[]).stdout).unwrap();

@@ -21,7 +21,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
 const EXAMPLES: [(&str, &str); 9] = [
     (
         "train",
-        "gatewright train                                   # MNIST, in about 20 s
+        "gatewright train                                   # MNIST, in under 10 s
 gatewright train --data table.csv --label price --task values
 gatewright train --data pictures/ --size 28x28 --validation 0.1 --patience 5
 gatewright train --preset fashion --show-settings > my.toml
