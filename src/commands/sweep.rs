@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::network::config_of;
 use crate::record::{Finished, RunRecord, csv, curves, markdown, picture};
-use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, RunFolder, Summary, Sweep, Where};
+use crate::run::{Beginning, Cell, Metrics, Options, Place, Reporter, RunFolder, Summary, Sweep, Where, summary_of};
 use crate::settings::{Schedule, Settings};
 use crate::{Error, Result, files};
 
@@ -112,17 +112,16 @@ pub fn run(args: Args) -> Result<()> {
 
 /// Refuse to make a finished run of `folder` longer if its rate fell along a cosine: it would not become a run of that length.
 fn check_length(folder: &Path, settings: &Settings) -> Result<()> {
-    if settings.schedule != Schedule::Cosine || !config_of(folder).is_file() {
-        return Ok(());
-    }
-    match RunRecord::load(folder)?.summary.filter(|summary| summary.steps != settings.steps) {
-        Some(Summary { steps, .. }) => Err(Error::usage(format!(
-            "{} has a run of {steps} steps whose rate fell along a cosine, so that going on makes no run of {} of it; name another --out, \
+    match Summary::load(&summary_of(folder))? {
+        Some(Summary { steps, .. }) if settings.schedule == Schedule::Cosine && steps != settings.steps => {
+            Err(Error::usage(format!(
+                "{} has a run of {steps} steps whose rate fell along a cosine, so that going on makes no run of {} of it; name another --out, \
              or remove that folder",
-            folder.display(),
-            settings.steps
-        ))),
-        None => Ok(()),
+                folder.display(),
+                settings.steps
+            )))
+        }
+        _ => Ok(()),
     }
 }
 
