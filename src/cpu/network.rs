@@ -103,11 +103,8 @@ impl Network<'_> {
     /// `[layers][gates]` tables of the logits, with the noise of step `step` if that is asked for.
     pub fn tables(&self, step: Option<u32>) -> Vec<Vec<u64>> {
         let of = |gates: &Gates, step: Option<u32>| {
-            let mut gates = gates.clone();
-            gates.noise = vec![0.0; if step.is_some() { gates.logits.len() } else { 0 }];
             let mut tables = vec![0; gates.count];
-            let mut set = |gate, table| tables[gate] = table;
-            gates.tabulate(self.simd, self.constants.seed, step, &mut Room::new(), &mut set);
+            self.tabulated(gates, step, |gate, table| tables[gate] = table);
             tables
         };
         let layers = self.layers.iter().zip(&self.trained);
@@ -117,14 +114,21 @@ impl Network<'_> {
         layers.map(layer).collect()
     }
 
+    /// A copy of `gates` with the tables of its logits, with the noise of step `step` if that is asked for, which are handed to `set` by
+    /// their places.
+    fn tabulated(&self, gates: &Gates, step: Option<u32>, mut set: impl FnMut(usize, u64)) -> Gates {
+        let mut gates = gates.clone();
+        gates.noise = vec![0.0; if step.is_some() { gates.logits.len() } else { 0 }];
+        gates.tabulate(self.simd, self.constants.seed, step, &mut Room::new(), &mut set);
+        gates
+    }
+
     /// `[layers]` of the logits as mixtures, with the noise of step `step` if that is asked for.
     pub fn mixtures(&self, step: Option<u32>) -> Vec<Mixtures> {
         let made = |layer: &LayerState| {
             let (mixtures, mut first) = (Mixtures::new(layer.mixtures.len()), 0);
             for chunk in &layer.chunks {
-                let mut gates = lock(chunk).clone();
-                gates.noise = vec![0.0; if step.is_some() { gates.logits.len() } else { 0 }];
-                gates.tabulate(self.simd, self.constants.seed, step, &mut Room::new(), &mut |_, _| {});
+                let gates = self.tabulated(&lock(chunk), step, |_, _| {});
                 let own = gates.soft.map_or_else(Vec::new, |soft| soft.tables);
                 mixtures.set(first, &own);
                 first += own.len();

@@ -110,17 +110,20 @@ fn by_itself(adapters: &[AdapterSummary], refuses: Option<[&str; 2]>) -> Result<
 }
 
 impl Where {
+    /// Whether it is the CPU that is named.
+    fn names_cpu(&self) -> bool {
+        self.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU))
+    }
+
     /// Refuse `settings` that the CPU does not train by, where it is named. What is opened is checked so too.
     ///
     /// # Errors
     /// [`Error::Usage`] with what it does train by.
     pub fn check(&self, settings: &Settings) -> Result<()> {
         match Cpu::refuses(settings) {
-            Some([why, instead]) if self.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU)) => {
-                Err(Error::usage(format!(
-                    "{why}; {instead}, or name a GPU by --adapter, or a software driver by --adapter llvmpipe"
-                )))
-            }
+            Some([why, instead]) if self.names_cpu() => Err(Error::usage(format!(
+                "{why}; {instead}, or name a GPU by --adapter, or a software driver by --adapter llvmpipe"
+            ))),
             _ => Ok(()),
         }
     }
@@ -134,7 +137,7 @@ impl Device {
     /// [`Error::Usage`] for what is not there or does not go together, [`Error::Gpu`] if a device cannot be opened.
     pub fn open(asked: &Where, settings: &Settings) -> Result<(Self, Option<String>)> {
         asked.check(settings)?;
-        if asked.adapter.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(CPU)) {
+        if asked.names_cpu() {
             return Ok((Device::Cpu(Cpu::new(asked)), None));
         }
         let is_named = asked.adapter.is_some() || std::env::var("WGPU_ADAPTER_NAME").is_ok_and(|name| !name.is_empty());
