@@ -25,6 +25,7 @@ mod locks;
 mod loss;
 mod lut;
 mod network;
+mod op;
 mod score;
 mod selection;
 mod simd;

@@ -7,8 +7,9 @@
 use super::adam::Adam;
 use super::constants::Constants;
 use super::functions::{TAME, exponential, logarithm, sine_and_cosine, wild_sine_and_cosine};
+use super::op;
 use super::simd::Simd;
-use crate::network::{Parametrization, function_table, walsh_hadamard};
+use crate::network::{Parametrization, walsh_hadamard};
 use crate::plan::uniforms::{Cage, Step};
 use crate::random::{Philox, key};
 
@@ -25,7 +26,7 @@ const NOISE_STREAM: u32 = 4;
 const SIGN: u32 = 1 << 31;
 
 /// Lanes that confidences are summed in.
-const LANES: usize = 8;
+const LANES: usize = op::SIDE;
 
 /// Some gates of a layer, with all that is trained of them.
 #[derive(Debug, Clone)]
@@ -341,14 +342,14 @@ fn select(
 ) {
     let used = count * per_gate;
     if p == Parametrization::Op {
-        for (gate, (z, noise)) in z.chunks_exact(16).zip(noise.chunks_exact(16)).take(count).enumerate() {
-            let score = |i: usize| z[i] + noise[i];
-            let best = (1..16).fold(0, |best, i| if score(i) > score(best) { i } else { best });
-            set(gate, function_table(best as u32, 4));
-            let p = probabilities(z, &[0.0; 16], 1.0);
-            let own_confidence = p.into_iter().fold(p[0], |a, b| if b > a { b } else { a });
-            lanes[gate % LANES] += own_confidence;
-            own.iter_mut().skip(gate).take(1).for_each(|own| *own = own_confidence);
+        for first in (0..count).step_by(op::SIDE) {
+            let side = first * per_gate..(first + op::SIDE) * per_gate;
+            let (tables, confidences) = op::select(&z[side.clone()], &noise[side]);
+            for gate in first..count.min(first + op::SIDE) {
+                set(gate, tables[gate - first]);
+                lanes[gate - first] += confidences[gate - first];
+                own.iter_mut().skip(gate).take(1).for_each(|own| *own = confidences[gate - first]);
+            }
         }
         return;
     }
@@ -406,13 +407,11 @@ fn mix(
 ) {
     match p {
         Parametrization::Op => {
-            let gates = z.chunks_exact(16).zip(noise.chunks_exact(16)).zip(tables.chunks_exact_mut(4));
-            for ((z, noise), table) in gates {
-                let p = probabilities(z, noise, coldness);
-                for (c, entry) in table.iter_mut().enumerate() {
-                    *entry = (0..16).map(|i| p[i] * ((i >> (3 - c)) & 1) as f32).sum();
-                }
+            let gates = z.chunks_exact(16 * op::SIDE).zip(noise.chunks_exact(16 * op::SIDE));
+            for ((z, noise), mixed) in gates.zip(mixed.chunks_exact_mut(4 * op::SIDE)) {
+                op::mix(z, noise, coldness, mixed);
             }
+            tables.copy_from_slice(&mixed[..tables.len()]);
             return;
         }
         Parametrization::IwpSin => {
@@ -464,16 +463,6 @@ fn negative_walsh(x: &mut [f32]) {
     x.iter_mut().for_each(|x| *x = -*x);
 }
 
-/// softmax((z + noise) · coldness)
-#[inline(always)]
-fn probabilities(z: &[f32], noise: &[f32], coldness: f32) -> [f32; 16] {
-    let scores: [f32; 16] = std::array::from_fn(|i| z[i] + noise[i]);
-    let greatest = scores.iter().fold(scores[0], |a, &b| if b > a { b } else { a });
-    let odds = scores.map(|score| exponential((score - greatest) * coldness));
-    let total: f32 = odds.iter().sum();
-    odds.map(|odds| odds / total)
-}
-
 /// Gradients of the part's logits from those of its tables, `by_table`, which lie one after the other. `coldness` is 1 / τ.
 #[inline(always)]
 fn logit_gradients(
@@ -514,19 +503,11 @@ fn logit_gradients(
             g.chunks_exact_mut(per_gate).for_each(negative_walsh);
         }
         Parametrization::Op => {
-            let gates = z.chunks_exact(16).zip(noise.chunks_exact(16)).zip(by_table.chunks_exact(4));
-            let out = g.chunks_exact_mut(16).zip(coldness.chunks_exact(16));
-            for (((z, noise), by_table), (g, coldness)) in gates.zip(out) {
-                let p = probabilities(z, noise, coldness[0]);
-                let mut mean = 0.0;
-                for i in 0..16 {
-                    let bit = |c: usize| by_table[c] * ((i >> (3 - c)) & 1) as f32;
-                    g[i] = bit(0) + bit(1) + bit(2) + bit(3);
-                    mean += p[i] * g[i];
-                }
-                for i in 0..16 {
-                    g[i] = p[i] * (g[i] - mean) * coldness[0];
-                }
+            let gates = z.chunks_exact(16 * op::SIDE).zip(noise.chunks_exact(16 * op::SIDE));
+            let gates = gates.zip(by_table.chunks_exact(4 * op::SIDE)).zip(coldness.chunks_exact(16 * op::SIDE));
+            for ((((z, noise), by_table), coldness), g) in gates.zip(g.chunks_exact_mut(16 * op::SIDE)) {
+                let coldness = std::array::from_fn(|gate| coldness[16 * gate]);
+                op::gradients(z, noise, by_table, &coldness, g);
             }
         }
     }
