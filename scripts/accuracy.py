@@ -1,25 +1,34 @@
 #!/usr/bin/env python3
-"""Train presets with several seeds, and make the table of docs/ACCURACY.md from the run folders.
+"""Train presets with several seeds, and make the tables of docs/ACCURACY.md from the run folders.
 
     scripts/accuracy.py runs/accuracy --train quick,mnist-8k --seeds 0,1,2     # folders runs/accuracy/PRESET-SEED; what is there stays
-    scripts/accuracy.py runs/accuracy --write docs/ACCURACY.md [--luts]
+    scripts/accuracy.py runs/accuracy --write docs/ACCURACY.md                 # rows of what is there anew; other rows stay
 
-Runs go on `--adapter`, or on the CPU, `--threads` each. `--luts` synthesizes seed 0 of each preset by yosys (`synth -flatten -lut 6`, generic): the
-gates alone, with the counters, with argmax, and with the encoder's comparators, whose differences are what each part takes. Where
-the table says seconds, they are of the machine that trained, as loaded as it was.
+Runs go on `--adapter`, or on the CPU, `--threads` each. Where the table says seconds, they are of the machine that trained, as loaded as it was.
 """
 import argparse
 import json
 import pathlib
-import re
-import statistics
 import subprocess
-import tempfile
+import tomllib
+
+from documents import Marked, spread, table
 
 HERE = pathlib.Path(__file__).resolve().parent
-BEGIN, END = "<!-- begin: scripts/accuracy.py -->", "<!-- end -->"
-# What an export takes in and hands out, and the part that it adds to the one before.
-PARTS = [("votes", "features", "gates"), ("counts", "features", "counters"), ("class", "features", "argmax"), ("class", "pixels", "encoder")]
+# Best known accuracies at a budget: data set, gates, accuracy in %, and whose it is.
+KNOWN = [
+    ("mnist", 8_000, "98.45", "LILogicNet: learned wires, soft training"),
+    ("mnist", 16_000, "98.7 to 98.9", "learned wires, claimed"),
+    ("mnist", 32_000, "98.95", "the same"),
+    ("mnist", 48_000, "97.69", "difflogic: 6 × 8,000, fixed wires"),
+    ("mnist", 384_000, "98.47", "difflogic: 6 × 64,000"),
+    ("fashion-mnist", 64_000, "90.26", "LILogicNet"),
+    ("cifar-10", 64_000, "57.3 to 57.8", "LILogicNet"),
+    ("cifar-10", 260_000, "61 to 62", "LILogicNet: 256,000 gates, soft, 25 GiB"),
+    ("cifar-10", 512_000, "57.39", "difflogic: 4 × 128,000"),
+    ("cifar-10", 5_120_000, "62.14", "difflogic: 90 hours of a large GPU"),
+]
+HEAD = ["preset", "gates", "simplified", "steps", "on", "seconds", "seeds", "held out, %", "test, %", "gap"]
 
 
 def train(program, folder, presets, seeds, where):
@@ -36,25 +45,6 @@ def told(program, *command):
     return json.loads(subprocess.run([program, *command, "--json"], check=True, capture_output=True, text=True).stdout)
 
 
-def luts(program, run):
-    """Six-input LUTs after synthesis, by part."""
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        for outputs, inputs, _ in PARTS:
-            export = [program, "export", run, "--format", "verilog", "--outputs", outputs, "--inputs", inputs, "--name", "net"]
-            subprocess.run([*export, "-o", folder], check=True, capture_output=True)
-            script = f"read_verilog {folder}/net.v; synth -flatten -lut 6 -top net; stat"
-            text = subprocess.run(["yosys", "-p", script], check=True, capture_output=True, text=True).stdout
-            found.append(sum(int(count) for count in re.findall(r"^ +\$lut +(\d+)$", text.rpartition("Number of cells")[2], re.M)))
-    return [after - before for before, after in zip([0, *found], found)]
-
-
-def spread(values, places=2):
-    if len(values) == 1:
-        return f"{values[0]:.{places}f}"
-    return f"{statistics.mean(values):.{places}f} ± {statistics.stdev(values):.{places}f}"
-
-
 def machine(summary):
     """What a run was trained on, in a few words."""
     if summary["backend"] != "cpu":
@@ -68,17 +58,14 @@ def held_out(run):
     return json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["accuracy"]
 
 
-def rows(program, folders, with_luts):
+def rows(program, folders):
     runs = {}
     for summary in sorted(path for folder in folders for path in folder.glob("*/summary.json")):
         preset, _, seed = summary.parent.name.rpartition("-")
         if preset and seed.isdigit():
             told_of = json.loads(summary.read_text())
             runs.setdefault((preset, machine(told_of)), []).append((int(seed), summary.parent, told_of))
-    yield ["preset", "gates", "simplified", "steps", "on", "seconds", "seeds", "held out, %", "test, %", "gap"] + (
-        ["LUT6: gates, counters, argmax, encoder"] if with_luts else []
-    )
-    for (preset, where), of in sorted(runs.items(), key=lambda item: (item[1][0][2]["data"], item[1][0][2]["gates"], item[0])):
+    for (preset, where), of in runs.items():
         of.sort(key=lambda run: run[0])
         first = of[0][2]
         models = [run for _, run, _ in of if (run / "model.safetensors").exists()]
@@ -88,9 +75,29 @@ def rows(program, folders, with_luts):
         row += [spread([100 * held_out(run) for _, run, _ in of])]
         row += ["**" + spread([100 * s["test_accuracy"] for *_, s in of]) + "**"]
         row += [f"{max(abs(s['total_gap']) for *_, s in of):g}"]
-        if with_luts:
-            row += [", ".join(f"{count:,}" for count in luts(program, models[0])) if models else "–"]
         yield row
+
+
+def settings(row):
+    """The preset of a row, as its file has it."""
+    return tomllib.loads((HERE.parent / f"assets/presets/{row[0].strip('`')}.toml").read_text())
+
+
+def place(row):
+    """A row's data set, gates, preset and machine."""
+    return settings(row).get("data", "mnist"), int(row[1].replace(",", "")), row[0], row[4]
+
+
+def beside_known(rows):
+    """The best known accuracies, and of the presets of at most as many gates the one that is best held out, for gates of two inputs and of more."""
+    for data, gates, accuracy, whose in KNOWN:
+        within = [row for row in rows if place(row)[0] == data and place(row)[1] <= gates]
+        ours = []
+        for kind in [False, True]:
+            of_kind = [row for row in within if (settings(row).get("arity", 2) > 2) == kind]
+            best = max(of_kind, key=lambda row: (float(row[7].split()[0]), int(row[6])), default=None)
+            ours.append(f"{best[8]}, {best[0]} of {best[1]}" if best else "–")
+        yield [data, f"{gates:,}", f"{accuracy} %", whose, *ours]
 
 
 def main():
@@ -101,19 +108,19 @@ def main():
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--adapter", help="what to train on, as `gatewright devices` lists it")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--luts", action="store_true", help="synthesize too (yosys; minutes)")
     parser.add_argument("--write", type=pathlib.Path, help="put the table between the marks of this file")
     args = parser.parse_args()
     where = ["--adapter", args.adapter] if args.adapter else ["--adapter", "cpu", "--threads", str(args.threads)]
     train(args.program, args.folders[0], [p for p in args.train.split(",") if p], args.seeds.split(","), where)
-    lines = [f"| {' | '.join(row)} |" for row in rows(args.program, args.folders, args.luts)]
-    lines.insert(1, "|" + "---|" * lines[0].count(" | ") + "---|")
-    table = "\n".join(lines)
-    print(table)
-    if args.write:
-        text = args.write.read_text()
-        before, _, rest = text.partition(BEGIN)
-        args.write.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}")
+    marked = Marked(args.write, "accuracy.py") if args.write else None
+    made = {(row[0], row[4]): row for row in marked.rows()} if marked else {}
+    made |= {(row[0], row[4]): row for row in rows(args.program, args.folders)}
+    made = sorted(made.values(), key=place)
+    print(table(HEAD, made))
+    if marked:
+        marked.write(table(HEAD, made))
+        head = ["data", "gates", "known", "by", "here, %, by gates of two inputs", "by gates of four"]
+        Marked(args.write, "accuracy.py known").write(table(head, beside_known(made)))
 
 
 if __name__ == "__main__":

@@ -12,20 +12,30 @@ Runs of the sweeps' folders are parted by the settings `rows` into lines and by 
 names) into columns. A cell has the mean of the hard test accuracy and its standard deviation over what else differs, as seeds, and in brackets
 the mean selection gap in points, unless all of the table are 0. With `race=KEY:VALUE` for `columns` a table tells how soon others
 reach VALUE's best held-out accuracy. The sweep's picture is copied to docs/images/NAME.png.
+
+Two more are not sweeps: `depth` (signals and gradients of fresh networks; signal=LAYERS gradient=LAYERS) and `steps` (what a step takes, by kernel).
 """
 import argparse
 import collections
+import csv
 import json
+import os
 import pathlib
 import re
 import shutil
 import statistics
 import subprocess
+import tempfile
 import tomllib
 
-from accuracy import spread
+from documents import spread, table
 
 HERE = pathlib.Path(__file__).resolve().parent
+# Commands beside sweeps; what they print or leave lies in a folder of their name.
+DEPTH = "depth --layers 80x1000 --method soft-mix --temperature 1 --adapter cpu --threads 1"
+STEPS = "profile --layers 20x12000 --arity 2 --adapter llvmpipe --cage false --json"
+# Kernels by what they are for, the rest being of the batch, the votes and the loss.
+KERNELS = {"forward": "forward", "backward": "backward", "update": "update|tabulate|mix|advance"}
 MARK = re.compile(r"<!-- begin: scripts/reproduction\.py (.*?) -->\n.*?<!-- end -->", re.S)
 NAMES = {"hard-st": "Hard-ST", "gumbel-st": "Gumbel-ST", "soft-mix": "Soft-Mix", "soft-gumbel": "Soft-Gumbel", "mnist": "MNIST",
          "cifar-10": "CIFAR-10", "op": "OP", "iwp": "IWP", "residual": "residual", "and-or-ri": "AND-OR-RI", "and-or": "AND-OR", "gaussian": "Gaussian",
@@ -118,6 +128,66 @@ def race(runs, rows, key, baseline):
                spread(reached, 0) if reached else "", spread(times, 1) if times else ""]
 
 
+def depth(folder, options):
+    """Signals and gradients of fresh networks by layer."""
+    with open(folder / "depth.csv") as file:
+        lines = list(csv.DictReader(file))
+    signal, gradient = (options[key].split(",") for key in ["signal", "gradient"])
+    yield ["", f"signal at layer {', '.join(signal)}", f"logit gradients at layer {', '.join(gradient)}"]
+    for network in dict.fromkeys((line["parametrization"], line["init"]) for line in lines):
+        of = {line["layer"]: line for line in lines if (line["parametrization"], line["init"]) == network}
+        signals = ", ".join(f"{float(of[layer]['signal']):.2g}" for layer in signal)
+        gradients = ", ".join(f"{float(of[layer]['logit_gradient_norm']):.2g}" for layer in gradient)
+        yield [", ".join(NAMES[word] for word in network), signals, gradients]
+
+
+def steps(folder):
+    """What steps take by kernel, of one profile a method and parametrization, and how many times faster the other parametrization is."""
+    kinds = [*KERNELS, "others", "step"]
+    yield ["ms", "forward", "backward", "tables, logits, Adam", "others", "the whole step"]
+    for method in ["hard-st", "soft-mix"]:
+        times = {}
+        for parametrization in ["op", "iwp"]:
+            told = json.loads((folder / f"{method}-{parametrization}.json").read_text())
+            ms = collections.Counter(step=told["step"]["ms"])
+            for kernel in told["kernels"]:
+                kind = next((kind for kind, names in KERNELS.items() if re.match(names, kernel["label"])), "others")
+                ms[kind] += kernel["ms"]
+            times[parametrization] = ms
+            yield [f"{NAMES[method]}, {NAMES[parametrization]}", *(f"{ms[kind]:.1f}" for kind in kinds)]
+        yield ["times faster", *(f"{times['op'][kind] / times['iwp'][kind]:.2f}" for kind in kinds)]
+
+
+def run(program, name, folder, adapter, seeds):
+    """What a table is made of, into `folder`."""
+    if name == "depth":
+        subprocess.run([program, *DEPTH.split(), "--out", folder], check=True)
+    elif name == "steps":
+        folder.mkdir(parents=True, exist_ok=True)
+        for method in ["hard-st", "soft-mix"]:
+            for parametrization in ["op", "iwp"]:
+                command = [program, *STEPS.split(), "--method", method, "--parametrization", parametrization]
+                with open(folder / f"{method}-{parametrization}.json", "w") as file:
+                    subprocess.run(command, check=True, stdout=file)
+    else:
+        sweep(program, HERE.parent / f"assets/sweeps/{name}.toml", folder, adapter, seeds)
+
+
+def sweep(program, file, folder, adapter, seeds):
+    """The runs of a sweep's file, of its first `seeds` seeds if that is told; on the CPU a process a core."""
+    text = file.read_text()
+    if seeds:
+        text = re.sub(r"^seed = \[(.*)\]$", lambda line: f"seed = [{', '.join(line[1].split(', ')[:seeds])}]", text, flags=re.M)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as told:
+        told.write(text)
+        told.flush()
+        where = ["--adapter", adapter] if adapter else ["--adapter", "cpu", "--threads", "1"]
+        command = [program, "sweep", told.name, "--out", folder, *where]
+        running = [subprocess.Popen(command) for _ in range(1 if adapter else os.cpu_count())]
+        if failed := [process for process in running if process.wait()]:
+            raise SystemExit(f"{file.name}: {len(failed)} of {len(running)} processes failed, see above")
+
+
 def footing(runs):
     """How many runs, on what, for how long."""
     lines = []
@@ -138,22 +208,28 @@ def remade(match, folder, images):
     options = dict(word.split("=", 1) for word in words)
     runs = []
     for name in names.split(","):
-        found = sorted(path.parent for path in (folder / name).glob("*/summary.json"))
-        if not found:
-            print(f"{name}: no runs in {folder / name}, the table stays")
+        if not any((folder / name).glob("*/summary.json" if name not in ("depth", "steps") else "*")):
+            print(f"{name}: nothing in {folder / name}, the table stays")
             return match[0]
-        runs += map(Run, found)
+        runs += [Run(path.parent) for path in sorted((folder / name).glob("*/summary.json"))]
         if "picture" in options:
             shutil.copyfile(folder / name / options["picture"], images / f"{name}.png")
+    foot = f"\n\n{footing(runs)}" if runs else ""
+    head, *lines = made(names, folder, options, runs)
+    print(f"{names}: made")
+    return f"<!-- begin: scripts/reproduction.py {match[1]} -->\n{table(head, lines)}{foot}\n<!-- end -->"
+
+
+def made(names, folder, options, runs):
+    """The lines of a block's table, its head first."""
+    if names == "depth":
+        return depth(folder / names, options)
+    if names == "steps":
+        return steps(folder / names)
     rows = options["rows"].split(",")
     if "race" in options:
-        lines = list(race(runs, rows, *options["race"].split(":")))
-    else:
-        lines = list(pivot(runs, rows, options["columns"]))
-    lines.insert(1, ["---"] * len(lines[0]))
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    print(f"{names}: {len(runs)} runs")
-    return f"<!-- begin: scripts/reproduction.py {match[1]} -->\n{table}\n\n{footing(runs)}\n<!-- end -->"
+        return race(runs, rows, *options["race"].split(":"))
+    return pivot(runs, rows, options["columns"])
 
 
 def main():
@@ -161,13 +237,12 @@ def main():
     parser.add_argument("folder", type=pathlib.Path, help="where the sweeps' folders are")
     parser.add_argument("--program", default=HERE.parent / "target/release/gatewright")
     parser.add_argument("--run", default="", metavar="SWEEPS", help="first run these, separated by commas")
-    parser.add_argument("--adapter", help="what to train on, as `gatewright devices` lists it")
+    parser.add_argument("--adapter", help="what to train on, as `gatewright devices` lists it; by default a process a core, each on one thread of the CPU")
+    parser.add_argument("--seeds", type=int, help="only so many of the sweeps' seeds")
     parser.add_argument("--write", type=pathlib.Path, help="make the tables of this file anew")
     args = parser.parse_args()
-    where = ["--adapter", args.adapter] if args.adapter else []
     for name in filter(None, args.run.split(",")):
-        sweep = HERE.parent / f"assets/sweeps/{name}.toml"
-        subprocess.run([args.program, "sweep", sweep, "--out", args.folder / name, *where], check=True)
+        run(args.program, name, args.folder / name, args.adapter, args.seeds)
     if args.write:
         text = args.write.read_text()
         images = args.write.parent / "images"

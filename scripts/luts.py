@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Synthesize trained networks by yosys, part by part, and make the table of LUTs of docs/ACCURACY.md.
+
+    scripts/luts.py runs/cpu --presets quick,mnist-8k      # run folders runs/cpu/PRESET-0; what was counted stays in their luts.json
+    scripts/luts.py runs/cpu --write docs/ACCURACY.md      # rows of run folders that are there anew; other rows stay
+
+A network's Verilog (`export --outputs class --inputs pixels`) is cut where its parts meet, and each part is synthesized alone, for six-input LUTs
+(`synth -flatten -lut 6`) and for Xilinx's 7 series (`synth_xilinx -family xc7`, with its carry chains): comparators of pixels with
+thresholds, gates of dense layers, the trees of convolutions once each, the counter of each class that has another number of votes, and the
+choice of the greatest. A tree counts at every place, and a pool of up to six places is a LUT.
+"""
+import argparse
+import collections
+import json
+import pathlib
+import re
+import subprocess
+import tempfile
+import time
+
+from documents import Marked, table
+
+HERE = pathlib.Path(__file__).resolve().parent
+FLOWS = {
+    "synth -lut 6": "synth -flatten -lut 6 -top part",
+    "synth_xilinx": "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top part",
+}
+PARTS = ["encoder", "trees", "pools", "gates", "counters", "argmax"]
+WIRE = re.compile(r"  wire (\[\d+:0\] )?([a-z]\w*) = (.*);")
+PORT = re.compile(r"  (?:input|output) +wire (\[\d+:0\] )?(\w+),?")
+WORD = re.compile(r"(?<![\w'])[a-z]\w*")
+TREES = re.compile(r"// Convolution (\d+): .* trees at (\d+) x (\d+) places of a map of [^,]*(?:, OR of (\d+) x (\d+))?")
+
+
+def counts(text):
+    """LUTs, and carry chains of four bits, of yosys' last `stat`."""
+    found = collections.Counter()
+    for kind, count in re.findall(r"^ +(\$lut|LUT[1-6]|CARRY4) +(\d+)$", text.rpartition("Number of cells")[2], re.M):
+        found["carry" if kind == "CARRY4" else "luts"] += int(count)
+    return {"luts": found["luts"], "carry": found["carry"]}
+
+
+def synthesize(module, flow):
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder, "part.v")
+        source.write_text(module)
+        command = ["yosys", "-p", f"read_verilog {source}; {FLOWS[flow]}; stat"]
+        return counts(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def part_of(name, value):
+    """Which part of a network a wire of the export belongs to; wiring alone belongs to none."""
+    if "pixels[" in value:
+        return "encoder"
+    if re.match(r"[gv]\d", name):
+        return "gates"
+    if counted := re.match(r"[sc](\d+)(?:_|$)", name):
+        return "counters", counted[1]
+    if re.match(r"(n|gt|max|arg)\d", name):
+        return "argmax"
+    return None
+
+
+def cut(lines, widths, goes_out=()):
+    """A module of some of an export's wires: what they read and do not make comes in; what is in `goes_out`, or read by none of them, goes out."""
+    made = {name: width for name, width, _ in lines}
+    read = dict.fromkeys(word for *_, value in lines for word in WORD.findall(value))
+    ports = [f"input wire {widths.get(name, '')}{name}" for name in read if name not in made]
+    outs = [name for name in made if name in goes_out or name not in read]
+    ports += [f"output wire {made[name]}o_{name}" for name in outs]
+    body = [f"wire {width}{name} = {value};" for name, width, value in lines]
+    body += [f"assign o_{name} = {name};" for name in outs]
+    return f"module part({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n"
+
+
+def plain(lines, number):
+    """The wires of a class's counter without the class's number and with votes numbered as they come, so that equal counters are equal."""
+    names = {}
+
+    def renamed(word):
+        if re.match(r"[gv]\d|b\d", word):
+            return names.setdefault(word, f"i{len(names)}")
+        return re.sub(rf"^([sc]){number}(?=_|$)", r"\1", word)
+
+    return tuple((renamed(name), width, WORD.sub(lambda match: renamed(match[0]), value)) for name, width, value in lines)
+
+
+def parts(text, flow):
+    """LUTs and carry chains by part."""
+    widths, lines = {}, collections.defaultdict(list)
+    top = text[text.index("\nmodule net (") :]
+    for line in top.splitlines():
+        if port := PORT.fullmatch(line):
+            widths[port[2]] = port[1] or ""
+        elif wire := WIRE.fullmatch(line):
+            widths[wire[2]] = wire[1] or ""
+            lines[part_of(wire[2], wire[3])].append((wire[2], widths[wire[2]], wire[3]))
+    found = {part: collections.Counter() for part in PARTS}
+    classes = {part: of for part, of in lines.items() if isinstance(part, tuple)}
+    votes = {word for of in classes.values() for *_, value in of for word in WORD.findall(value)}
+    for part in ["encoder", "gates", "argmax"]:
+        if lines[part]:
+            found[part].update(synthesize(cut(lines[part], widths, votes), flow))
+    for of, times in collections.Counter(plain(of, number) for (_, number), of in classes.items()).items():
+        found["counters"].update({kind: times * count for kind, count in synthesize(cut(of, widths), flow).items()})
+    for number, rows, columns, down, across in TREES.findall(text):
+        trees = re.findall(rf"^module (net_conv{number}_tree\d+)\((.*?)^endmodule", text, re.M | re.S)
+        distinct = collections.Counter(body for _, body in trees)
+        places = int(rows) * int(columns)
+        for body, times in distinct.items():
+            of_tree = synthesize(f"module part({body}endmodule\n", flow)
+            found["trees"].update({kind: times * places * count for kind, count in of_tree.items()})
+        if down:
+            window = int(down) * int(across)
+            found["pools"]["luts"] += len(trees) * places // window * -(-(window - 1) // 5)
+    return {part: dict(count) for part, count in found.items() if count}
+
+
+def of_run(program, run):
+    """What synthesis makes of a run's network, from its luts.json or anew."""
+    kept, model = run / "luts.json", run / "model.safetensors"
+    if kept.exists() and kept.stat().st_mtime > model.stat().st_mtime:
+        return json.loads(kept.read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        export = [program, "export", run, "--format", "verilog", "--outputs", "class", "--inputs", "pixels", "--name", "net", "-o", folder]
+        subprocess.run(export, check=True, capture_output=True)
+        text = pathlib.Path(folder, "net.v").read_text()
+    simplified = re.search(r"^// (\d+) gates", text, re.M)[1]
+    told = {"gates": json.loads((run / "summary.json").read_text())["gates"], "simplified": int(simplified), "flows": {}}
+    for flow in FLOWS:
+        began = time.monotonic()
+        told["flows"][flow] = {"parts": parts(text, flow), "seconds": round(time.monotonic() - began)}
+    kept.write_text(json.dumps(told, indent=1) + "\n")
+    return told
+
+
+def rows(told, preset):
+    """Two rows, one a flow."""
+    for flow, of in told["flows"].items():
+        cells = [f"`{preset}`", f"{told['gates']:,}", f"{told['simplified']:,}", f"`{flow}`"]
+        for part in PARTS:
+            count = of["parts"].get(part, {})
+            carry = f" + {count['carry']:,} CARRY4" if count.get("carry") else ""
+            cells.append(f"{count['luts']:,}{carry}" if "luts" in count else "–")
+        yield [*cells, f"{of['seconds']:,}"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=pathlib.Path, nargs="+", help="where run folders PRESET-0 are")
+    parser.add_argument("--program", default=HERE.parent / "target/release/gatewright")
+    parser.add_argument("--presets", help="these alone, separated by commas")
+    parser.add_argument("--write", type=pathlib.Path, help="put the table between the marks of this file")
+    args = parser.parse_args()
+    runs = {path.parent.name.removesuffix("-0"): path.parent for folder in args.folders for path in sorted(folder.glob("*-0/model.safetensors"))}
+    names = args.presets.split(",") if args.presets else list(runs)
+    if missing := [name for name in names if name not in runs]:
+        raise SystemExit(f"no run folder {missing[0]}-0 with a model in {', '.join(map(str, args.folders))}: train it first (scripts/accuracy.py --train)")
+    lines = {}
+    for name in names:
+        lines[name] = list(rows(of_run(args.program, runs[name]), name))
+    head = ["preset", "gates", "simplified", "by", "LUTs of the encoder", "of trees, at all places", "of pools", "of dense gates", "of counters", "of the greatest", "seconds of yosys"]
+    if args.write:
+        marked = Marked(args.write, "luts.py")
+        for row in marked.rows():
+            if (name := row[0].strip("`")) not in names:
+                lines.setdefault(name, []).append(row)
+    made = table(head, [row for name in sorted(lines, key=lambda name: int(lines[name][0][1].replace(",", ""))) for row in lines[name]])
+    print(made)
+    if args.write:
+        marked.write(made)
+
+
+if __name__ == "__main__":
+    main()
