@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Compare gatewright with trees on tables that follow a rule and can be made whole, over the same stratified splits, half of the rows each way;
-and on two noisy moons.
+"""Compare gatewright with trees on small tables of classes, over the same stratified splits: tables that follow a rule and can be made whole, half of
+the rows each way; scikit-learn's tables and two noisy moons, a fifth of the rows to test.
 
-usage: rules.py [SPLITS] [TABLE ...]        (needs the package gatewright, scikit-learn and pandas)
+usage: classes.py [SPLITS] [TABLE ...]        (needs the package gatewright, scikit-learn and pandas)
 """
 
 import itertools
@@ -12,12 +12,18 @@ import warnings
 import numpy as np
 import pandas as pd
 from gatewright import LogicGateClassifier
-from sklearn.datasets import make_moons
+from sklearn import datasets
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeClassifier
 
-WIDE = dict(layers="3900", learn_wiring="first", init="uses-all", lr=0.03)
+# What gatewright is given: nothing, what its default was until November 2026, and one wide layer.
+WAYS = {
+    "gatewright": {},
+    "four layers that keep their wires": dict(layers="4x2000", learn_wiring="none"),
+    "one wide layer": dict(layers="3900", learn_wiring="first", init="uses-all", lr=0.03, freeze_wiring=0.95, candidates=16),
+}
+TREES = {"decision tree": DecisionTreeClassifier, "random forest": RandomForestClassifier, "gradient boosting": HistGradientBoostingClassifier}
 
 
 def monks(which):
@@ -57,38 +63,41 @@ def tic_tac_toe():
 
 
 def moons():
-    x, y = make_moons(400, noise=0.25, random_state=0)
+    x, y = datasets.make_moons(400, noise=0.25, random_state=0)
     return pd.DataFrame(x, columns=["x", "y"]), np.where(y, "one", "other")
 
 
-TABLES = {
+def known(name):
+    """A table that comes with scikit-learn."""
+    table = getattr(datasets, f"load_{name}")()
+    columns = [f"x{i}" for i in range(table.data.shape[1])]
+    return pd.DataFrame(table.data, columns=columns).astype(float), table.target_names[table.target].astype(str)
+
+
+RULES = {
     "monks-1": lambda: monks(1),
     "monks-2": lambda: monks(2),
     "monks-3": lambda: monks(3),
     "balance-scale": balance,
     "tic-tac-toe": tic_tac_toe,
-    "moons": moons,
 }
+TABLES = RULES | {"moons": moons} | {name: lambda name=name: known(name) for name in ["iris", "wine", "breast_cancer", "digits"]}
 
 
 def main():
     warnings.simplefilter("ignore")
-    splits = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    splits = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     for name in sys.argv[2:] or TABLES:
         x, y = TABLES[name]()
         right = {}
         for split in range(splits):
-            size = 0.2 if name == "moons" else 0.5
+            size = 0.5 if name in RULES else 0.2
             x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=size, random_state=split, stratify=y)
             numbers = pd.get_dummies(x).astype(float)
-            for way, settings in [("gatewright", {}), ("gatewright, one wide layer", WIDE)]:
+            for way, settings in WAYS.items():
                 model = LogicGateClassifier(adapter="cpu", threads=1, seed=split, **settings).fit(x_train, y_train)
                 right.setdefault(way, []).append(model.score(x_test, y_test))
-            for way, kind in [
-                ("decision tree", DecisionTreeClassifier),
-                ("random forest", RandomForestClassifier),
-                ("gradient boosting", HistGradientBoostingClassifier),
-            ]:
+            for way, kind in TREES.items():
                 model = kind(random_state=split).fit(numbers.loc[x_train.index], y_train)
                 right.setdefault(way, []).append(model.score(numbers.loc[x_test.index], y_test))
         print(f"{name}, {len(x)} rows: " + ", ".join(f"{way} {100 * np.mean(of):.2f} %" for way, of in right.items()), flush=True)
