@@ -20,7 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 # What gatewright is given: nothing, what its default was until November 2026, and one wide layer.
 WAYS = {
     "gatewright": {},
-    "four layers that keep their wires": dict(layers="4x2000", learn_wiring="none"),
+    "four layers that keep their wires": dict(layers="3x2000,2010", learn_wiring="none"),
     "one wide layer": dict(layers="3900", learn_wiring="first", init="uses-all", lr=0.03, freeze_wiring=0.95, candidates=16),
 }
 TREES = {"decision tree": DecisionTreeClassifier, "random forest": RandomForestClassifier, "gradient boosting": HistGradientBoostingClassifier}
@@ -87,6 +87,7 @@ TABLES = RULES | {"moons": moons} | {name: lambda name=name: known(name) for nam
 def main():
     warnings.simplefilter("ignore")
     splits = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    print(f"| table | rows | {' | '.join([*WAYS, *TREES])} |\n" + "|---" * (2 + len(WAYS) + len(TREES)) + "|")
     for name in sys.argv[2:] or TABLES:
         x, y = TABLES[name]()
         right = {}
@@ -100,7 +101,9 @@ def main():
             for way, kind in TREES.items():
                 model = kind(random_state=split).fit(numbers.loc[x_train.index], y_train)
                 right.setdefault(way, []).append(model.score(numbers.loc[x_test.index], y_test))
-        print(f"{name}, {len(x)} rows: " + ", ".join(f"{way} {100 * np.mean(of):.2f} %" for way, of in right.items()), flush=True)
+        means = [100 * np.mean(of) for of in right.values()]
+        cells = (f"**{mean:.2f}**" if mean == max(means) else f"{mean:.2f}" for mean in means)
+        print(f"| {name} | {len(x):,} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,14 @@ pub fn run(args: Args) -> Result<()> {
     println!("{:.1} s, {:.2} ms a step, {:.0} samples/s", summary.seconds, summary.step_ms, summary.samples_per_second);
     if let Some((steps, overhead)) = summary.profiled_steps.zip(summary.profile_overhead) {
         let overhead = overhead * 100.0;
-        println!("profile.json, trace.json: {steps} steps were timed, which took {overhead:.1} % of the run's time");
+        match steps {
+            0 => println!(
+                "profile.json, trace.json: no step was timed, for the run is too short; `profile` times some by itself"
+            ),
+            _ => println!(
+                "profile.json, trace.json: {steps} steps were timed, which took {overhead:.1} % of the run's time"
+            ),
+        }
     }
     Ok(())
 }

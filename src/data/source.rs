@@ -182,6 +182,12 @@ fn not_found(name: &str, places: &[PathBuf]) -> Error {
 fn open_path(path: &Path, options: &Options, coding: Coding) -> Result<Dataset> {
     if !path.exists() && path != Path::new(table::STANDARD_INPUT) {
         let told = path.display().to_string();
+        if path.extension().is_some() {
+            return Err(Error::usage(format!(
+                "there is no file {told}; tell where it is, or name one of {}",
+                NAMED.join(", ")
+            )));
+        }
         let meant = resembling(&told).map(|name| format!(" (did you mean {name}?)")).unwrap_or_default();
         return Err(Error::usage(format!(
             "there is no data set and no folder called \"{told}\"{meant}; name one of {}, or the folder of a data set",
