@@ -89,13 +89,14 @@ def place(row):
 
 
 def beside_known(rows):
-    """The best known accuracies, and of the presets of at most as many gates the one that is best held out, for gates of two inputs and of more."""
+    """The best known accuracies, and of the presets of at most as many gates, each by its row of most seeds, the one that is best held out, for gates of two inputs and of more."""
+    most = {row[0]: row for row in sorted(rows, key=lambda row: int(row[6]))}
     for data, gates, accuracy, whose in KNOWN:
-        within = [row for row in rows if place(row)[0] == data and place(row)[1] <= gates]
+        within = [row for row in most.values() if place(row)[0] == data and place(row)[1] <= gates]
         ours = []
         for kind in [False, True]:
             of_kind = [row for row in within if (settings(row).get("arity", 2) > 2) == kind]
-            best = max(of_kind, key=lambda row: (float(row[7].split()[0]), int(row[6])), default=None)
+            best = max(of_kind, key=lambda row: float(row[7].split()[0]), default=None)
             ours.append(f"{best[8]}, {best[0]} of {best[1]}" if best else "–")
         yield [data, f"{gates:,}", f"{accuracy} %", whose, *ours]
 

@@ -33,7 +33,7 @@ from documents import spread, table
 HERE = pathlib.Path(__file__).resolve().parent
 # Commands beside sweeps; what they print or leave lies in a folder of their name.
 DEPTH = "depth --layers 80x1000 --method soft-mix --temperature 1 --adapter cpu --threads 1"
-STEPS = "profile --layers 20x12000 --arity 2 --adapter llvmpipe --cage false --json"
+STEPS = "profile --layers 20x12000 --arity 2 --adapter llvmpipe --cage=false --json"
 # Kernels by what they are for, the rest being of the batch, the votes and the loss.
 KERNELS = {"forward": "forward", "backward": "backward", "update": "update|tabulate|mix|advance"}
 MARK = re.compile(r"<!-- begin: scripts/reproduction\.py (.*?) -->\n.*?<!-- end -->", re.S)
