@@ -17,11 +17,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeClassifier
 
-# What gatewright is given: nothing, what its default was until November 2026, and one wide layer.
+# What gatewright is given: nothing, four narrower layers or one wide one whose wires learn.
 WAYS = {
     "gatewright": {},
-    "four layers that keep their wires": dict(layers="3x2000,2010", learn_wiring="none"),
-    "one wide layer": dict(layers="3900", learn_wiring="first", init="uses-all", lr=0.03, freeze_wiring=0.95, candidates=16),
+    "wires that choose": dict(layers="4x900", learn_wiring="all", candidates=8, freeze_wiring=0.5),
+    "one wide layer": dict(layers="3900", learn_wiring="first", init="uses-all", lr=0.03),
 }
 TREES = {"decision tree": DecisionTreeClassifier, "random forest": RandomForestClassifier, "gradient boosting": HistGradientBoostingClassifier}
 
