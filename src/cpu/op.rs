@@ -17,7 +17,7 @@ const TABLES: [[f32; 4]; FUNCTIONS] = {
     let mut tables = [[0.0; 4]; FUNCTIONS];
     let mut at = 0;
     while at < FUNCTIONS * 4 {
-        tables[at / 4][at % 4] = (((at / 4) >> (3 - at % 4)) & 1) as f32;
+        tables[at / 4][at % 4] = ((function_table((at / 4) as u32, 4) >> (at % 4)) & 1) as f32;
         at += 1;
     }
     tables

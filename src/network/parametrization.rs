@@ -99,8 +99,13 @@ pub fn walsh_hadamard<T: Copy + std::ops::Add<Output = T> + std::ops::Sub<Output
 
 /// Table of two-input function number `id` in the field's order (0 FALSE, 1 AND, 3 A, 5 B, 6 XOR, 7 OR, … 15 TRUE):
 /// its outputs for codes 0, 1, … are `id`'s bits from the highest down. `codes` is 4 for two inputs.
-pub fn function_table(id: u32, codes: u32) -> u64 {
-    (0..codes).fold(0, |table, c| table | (u64::from((id >> (codes - 1 - c)) & 1) << c))
+pub const fn function_table(id: u32, codes: u32) -> u64 {
+    let (mut table, mut c) = (0, 0);
+    while c < codes {
+        table |= (((id >> (codes - 1 - c)) & 1) as u64) << c;
+        c += 1;
+    }
+    table
 }
 
 /// Table of the gate that passes its first pin through: set for every code whose highest bit is set.
