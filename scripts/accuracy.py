@@ -7,6 +7,7 @@
 Runs go on `--adapter`, or on the CPU, `--threads` each. Where the table says seconds, they are of the machine that trained, as loaded as it was.
 """
 import argparse
+import collections
 import json
 import pathlib
 import subprocess
@@ -28,6 +29,7 @@ KNOWN = [
     ("cifar-10", 512_000, "57.39", "difflogic: 4 × 128,000"),
     ("cifar-10", 5_120_000, "62.14", "difflogic: 90 hours of a large GPU"),
 ]
+Row = collections.namedtuple("Row", "preset gates simplified steps on seconds seeds held_out test gap")
 HEAD = ["preset", "gates", "simplified", "steps", "on", "seconds", "seeds", "held out, %", "test, %", "gap"]
 
 
@@ -70,34 +72,33 @@ def rows(program, folders):
         first = of[0][2]
         models = [run for _, run, _ in of if (run / "model.safetensors").exists()]
         simplified = [f"{told(program, 'simplify', run)['simplification']['after']['gates']:,}" for run in models[:1]] or ["–"]
-        row = [f"`{preset}`", f"{first['gates']:,}", *simplified, f"{first['steps']:,}", where]
-        row += [spread([s["seconds"] for *_, s in of], 0), str(len(of))]
-        row += [spread([100 * held_out(run) for _, run, _ in of])]
-        row += ["**" + spread([100 * s["test_accuracy"] for *_, s in of]) + "**"]
-        row += [f"{max(abs(s['total_gap']) for *_, s in of):g}"]
-        yield row
+        yield Row(
+            f"`{preset}`", f"{first['gates']:,}", *simplified, f"{first['steps']:,}", where, spread([s["seconds"] for *_, s in of], 0), str(len(of)),
+            spread([100 * held_out(run) for _, run, _ in of]), "**" + spread([100 * s["test_accuracy"] for *_, s in of]) + "**",
+            f"{max(abs(s['total_gap']) for *_, s in of):g}",
+        )
 
 
 def settings(row):
     """The preset of a row, as its file has it."""
-    return tomllib.loads((HERE.parent / f"assets/presets/{row[0].strip('`')}.toml").read_text())
+    return tomllib.loads((HERE.parent / f"assets/presets/{row.preset.strip('`')}.toml").read_text())
 
 
 def place(row):
     """A row's data set, gates, preset and machine."""
-    return settings(row).get("data", "mnist"), int(row[1].replace(",", "")), row[0], row[4]
+    return settings(row).get("data", "mnist"), int(row.gates.replace(",", "")), row.preset, row.on
 
 
 def beside_known(rows):
     """The best known accuracies, and of the presets of at most as many gates, each by its row of most seeds, the one that is best held out, for gates of two inputs and of more."""
-    most = {row[0]: row for row in sorted(rows, key=lambda row: int(row[6]))}
+    most = {row.preset: row for row in sorted(rows, key=lambda row: int(row.seeds))}
     for data, gates, accuracy, whose in KNOWN:
         within = [row for row in most.values() if place(row)[0] == data and place(row)[1] <= gates]
         ours = []
         for kind in [False, True]:
             of_kind = [row for row in within if (settings(row).get("arity", 2) > 2) == kind]
-            best = max(of_kind, key=lambda row: float(row[7].split()[0]), default=None)
-            ours.append(f"{best[8]}, {best[0]} of {best[1]}" if best else "–")
+            best = max(of_kind, key=lambda row: float(row.held_out.split()[0]), default=None)
+            ours.append(f"{best.test}, {best.preset} of {best.gates}" if best else "–")
         yield [data, f"{gates:,}", f"{accuracy} %", whose, *ours]
 
 
@@ -114,8 +115,8 @@ def main():
     where = ["--adapter", args.adapter] if args.adapter else ["--adapter", "cpu", "--threads", str(args.threads)]
     train(args.program, args.folders[0], [p for p in args.train.split(",") if p], args.seeds.split(","), where)
     marked = Marked(args.write, "accuracy.py") if args.write else None
-    made = {(row[0], row[4]): row for row in marked.rows()} if marked else {}
-    made |= {(row[0], row[4]): row for row in rows(args.program, args.folders)}
+    made = {(row.preset, row.on): row for row in map(Row._make, marked.rows())} if marked else {}
+    made |= {(row.preset, row.on): row for row in rows(args.program, args.folders)}
     made = sorted(made.values(), key=place)
     print(table(HEAD, made))
     if marked:

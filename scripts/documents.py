@@ -1,4 +1,5 @@
 """What the scripts that make the documents' tables have in common."""
+import re
 import statistics
 
 
@@ -20,20 +21,28 @@ def cells(line):
     return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
-class Marked:
-    """What stands in a document between the mark of a script and the next end."""
+def block(of, text):
+    """What a script puts into a document, between its marks; `of` is the script and what it is told."""
+    return f"<!-- begin: scripts/{of} -->\n{text}\n<!-- end -->"
 
-    def __init__(self, path, script):
-        self.path, self.begin, self.end = path, f"<!-- begin: scripts/{script} -->", "<!-- end -->"
-        before, found, rest = path.read_text().partition(self.begin)
-        if not found or self.end not in rest:
-            raise SystemExit(f"{path} has no {self.begin} … {self.end}: put the marks where the table is to be")
-        self.before = before
-        self.inside, _, self.after = rest.partition(self.end)
+
+def blocks(of):
+    """A pattern of a script's blocks, `of` being a pattern itself; what stands there is its last group."""
+    return re.compile(block(of, "(.*?)"), re.S)
+
+
+class Marked:
+    """The one block of a script in a document, or of what it is told there."""
+
+    def __init__(self, path, of):
+        self.path, self.of, self.text = path, of, path.read_text()
+        self.found = blocks(re.escape(of)).search(self.text)
+        if not self.found:
+            raise SystemExit(f"{path} has no block of scripts/{of}: put {block(of, '')!r} where the table is to be")
 
     def rows(self):
         """The rows of the table between the marks, as lists of cells."""
-        return [cells(line) for line in self.inside.strip().splitlines()[2:] if line.startswith("|")]
+        return [cells(line) for line in self.found[1].strip().splitlines()[2:] if line.startswith("|")]
 
     def write(self, text):
-        self.path.write_text(f"{self.before}{self.begin}\n{text}\n{self.end}{self.after}")
+        self.path.write_text(self.text[: self.found.start()] + block(self.of, text) + self.text[self.found.end() :])

@@ -28,7 +28,7 @@ import subprocess
 import tempfile
 import tomllib
 
-from documents import spread, table
+from documents import block, blocks, spread, table
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Commands beside sweeps; what they print or leave lies in a folder of their name.
@@ -36,7 +36,7 @@ DEPTH = "depth --layers 80x1000 --method soft-mix --temperature 1 --adapter cpu 
 STEPS = "profile --layers 20x12000 --arity 2 --adapter llvmpipe --cage=false --json"
 # Kernels by what they are for, the rest being of the batch, the votes and the loss.
 KERNELS = {"forward": "forward", "backward": "backward", "update": "update|tabulate|mix|advance"}
-MARK = re.compile(r"<!-- begin: scripts/reproduction\.py (.*?) -->\n.*?<!-- end -->", re.S)
+MARK = blocks(r"reproduction\.py ([^\n]*)")
 NAMES = {"hard-st": "Hard-ST", "gumbel-st": "Gumbel-ST", "soft-mix": "Soft-Mix", "soft-gumbel": "Soft-Gumbel", "mnist": "MNIST",
          "cifar-10": "CIFAR-10", "op": "OP", "iwp": "IWP", "residual": "residual", "and-or-ri": "AND-OR-RI", "and-or": "AND-OR", "gaussian": "Gaussian",
          "network": "the network's", "layer": "its layer's", "gate": "its own"}
@@ -141,7 +141,7 @@ def depth(folder, options):
         yield [", ".join(NAMES[word] for word in network), signals, gradients]
 
 
-def steps(folder):
+def steps(folder, _):
     """What steps take by kernel, of one profile a method and parametrization, and how many times faster the other parametrization is."""
     kinds = [*KERNELS, "others", "step"]
     yield ["ms", "forward", "backward", "tables, logits, Adam", "others", "the whole step"]
@@ -158,19 +158,21 @@ def steps(folder):
         yield ["times faster", *(f"{times['op'][kind] / times['iwp'][kind]:.2f}" for kind in kinds)]
 
 
-def run(program, name, folder, adapter, seeds):
-    """What a table is made of, into `folder`."""
-    if name == "depth":
-        subprocess.run([program, *DEPTH.split(), "--out", folder], check=True)
-    elif name == "steps":
-        folder.mkdir(parents=True, exist_ok=True)
-        for method in ["hard-st", "soft-mix"]:
-            for parametrization in ["op", "iwp"]:
-                command = [program, *STEPS.split(), "--method", method, "--parametrization", parametrization]
-                with open(folder / f"{method}-{parametrization}.json", "w") as file:
-                    subprocess.run(command, check=True, stdout=file)
-    else:
-        sweep(program, HERE.parent / f"assets/sweeps/{name}.toml", folder, adapter, seeds)
+def run_depth(program, folder):
+    subprocess.run([program, *DEPTH.split(), "--out", folder], check=True)
+
+
+def run_steps(program, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for method in ["hard-st", "soft-mix"]:
+        for parametrization in ["op", "iwp"]:
+            command = [program, *STEPS.split(), "--method", method, "--parametrization", parametrization]
+            with open(folder / f"{method}-{parametrization}.json", "w") as file:
+                subprocess.run(command, check=True, stdout=file)
+
+
+# Tables that are not of sweeps: what fills a folder, what a full one has in it, and what makes the lines of a table from it.
+OTHERS = {"depth": (run_depth, "depth.csv", depth), "steps": (run_steps, "*.json", steps)}
 
 
 def sweep(program, file, folder, adapter, seeds):
@@ -203,29 +205,28 @@ def footing(runs):
 
 
 def remade(match, folder, images):
-    """The block of a mark anew, or as it is where a sweep's folder is missing."""
+    """A block anew, or as it is where a folder of it is missing."""
     names, *words = match[1].split()
     options = dict(word.split("=", 1) for word in words)
     runs = []
     for name in names.split(","):
-        if not any((folder / name).glob("*/summary.json" if name not in ("depth", "steps") else "*")):
+        _, left, lines_of = OTHERS.get(name, (None, "*/summary.json", None))
+        found = sorted((folder / name).glob(left))
+        if not found:
             print(f"{name}: nothing in {folder / name}, the table stays")
             return match[0]
-        runs += [Run(path.parent) for path in sorted((folder / name).glob("*/summary.json"))]
+        if not lines_of:
+            runs += [Run(path.parent) for path in found]
         if "picture" in options:
             shutil.copyfile(folder / name / options["picture"], images / f"{name}.png")
+    head, *lines = lines_of(folder / name, options) if lines_of else made(runs, options)
     foot = f"\n\n{footing(runs)}" if runs else ""
-    head, *lines = made(names, folder, options, runs)
     print(f"{names}: made")
-    return f"<!-- begin: scripts/reproduction.py {match[1]} -->\n{table(head, lines)}{foot}\n<!-- end -->"
+    return block(f"reproduction.py {match[1]}", table(head, lines) + foot)
 
 
-def made(names, folder, options, runs):
-    """The lines of a block's table, its head first."""
-    if names == "depth":
-        return depth(folder / names, options)
-    if names == "steps":
-        return steps(folder / names)
+def made(runs, options):
+    """The lines of a table of sweeps' runs, its head first."""
     rows = options["rows"].split(",")
     if "race" in options:
         return race(runs, rows, *options["race"].split(":"))
@@ -242,7 +243,10 @@ def main():
     parser.add_argument("--write", type=pathlib.Path, help="make the tables of this file anew")
     args = parser.parse_args()
     for name in filter(None, args.run.split(",")):
-        run(args.program, name, args.folder / name, args.adapter, args.seeds)
+        if name in OTHERS:
+            OTHERS[name][0](args.program, args.folder / name)
+        else:
+            sweep(args.program, HERE.parent / f"assets/sweeps/{name}.toml", args.folder / name, args.adapter, args.seeds)
     if args.write:
         text = args.write.read_text()
         images = args.write.parent / "images"
