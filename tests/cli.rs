@@ -73,6 +73,26 @@ fn a_run_leaves_a_folder_that_repeats_it_byte_for_byte() {
     assert_eq!(confusion, 10_000);
 }
 
+/// A run that ends early, or whose last network is not the model, says which it is; a plain one says nothing.
+#[test]
+fn the_step_that_is_kept_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = |name: &str, more: &[&str]| {
+        let run = dir.path().join(name);
+        let small = ["train", "--layers", "200", "--steps", "6", "--eval-every", "2", "--out", run.to_str().unwrap()];
+        let output = gatewright(&[&small[..], more].concat());
+        assert!(output.status.success(), "{}", complaint(&output));
+        let summary = std::fs::read_to_string(run.join("summary.json")).unwrap();
+        (text(&output.stdout), serde_json::from_str::<serde_json::Value>(&summary).unwrap())
+    };
+    assert!(!kept("plain", &[]).0.contains("the model is"));
+    // At a rate of nothing no evaluation is better than the first.
+    let (told, summary) = kept("still", &["--lr", "1e-30", "--learn-wiring", "none", "--patience", "1"]);
+    assert_eq!((summary["steps"].as_u64(), summary["model_step"].as_u64()), (Some(4), Some(2)), "{summary}");
+    assert!(told.contains("ended after step 4 of 6 by --patience 1; "), "{told}");
+    assert!(told.contains("the network of step 2, the best held out"), "{told}");
+}
+
 /// What preset, file and flags come to is a file that comes to the same; it takes no device.
 #[test]
 fn settings_are_shown_as_a_file_that_repeats_them() {
@@ -228,7 +248,7 @@ fn bad_usage_is_told_in_a_sentence_with_exit_code_2() {
         (vec!["train", "--temperature", "0.5"], "--no-cage"),
         (vec!["train", "--data", "mnits"], "mnist"),
         (vec!["train", "--config", config], "learning-rate"),
-        (vec!["train", "--adapter", "abacus"], "no adapter is numbered or named `abacus`"),
+        (vec!["train", "--adapter", "abacus"], "`cpu` trains without one"),
         (vec!["train", "--method", "prayer"], "hard-st"),
         (vec!["eval", nowhere], "cannot read /nonexistent/model.safetensors"),
         (vec!["eval", torn], "no whole safetensors file"),

@@ -11,7 +11,7 @@ use crate::network::config_of;
 use crate::run::{
     Beginning, Cadence, Companion, Metrics, Options, Place, Reporter, Summary, Where, follow_run, run as train,
 };
-use crate::settings::Chosen;
+use crate::settings::{Chosen, Select, Settings};
 
 /// Train a logic gate network and save it as a Boolean circuit
 #[derive(Debug, clap::Args)]
@@ -87,6 +87,9 @@ pub fn run(args: Args) -> Result<()> {
         println!("{}", summary.json()?);
         return Ok(());
     }
+    if let Some(told) = kept(&summary, &settings) {
+        println!("{told}");
+    }
     tell_test(&summary, settings.input.task(), unit);
     println!("{:.1} s, {:.2} ms a step, {:.0} samples/s", summary.seconds, summary.step_ms, summary.samples_per_second);
     if let Some((steps, overhead)) = summary.profiled_steps.zip(summary.profile_overhead) {
@@ -111,6 +114,18 @@ fn show(chosen: &Chosen) -> Result<()> {
         eprintln!("warning: the last layer is not fitted to the data, which cannot be opened: {problem}");
     }
     Ok(())
+}
+
+/// Why the run ended before its last step, and which of its networks became the model, where either is not as a plain run has it.
+fn kept(summary: &Summary, settings: &Settings) -> Option<String> {
+    let ended = settings.patience.filter(|_| summary.steps < settings.steps);
+    let ended = ended.map(|n| format!("ended after step {} of {} by --patience {n}", summary.steps, settings.steps));
+    let best = (settings.select == Select::Best).then(|| {
+        let quality = settings.input.task().quality_text(summary.best_accuracy.unwrap_or(f64::NAN));
+        format!("the model is the network of step {}, the best held out, {quality}", summary.model_step)
+    });
+    let told: Vec<String> = ended.into_iter().chain(best).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// Print how good the network is on the test samples, or where there are none on those that it was watched by.

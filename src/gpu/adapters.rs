@@ -128,7 +128,10 @@ pub fn chosen(names: &[&str], choice: Option<&str>) -> Result<usize> {
     let by_name = || names.iter().position(|name| name.to_lowercase().contains(&asked.to_lowercase()));
     by_number.or_else(by_name).ok_or_else(|| {
         let known: Vec<_> = names.iter().enumerate().map(|(i, name)| format!("{i} {name}")).collect();
-        Error::usage(format!("no adapter is numbered or named `{asked}`{of}; there are: {}", known.join(", ")))
+        Error::usage(format!(
+            "no adapter is numbered or named `{asked}`{of}; there are: {}; `cpu` trains without one",
+            known.join(", ")
+        ))
     })
 }
 
