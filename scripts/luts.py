@@ -5,25 +5,25 @@
     scripts/luts.py runs/cpu --write docs/ACCURACY.md      # rows of run folders that are there anew; other rows stay
 
 A network's Verilog (`export --outputs class --inputs pixels`) is cut where its parts meet, and each part is synthesized alone, for six-input LUTs
-(`synth -flatten -lut 6`) and for Xilinx's 7 series (`synth_xilinx -family xc7`, with its carry chains): comparators of pixels with
+(`synth -lut 6`) and for Xilinx's 7 series (`synth_xilinx -family xc7`, with its carry chains): comparators of pixels with
 thresholds, gates of dense layers, the trees of convolutions once each, the counter of each class that has another number of votes, and the
 choice of the greatest. A tree counts at every place, and a pool of up to six places is a LUT.
 """
 import argparse
 import collections
+import hashlib
 import json
 import pathlib
 import re
-import subprocess
 import tempfile
 import time
 
-from documents import Marked, table
+from documents import Document, Problem, call, read_json, script, table
 
 HERE = pathlib.Path(__file__).resolve().parent
 FLOWS = {
-    "synth -lut 6": "synth -flatten -lut 6 -top part",
-    "synth_xilinx": "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top part",
+    "synth -lut 6": "synth -lut 6 -top part",
+    "synth_xilinx": "synth_xilinx -family xc7 -noiopad -noclkbuf -top part",
 }
 PARTS = ["encoder", "trees", "pools", "gates", "counters", "argmax"]
 WIRE = re.compile(r"  wire (\[\d+:0\] )?([a-z]\w*) = (.*);")
@@ -32,20 +32,31 @@ WORD = re.compile(r"(?<![\w'])[a-z]\w*")
 TREES = re.compile(r"// Convolution (\d+): .* trees at (\d+) x (\d+) places of a map of [^,]*(?:, OR of (\d+) x (\d+))?")
 
 
+def synthesize(modules, flow):
+    """LUTs and carry chains of four bits of each of these modules by itself, all in one process of yosys."""
+    ports = re.compile(r"(input|output) wire (\[\d+:0\] )?(\w+)")
+    outside, lines = [], []
+    for number, module in enumerate(modules):
+        found = ports.findall(module.partition(";")[0])
+        outside += [f"{way} wire {width}u{number}_{name}" for way, width, name in found]
+        joined = ", ".join(f".{name}(u{number}_{name})" for *_, name in found)
+        lines.append(f"u{number} i{number}({joined});")
+    top = f"module part({', '.join(outside)});\n" + "\n".join(lines) + "\nendmodule\n"
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder, "parts.v")
+        source.write_text("".join(re.sub(r"^module \w+", f"module u{number}", module) for number, module in enumerate(modules)) + top)
+        told = call("yosys", "-p", f"read_verilog {source}; {FLOWS[flow]}; stat")
+    told = told[told.rindex("Printing statistics.") :]
+    counted = {name: of for name, of in re.findall(r"^=== (\w+) ===$(.*?)(?=^===|\Z)", told, re.M | re.S)}
+    return [counts(counted[f"u{number}"]) for number in range(len(modules))]
+
+
 def counts(text):
-    """LUTs, and carry chains of four bits, of yosys' last `stat`."""
+    """LUTs and carry chains of a module in yosys' `stat`."""
     found = collections.Counter()
-    for kind, count in re.findall(r"^ +(\$lut|LUT[1-6]|CARRY4) +(\d+)$", text.rpartition("Number of cells")[2], re.M):
+    for kind, count in re.findall(r"^ +(\$lut|LUT[1-6]|CARRY4) +(\d+)$", text, re.M):
         found["carry" if kind == "CARRY4" else "luts"] += int(count)
     return {"luts": found["luts"], "carry": found["carry"]}
-
-
-def synthesize(module, flow):
-    with tempfile.TemporaryDirectory() as folder:
-        source = pathlib.Path(folder, "part.v")
-        source.write_text(module)
-        command = ["yosys", "-p", f"read_verilog {source}; {FLOWS[flow]}; stat"]
-        return counts(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def part_of(name, value):
@@ -98,35 +109,37 @@ def parts(text, flow):
     found = {part: collections.Counter() for part in PARTS}
     classes = {part: of for part, of in lines.items() if isinstance(part, tuple)}
     votes = {word for of in classes.values() for *_, value in of for word in WORD.findall(value)}
-    for part in ["encoder", "gates", "argmax"]:
-        if lines[part]:
-            found[part].update(synthesize(cut(lines[part], widths, votes), flow))
-    for of, times in collections.Counter(plain(of, number) for (_, number), of in classes.items()).items():
-        found["counters"].update({kind: times * count for kind, count in synthesize(cut(of, widths), flow).items()})
+    whole = [part for part in ["encoder", "gates", "argmax"] if lines[part]]
+    counters = collections.Counter(plain(of, number) for (_, number), of in classes.items())
+    modules = [cut(lines[part], widths, votes) for part in whole] + [cut(of, widths) for of in counters]
+    uses = [(part, 1) for part in whole] + [("counters", times) for times in counters.values()]
     for number, rows, columns, down, across in TREES.findall(text):
-        trees = re.findall(rf"^module (net_conv{number}_tree\d+)\((.*?)^endmodule", text, re.M | re.S)
-        distinct = collections.Counter(body for _, body in trees)
+        trees = re.findall(rf"^module net_conv{number}_tree\d+(\(.*?^endmodule\n)", text, re.M | re.S)
         places = int(rows) * int(columns)
-        for body, times in distinct.items():
-            of_tree = synthesize(f"module part({body}endmodule\n", flow)
-            found["trees"].update({kind: times * places * count for kind, count in of_tree.items()})
+        for body, times in collections.Counter(trees).items():
+            modules.append(f"module tree{body}")
+            uses.append(("trees", times * places))
         if down:
             window = int(down) * int(across)
             found["pools"]["luts"] += len(trees) * places // window * -(-(window - 1) // 5)
+    for (part, times), of in zip(uses, synthesize(modules, flow)):
+        found[part].update({kind: times * count for kind, count in of.items()})
     return {part: dict(count) for part, count in found.items() if count}
 
 
 def of_run(program, run):
-    """What synthesis makes of a run's network, from its luts.json or anew."""
-    kept, model = run / "luts.json", run / "model.safetensors"
-    if kept.exists() and kept.stat().st_mtime > model.stat().st_mtime:
-        return json.loads(kept.read_text())
+    """What synthesis makes of a run's network, from its luts.json, where that is of this model and this yosys, or anew."""
+    kept = run / "luts.json"
+    of = {"model": hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest(), "yosys": call("yosys", "-V").split()[1]}
+    if kept.exists():
+        told = read_json(kept)
+        if {key: told.get(key) for key in of} == of:
+            return told
+    summary = read_json(run / "summary.json")
     with tempfile.TemporaryDirectory() as folder:
-        export = [program, "export", run, "--format", "verilog", "--outputs", "class", "--inputs", "pixels", "--name", "net", "-o", folder]
-        subprocess.run(export, check=True, capture_output=True)
+        call(program, "export", run, "--format", "verilog", "--outputs", "class", "--inputs", "pixels", "--name", "net", "-o", folder)
         text = pathlib.Path(folder, "net.v").read_text()
-    simplified = re.search(r"^// (\d+) gates", text, re.M)[1]
-    told = {"gates": json.loads((run / "summary.json").read_text())["gates"], "simplified": int(simplified), "flows": {}}
+    told = {**of, "gates": summary["gates"], "simplified": int(re.search(r"^// (\d+) gates", text, re.M)[1]), "flows": {}}
     for flow in FLOWS:
         began = time.monotonic()
         told["flows"][flow] = {"parts": parts(text, flow), "seconds": round(time.monotonic() - began)}
@@ -145,6 +158,7 @@ def rows(told, preset):
         yield [*cells, f"{of['seconds']:,}"]
 
 
+@script
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=pathlib.Path, nargs="+", help="where run folders PRESET-0 are")
@@ -154,21 +168,20 @@ def main():
     args = parser.parse_args()
     runs = {path.parent.name.removesuffix("-0"): path.parent for folder in args.folders for path in sorted(folder.glob("*-0/model.safetensors"))}
     names = args.presets.split(",") if args.presets else list(runs)
-    if missing := [name for name in names if name not in runs]:
-        raise SystemExit(f"no run folder {missing[0]}-0 with a model in {', '.join(map(str, args.folders))}: train it first (scripts/accuracy.py --train)")
-    lines = {}
-    for name in names:
-        lines[name] = list(rows(of_run(args.program, runs[name]), name))
+    if missing := [name for name in names or ["PRESET"] if name not in runs]:
+        raise Problem(f"no run folder {missing[0]}-0 with a model in {', '.join(map(str, args.folders))}: train it first (scripts/accuracy.py --train)")
+    document = Document(args.write) if args.write else None
+    lines = collections.defaultdict(list)
+    for row in document.rows("luts.py") if document else []:
+        if (name := row[0].strip("`")) not in names:
+            lines[name].append(row)
+    lines |= {name: list(rows(of_run(args.program, runs[name]), name)) for name in names}
     head = ["preset", "gates", "simplified", "by", "LUTs of the encoder", "of trees, at all places", "of pools", "of dense gates", "of counters", "of the greatest", "seconds of yosys"]
-    if args.write:
-        marked = Marked(args.write, "luts.py")
-        for row in marked.rows():
-            if (name := row[0].strip("`")) not in names:
-                lines.setdefault(name, []).append(row)
     made = table(head, [row for name in sorted(lines, key=lambda name: int(lines[name][0][1].replace(",", ""))) for row in lines[name]])
     print(made)
-    if args.write:
-        marked.write(made)
+    if document:
+        document.put("luts.py", made)
+        document.write()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 """Run the sweeps of docs/REPRODUCTION.md, and make its tables and pictures from their folders.
 
     scripts/reproduction.py sweeps --run cage-scope,cage-mnist     # gatewright sweep assets/sweeps/NAME.toml --out sweeps/NAME
-    scripts/reproduction.py sweeps --write docs/REPRODUCTION.md    # what folders are there; other tables stay
+    scripts/reproduction.py sweeps --write docs/REPRODUCTION.md    # what whole folders are there; other tables stay
+    scripts/reproduction.py sweeps --run all --write docs/REPRODUCTION.md      # all that it has tables of
 
 A table stands between two marks, the first of which says what it is of:
 
@@ -13,42 +14,38 @@ names) into columns. A cell has the mean of the hard test accuracy and its stand
 the mean selection gap in points, unless all of the table are 0. With `race=KEY:VALUE` for `columns` a table tells how soon others
 reach VALUE's best held-out accuracy. The sweep's picture is copied to docs/images/NAME.png.
 
-Two more are not sweeps: `depth` (signals and gradients of fresh networks; signal=LAYERS gradient=LAYERS) and `steps` (what a step takes, by kernel).
+Three more are not sweeps: `depth` and `depth-hard-st` (signals and gradients of fresh networks of mixtures and of bits; signal=LAYERS
+gradient=LAYERS), and `steps` (what a step takes, by kernel).
 """
 import argparse
 import collections
 import csv
-import json
-import os
+import math
 import pathlib
 import re
 import shutil
 import statistics
 import subprocess
-import tempfile
 import tomllib
 
-from documents import block, blocks, spread, table
+from documents import Document, Problem, Run, call, cores, read, read_json, script, spread, table
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Commands beside sweeps; what they print or leave lies in a folder of their name.
-DEPTH = "depth --layers 80x1000 --method soft-mix --temperature 1 --adapter cpu --threads 1"
+DEPTH = "depth --layers 80x1000 --adapter cpu --threads 1"
 STEPS = "profile --layers 20x12000 --arity 2 --adapter llvmpipe --cage=false --json"
 # Kernels by what they are for, the rest being of the batch, the votes and the loss.
 KERNELS = {"forward": "forward", "backward": "backward", "update": "update|tabulate|mix|advance"}
-MARK = blocks(r"reproduction\.py ([^\n]*)")
 NAMES = {"hard-st": "Hard-ST", "gumbel-st": "Gumbel-ST", "soft-mix": "Soft-Mix", "soft-gumbel": "Soft-Gumbel", "mnist": "MNIST",
          "cifar-10": "CIFAR-10", "op": "OP", "iwp": "IWP", "residual": "residual", "and-or-ri": "AND-OR-RI", "and-or": "AND-OR", "gaussian": "Gaussian",
          "network": "the network's", "layer": "its layer's", "gate": "its own"}
 
 
-class Run:
+class Cell(Run):
     """A finished run of a sweep."""
 
     def __init__(self, folder):
-        self.settings = tomllib.loads((folder / "config.toml").read_text())
-        self.summary = json.loads((folder / "summary.json").read_text())
-        self.metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        super().__init__(folder)
         self.axes = dict(axis.split("=", 1) for axis in re.split(r",(?=[a-z-]+=)", folder.name))
 
     def place(self, keys):
@@ -62,6 +59,8 @@ def said(key, value):
     """A setting's value in words."""
     if key == "cage":
         return "CAGE" if value else ""
+    if key == "steps":
+        return f"{value:,} steps"
     if key == "learn-wiring":
         return "wires drawn" if value == "none" else "wires learned"
     return NAMES.get(str(value), f"{value:g}" if isinstance(value, float) else str(value))
@@ -124,8 +123,9 @@ def race(runs, rows, key, baseline):
             if first and value != baseline:
                 reached.append(first)
                 times.append(goal["step"] / first)
-        yield [f"{line}, {said(key, value)}", spread([100 * top["accuracy"] for top in tops]), spread([top["step"] for top in tops], 0),
-               spread(reached, 0) if reached else "", spread(times, 1) if times else ""]
+        some = f" ({len(reached)} of {len(group)})" if len(reached) < len(group) else ""
+        cells = [spread(reached, 0) + some, spread(times, 1)] if reached else ["" if value == baseline else "none", ""]
+        yield [f"{line}, {said(key, value)}", spread([100 * top["accuracy"] for top in tops]), spread([top["step"] for top in tops], 0), *cells]
 
 
 def depth(folder, options):
@@ -148,7 +148,7 @@ def steps(folder, _):
     for method in ["hard-st", "soft-mix"]:
         times = {}
         for parametrization in ["op", "iwp"]:
-            told = json.loads((folder / f"{method}-{parametrization}.json").read_text())
+            told = read_json(folder / f"{method}-{parametrization}.json")
             ms = collections.Counter(step=told["step"]["ms"])
             for kernel in told["kernels"]:
                 kind = next((kind for kind, names in KERNELS.items() if re.match(names, kernel["label"])), "others")
@@ -159,70 +159,111 @@ def steps(folder, _):
 
 
 def run_depth(program, folder):
-    subprocess.run([program, *DEPTH.split(), "--out", folder], check=True)
+    """Of mixtures, or of bits."""
+    method = "--method hard-st --no-cage" if folder.name == "depth-hard-st" else "--method soft-mix --temperature 1"
+    call(program, *DEPTH.split(), *method.split(), "--out", folder, captured=False)
 
 
 def run_steps(program, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for method in ["hard-st", "soft-mix"]:
         for parametrization in ["op", "iwp"]:
-            command = [program, *STEPS.split(), "--method", method, "--parametrization", parametrization]
-            with open(folder / f"{method}-{parametrization}.json", "w") as file:
-                subprocess.run(command, check=True, stdout=file)
+            told = call(program, *STEPS.split(), "--method", method, "--parametrization", parametrization)
+            (folder / f"{method}-{parametrization}.json").write_text(told)
 
 
 # Tables that are not of sweeps: what fills a folder, what a full one has in it, and what makes the lines of a table from it.
-OTHERS = {"depth": (run_depth, "depth.csv", depth), "steps": (run_steps, "*.json", steps)}
+OTHERS = {"depth": (run_depth, "depth.csv", depth), "depth-hard-st": (run_depth, "depth.csv", depth), "steps": (run_steps, "soft-mix-iwp.json", steps)}
 
 
-def sweep(program, file, folder, adapter, seeds):
+def sweep_file(name):
+    return HERE.parent / f"assets/sweeps/{name}.toml"
+
+
+def sweep(program, name, folder, adapter, seeds):
     """The runs of a sweep's file, of its first `seeds` seeds if that is told; on the CPU a process a core."""
-    text = file.read_text()
+    text = read(sweep_file(name))
     if seeds:
-        text = re.sub(r"^seed = \[(.*)\]$", lambda line: f"seed = [{', '.join(line[1].split(', ')[:seeds])}]", text, flags=re.M)
-    with tempfile.NamedTemporaryFile("w", suffix=".toml") as told:
-        told.write(text)
-        told.flush()
-        where = ["--adapter", adapter] if adapter else ["--adapter", "cpu", "--threads", "1"]
-        command = [program, "sweep", told.name, "--out", folder, *where]
-        running = [subprocess.Popen(command) for _ in range(1 if adapter else os.cpu_count())]
-        if failed := [process for process in running if process.wait()]:
-            raise SystemExit(f"{file.name}: {len(failed)} of {len(running)} processes failed, see above")
+        text = re.sub(r"^seed *= *\[(.*?)\]", lambda line: f"seed = [{', '.join(re.split(r', *', line[1])[:seeds])}]", text, flags=re.M)
+        if any(len(grid["seed"]) > seeds for grid in tomllib.loads(text)["grid"] if isinstance(grid.get("seed"), list)):
+            raise Problem(f"{sweep_file(name)}: --seeds cannot read its seeds; write them as `seed = [0, 1]` on a line")
+    folder.mkdir(parents=True, exist_ok=True)
+    # Beside its runs, so that what was run can be told, and gone on with.
+    told = folder / "sweep.toml"
+    told.write_text(text)
+    where = ["--adapter", adapter] if adapter else ["--adapter", "cpu", "--threads", "1"]
+    command = [str(word) for word in [program, "sweep", told, "--out", folder, *where]]
+    try:
+        running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(1 if adapter else cores())]
+    except OSError as error:
+        raise Problem(f"cannot run {program}: {error.strerror}") from None
+    ended = [process.wait() for process in running]
+    if 130 in ended:
+        raise KeyboardInterrupt
+    if any(ended):
+        raise Problem(f"{name}: {sum(map(bool, ended))} of {len(ended)} processes failed, see above")
 
 
-def footing(runs):
+def cells_of(name, folder):
+    """The finished runs of a sweep's folder, or `None` and a line where it is not whole."""
+    told = folder / "sweep.toml"
+    grids = tomllib.loads(read(told if told.exists() else sweep_file(name)))["grid"]
+    asked = sum(math.prod(len(value) for value in grid.values() if isinstance(value, list)) for grid in grids)
+    found = sorted(folder.glob("*=*/summary.json"))
+    if len(found) == asked:
+        return [Cell(path.parent) for path in found]
+    print(f"{name}: {len(found)} of {asked} runs in {folder}, the table stays")
+    return None
+
+
+def footing(name, runs):
     """How many runs, on what, for how long."""
     lines = []
-    for where in dict.fromkeys(run.summary["adapter"] for run in runs):
-        seconds = [run.summary["seconds"] for run in runs if run.summary["adapter"] == where]
+    machines = [", ".join(filter(None, [run.summary["adapter"], run.machine()[1]])) for run in runs]
+    for where in dict.fromkeys(machines):
+        seconds = [run.summary["seconds"] for run, on in zip(runs, machines) if on == where]
         median = statistics.median(seconds)
         each = f"{median:.{0 if median >= 10 else 1}f} s each in the median"
         minutes = sum(seconds) / 60
         total = f"{minutes:.2g} minutes" if minutes < 100 else f"{minutes / 60:.1f} hours"
-        lines.append(f"{len(seconds)} on {where}, {each}, {total} in all")
-    seeds = len({run.settings["seed"] for run in runs})
-    return f"{len(runs)} runs ({'one seed' if seeds == 1 else f'{seeds} seeds'}): {'; '.join(lines)}."
+        lines.append(f"{len(seconds)} on {where}: {each}, {total} in all")
+    of = collections.Counter(tuple((key, value) for key, value in run.axes.items() if key != "seed") for run in runs).values()
+    least, most = min(of), max(of)
+    seeds = "one seed" if most == 1 else f"{most} seeds" if least == most else f"{least} to {most} seeds"
+    return f"`{name}`: {len(runs)} runs ({seeds}): {'; '.join(lines)}."
 
 
-def remade(match, folder, images):
-    """A block anew, or as it is where a folder of it is missing."""
-    names, *words = match[1].split()
+def remade(told, folder):
+    """A block's text anew and its pictures, by the names that they have there, or nothing where a folder of it is missing."""
+    names, *words = told.split()
     options = dict(word.split("=", 1) for word in words)
-    runs = []
+    runs, feet, pictures = [], [], {}
     for name in names.split(","):
-        _, left, lines_of = OTHERS.get(name, (None, "*/summary.json", None))
-        found = sorted((folder / name).glob(left))
-        if not found:
-            print(f"{name}: nothing in {folder / name}, the table stays")
-            return match[0]
-        if not lines_of:
-            runs += [Run(path.parent) for path in found]
+        of = folder / name
+        if not of.is_dir():
+            print(f"{name}: there is no {of}, the table stays")
+            return None
         if "picture" in options:
-            shutil.copyfile(folder / name / options["picture"], images / f"{name}.png")
-    head, *lines = lines_of(folder / name, options) if lines_of else made(runs, options)
-    foot = f"\n\n{footing(runs)}" if runs else ""
-    print(f"{names}: made")
-    return block(f"reproduction.py {match[1]}", table(head, lines) + foot)
+            if not (of / options["picture"]).exists():
+                raise Problem(f"there is no {of / options['picture']}: the sweep has not ended; run it again")
+            pictures[f"{name}.png"] = of / options["picture"]
+        if name in OTHERS:
+            _, left, lines_of = OTHERS[name]
+            if not (of / left).exists():
+                print(f"{name}: there is no {of / left}, the table stays")
+                return None
+            return table(*headed(lines_of(of, options))), pictures
+        cells = cells_of(name, of)
+        if cells is None:
+            return None
+        runs += cells
+        feet.append(footing(name, cells))
+    return table(*headed(made(runs, options))) + "".join(f"\n\n{foot}" for foot in feet), pictures
+
+
+def headed(lines):
+    head, *rest = lines
+    return head, rest
 
 
 def made(runs, options):
@@ -233,24 +274,50 @@ def made(runs, options):
     return pivot(runs, rows, options["columns"])
 
 
+def at_least_one(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return int(text)
+
+
+@script
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path, help="where the sweeps' folders are")
     parser.add_argument("--program", default=HERE.parent / "target/release/gatewright")
-    parser.add_argument("--run", default="", metavar="SWEEPS", help="first run these, separated by commas")
-    parser.add_argument("--adapter", help="what to train on, as `gatewright devices` lists it; by default a process a core, each on one thread of the CPU")
-    parser.add_argument("--seeds", type=int, help="only so many of the sweeps' seeds")
-    parser.add_argument("--write", type=pathlib.Path, help="make the tables of this file anew")
+    parser.add_argument("--run", default="", metavar="SWEEPS", help="first run these, separated by commas; `all` are those that the file of --write has tables of")
+    parser.add_argument("--adapter", help="what to train sweeps on, as `gatewright devices` lists it; by default a process a core, each on one thread of the CPU")
+    parser.add_argument("--seeds", type=at_least_one, help="only so many of the sweeps' seeds")
+    parser.add_argument("--write", type=pathlib.Path, help="make the tables of this file anew, and the pictures in `images` beside it")
     args = parser.parse_args()
-    for name in filter(None, args.run.split(",")):
+    document = Document(args.write) if args.write else None
+    blocks = document.of("reproduction.py") if document else []
+    names = [name for name in args.run.split(",") if name]
+    if names == ["all"]:
+        if not document:
+            raise Problem("--run all runs what a document has tables of; name it by --write")
+        names = list(dict.fromkeys(name for told in blocks for name in told.split()[0].split(",")))
+    for name in names:
+        if name not in OTHERS and not sweep_file(name).exists():
+            raise Problem(f"there is no {sweep_file(name)}, and `{name}` is none of {', '.join(OTHERS)}")
+    for name in names:
         if name in OTHERS:
             OTHERS[name][0](args.program, args.folder / name)
         else:
-            sweep(args.program, HERE.parent / f"assets/sweeps/{name}.toml", args.folder / name, args.adapter, args.seeds)
-    if args.write:
-        text = args.write.read_text()
-        images = args.write.parent / "images"
-        args.write.write_text(MARK.sub(lambda match: remade(match, args.folder, images), text))
+            sweep(args.program, name, args.folder / name, args.adapter, args.seeds)
+    if document and not args.folder.is_dir():
+        raise Problem(f"there is no folder {args.folder}")
+    for told in blocks:
+        if anew := remade(told, args.folder):
+            text, pictures = anew
+            document.put(f"reproduction.py {told}", text)
+            print(f"{told.split()[0]}: made")
+            for name, picture in pictures.items():
+                images = args.write.parent / "images"
+                images.mkdir(exist_ok=True)
+                shutil.copyfile(picture, images / name)
+    if document:
+        document.write()
 
 
 if __name__ == "__main__":

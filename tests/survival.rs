@@ -568,6 +568,7 @@ fn patience_ends_a_run_and_selects_its_best_network() {
     assert_eq!(summary.best_step, Some(at));
     assert_eq!(summary.model_step, at);
     assert_eq!(summary.best_accuracy, Some(best));
+    assert_eq!(summary.held_out_accuracy, Some(best), "of the network that is kept");
     let short = Settings { steps: at, patience: None, select: Select::Last, ..patient.clone() };
     let short_summary = train_toy(&folder("short"), &short).unwrap();
     assert_eq!(model(&folder("patient")), model(&folder("short")));

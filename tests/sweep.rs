@@ -37,6 +37,13 @@ fn finished_cells_are_kept_and_the_others_run() {
     let told: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap();
     assert_eq!(told.as_array().unwrap().len(), 4);
     let table = std::fs::read_to_string(out.join("results.md")).unwrap();
+    // What settings are to be chosen by stands before what the test samples tell.
+    let held_out = &told[0]["summary"]["held_out_accuracy"];
+    let metrics =
+        std::fs::read_to_string(out.join("cage=false,method=hard-st,seed=0,temperature=0.5/metrics.jsonl")).unwrap();
+    let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+    assert!(held_out.is_f64() && *held_out == last["accuracy"], "{held_out} {last}");
+    assert!(table.contains("| runs | held out, % |"), "{table}");
     // A row a method, over two seeds.
     assert_eq!(table.lines().filter(|line| line.contains("| 2 |")).count(), 2, "{table}");
     assert!(image::open(out.join("accuracy.png")).is_ok());

@@ -86,7 +86,9 @@ pub fn run(args: Args) -> Result<()> {
             Err(e) => return Err(e.with_advice(&format!("the cell is {}", cell.name()))),
         };
         let [hard, gap] = [summary.test_accuracy, summary.selection_gap].map(|fraction| fraction * 100.0);
-        eprintln!("    hard {hard:.2} %, selection gap {gap:.2} points");
+        let held_out =
+            summary.held_out_accuracy.map_or(String::new(), |held| format!("held out {:.2} %, ", held * 100.0));
+        eprintln!("    {held_out}hard test {hard:.2} %, selection gap {gap:.2} points");
         let metrics = RunRecord::load(&args.out.join(cell.name()))?.metrics;
         finished[i] = Some(Finished { cell: cell.clone(), summary, metrics });
     }

@@ -18,7 +18,8 @@ pub struct Finished {
 }
 
 /// Columns of both tables: heading, key of `summary.json`, factor.
-const COLUMNS: [(&str, &str, f64); 6] = [
+const COLUMNS: [(&str, &str, f64); 7] = [
+    ("held out, %", "held_out_accuracy", 100.0),
     ("training mode, %", "test_accuracy_training_mode", 100.0),
     ("selected soft, %", "test_accuracy_soft", 100.0),
     ("selected hard, %", "test_accuracy", 100.0),
@@ -99,6 +100,7 @@ pub fn markdown(sweep: &Sweep, cells: &[Finished]) -> String {
         for (_, key, factor) in COLUMNS {
             let values: Vec<f64> = group.iter().map(|finished| value(finished, key) * factor).collect();
             let _ = match mean_and_deviation(&values) {
+                (mean, _) if mean.is_nan() => write!(text, " – |"),
                 (mean, Some(deviation)) => write!(text, " {mean:.2} ± {deviation:.2} |"),
                 (mean, None) => write!(text, " {mean:.2} |"),
             };

@@ -78,6 +78,9 @@ pub struct Summary {
     /// Values: a line a target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_targets: Option<Vec<crate::data::TargetQuality>>,
+    /// Accuracy of the hard network that was saved on held-out samples, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out_accuracy: Option<f64>,
     /// Step of the best evaluation, where samples are held out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best_step: Option<u32>,
@@ -135,6 +138,7 @@ impl Default for Summary {
             task: None,
             test_exact_match: None,
             test_targets: None,
+            held_out_accuracy: None,
             best_step: None,
             best_accuracy: None,
             model_step: 0,

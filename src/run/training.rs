@@ -346,6 +346,8 @@ fn on_device(
     let ended = Ended { settings, options, steps: done, seconds, stepping: time.stepping, train_sha256: sha256 };
     let (model, mut summary) = conclude(&mut trainer, device, (data, watched), &ended)?;
     summary.moved_wires = moved_wires(&drawn, &model, settings);
+    let saved = folder.recorded().iter().find(|m| m.step == summary.model_step).filter(|_| is_held_out);
+    summary.held_out_accuracy = saved.map(|m| m.accuracy);
     let best = best(folder.recorded()).filter(|_| is_held_out);
     (summary.best_step, summary.best_accuracy) = (best.map(|m| m.step), best.map(|m| m.accuracy));
     summary.validation_samples = Some(validation.len());
