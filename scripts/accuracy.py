@@ -105,12 +105,11 @@ def rows(program, folders):
                     raise Problem(f"{other.folder} and {run.folder} are of the same preset and seed and not as accurate; keep one of them")
         of = [by_seed[seed] for seed in sorted(by_seed)]
         first = of[0]
-        models = [run.folder for run in of if (run.folder / "model.safetensors").exists()]
-        told = [json.loads(call(program, "simplify", model, "--json")) for model in models[:1]]
-        simplified = f"{told[0]['simplification']['after']['gates']:,}" if told else "–"
-        seconds = [spread([run.summary["seconds"] for run in runs.values()], 0) + (f" ({part})" if part else "") for part, runs in parts.items()]
+        kept = next((run.folder for run in of if (run.folder / "model.safetensors").exists()), None)
+        told = json.loads(call(program, "simplify", kept, "--json"))["simplification"]["after"]["gates"] if kept else None
+        seconds = [spread([run.summary["seconds"] for run in same.values()], 0) + (f" ({part})" if part else "") for part, same in parts.items()]
         yield Row(
-            f"`{preset}`", f"{first.summary['gates']:,}", simplified, steps(first), on, "; ".join(seconds), str(len(of)),
+            f"`{preset}`", f"{first.summary['gates']:,}", f"{told:,}" if kept else "–", steps(first), on, "; ".join(seconds), str(len(of)),
             spread([run.held_out() for run in of]), "**" + spread([100 * run.summary["test_accuracy"] for run in of]) + "**",
             f"{max(abs(run.summary['total_gap']) for run in of):g}",
         )
@@ -133,8 +132,9 @@ def of_most_seeds(rows):
 
 def beside_known(rows):
     """The best known accuracies, and of the presets of at most as many gates the one that is best held out, for gates of two inputs and of more."""
+    rows = of_most_seeds(rows)
     for data, gates, accuracy, whose in KNOWN:
-        within = [row for row in of_most_seeds(rows) if settings(row).get("data", "mnist") == data and place(row)[1] <= gates]
+        within = [row for row in rows if settings(row).get("data", "mnist") == data and place(row)[1] <= gates]
         ours = []
         for kind in [False, True]:
             of_kind = [row for row in within if (settings(row).get("arity", 2) > 2) == kind]

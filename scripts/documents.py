@@ -2,7 +2,6 @@
 import functools
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -139,22 +138,20 @@ class Document:
     def of(self, script):
         """What `script` is told in its blocks here."""
         told = [of.removeprefix(script).strip() for of in self.blocks if of.split()[0] == script]
-        if not told:
-            raise Problem(f"{self.path} has no block of scripts/{script}: put the lines `{BEGIN}{script} -->` and `{END}` where a table is to be")
-        return told
+        return told or self.lack(script)
 
     def rows(self, of):
         """The rows of the table that stands in a block, as lists of cells."""
-        self.check(of)
-        return [cells(line) for line in [line for line in self.blocks[of] if line.startswith("|")][2:]]
+        lines = self.blocks[of] if of in self.blocks else self.lack(of)
+        return [cells(line) for line in [line for line in lines if line.startswith("|")][2:]]
 
-    def check(self, of):
-        if of not in self.blocks:
-            raise Problem(f"{self.path} has no block of scripts/{of}: put the lines `{BEGIN}{of} -->` and `{END}` where the table is to be")
+    def lack(self, of):
+        raise Problem(f"{self.path} has no block of scripts/{of}: put the lines `{BEGIN}{of} -->` and `{END}` where a table is to be")
 
     def put(self, of, text):
         """Put `text` in the place of what stands in a block."""
-        self.check(of)
+        if of not in self.blocks:
+            self.lack(of)
         old = "\n".join([f"{BEGIN}{of} -->", *self.blocks[of], END])
         self.text = self.text.replace(old, block(of, text))
         self.blocks[of] = text.splitlines()

@@ -248,6 +248,7 @@ fn bad_usage_is_told_in_a_sentence_with_exit_code_2() {
         (vec!["train", "--temperature", "0.5"], "--no-cage"),
         (vec!["train", "--data", "mnits"], "mnist"),
         (vec!["train", "--config", config], "learning-rate"),
+        (vec!["train", "--adapter", "abacus"], "no adapter is numbered or named `abacus`"),
         (vec!["train", "--adapter", "abacus"], "`cpu` trains without one"),
         (vec!["train", "--method", "prayer"], "hard-st"),
         (vec!["eval", nowhere], "cannot read /nonexistent/model.safetensors"),
