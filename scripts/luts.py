@@ -25,6 +25,8 @@ FLOWS = {
     "synth -lut 6": "synth -lut 6 -top part",
     "synth_xilinx": "synth_xilinx -family xc7 -noiopad -noclkbuf -top part",
 }
+PIXELS = 64  # whose comparators are synthesized at once: those of two pixels share nothing
+BATCH = 100_000  # characters of Verilog for a process of yosys: it takes the longer over a large module the more modules it has beside
 PARTS = ["encoder", "trees", "pools", "gates", "counters", "argmax"]
 WIRE = re.compile(r"  wire (\[\d+:0\] )?([a-z]\w*) = (.*);")
 PORT = re.compile(r"  (?:input|output) +wire (\[\d+:0\] )?(\w+),?")
@@ -33,7 +35,17 @@ TREES = re.compile(r"// Convolution (\d+): .* trees at (\d+) x (\d+) places of a
 
 
 def synthesize(modules, flow):
-    """LUTs and carry chains of four bits of each of these modules by itself, all in one process of yosys."""
+    """LUTs and carry chains of four bits of each of these modules by itself."""
+    batches = [[]]
+    for module in modules:
+        if batches[-1] and sum(map(len, batches[-1])) + len(module) > BATCH:
+            batches.append([])
+        batches[-1].append(module)
+    return [of for batch in batches for of in together(batch, flow)]
+
+
+def together(modules, flow):
+    """What `synthesize` tells, of modules for one process of yosys."""
     ports = re.compile(r"(input|output) wire (\[\d+:0\] )?(\w+)")
     outside, lines = [], []
     for number, module in enumerate(modules):
@@ -60,15 +72,15 @@ def counts(text):
 
 
 def part_of(name, value):
-    """Which part of a network a wire of the export belongs to; wiring alone belongs to none."""
-    if "pixels[" in value:
-        return "encoder"
+    """Which part of a network a wire of the export belongs to, and which piece of it is synthesized by itself; wiring alone belongs to none."""
+    if pixel := re.search(r"pixels\[(\d+)", value):
+        return "encoder", int(pixel[1]) // (8 * PIXELS)
     if re.match(r"[gv]\d", name):
-        return "gates"
+        return "gates", 0
     if counted := re.match(r"[sc](\d+)(?:_|$)", name):
         return "counters", counted[1]
     if re.match(r"(n|gt|max|arg)\d", name):
-        return "argmax"
+        return "argmax", 0
     return None
 
 
@@ -106,13 +118,12 @@ def parts(text, flow):
         elif wire := WIRE.fullmatch(line):
             widths[wire[2]] = wire[1] or ""
             lines[part_of(wire[2], wire[3])].append((wire[2], widths[wire[2]], wire[3]))
+    lines.pop(None, None)
     found = {part: collections.Counter() for part in PARTS}
-    classes = {part: of for part, of in lines.items() if isinstance(part, tuple)}
-    votes = {word for of in classes.values() for *_, value in of for word in WORD.findall(value)}
-    whole = [part for part in ["encoder", "gates", "argmax"] if lines[part]]
-    counters = collections.Counter(plain(of, number) for (_, number), of in classes.items())
-    modules = [cut(lines[part], widths, votes) for part in whole] + [cut(of, widths) for of in counters]
-    uses = [(part, 1) for part in whole] + [("counters", times) for times in counters.values()]
+    votes = {word for (part, _), of in lines.items() if part == "counters" for *_, value in of for word in WORD.findall(value)}
+    pieces = collections.Counter((part, plain(of, piece) if part == "counters" else tuple(of)) for (part, piece), of in lines.items())
+    modules = [cut(of, widths, votes if part == "gates" else ()) for part, of in pieces]
+    uses = [(part, times) for (part, _), times in pieces.items()]
     for number, rows, columns, down, across in TREES.findall(text):
         trees = re.findall(rf"^module net_conv{number}_tree\d+(\(.*?^endmodule\n)", text, re.M | re.S)
         places = int(rows) * int(columns)
