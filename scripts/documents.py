@@ -2,6 +2,7 @@
 import functools
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -107,6 +108,7 @@ def cells(line):
     return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
+FIGURE = re.compile(r"[\d.,]+ ± [\d.,]*\d")
 BEGIN, END = "<!-- begin: scripts/", "<!-- end -->"
 
 
@@ -127,6 +129,8 @@ class Document:
                 raise Problem(f"{path}:{number}: this mark does not follow its other; every `{BEGIN}…` needs one `{END}`, each on a line of its own")
             if begins:
                 within = line.removeprefix(BEGIN).removesuffix(" -->")
+                if within in self.blocks:
+                    raise Problem(f"{path}:{number}: there is a block of scripts/{within} already; one of the two can be changed alone, so keep one")
                 self.blocks[within] = []
             elif line.startswith(END):
                 within = None
@@ -156,7 +160,17 @@ class Document:
         self.text = self.text.replace(old, block(of, text))
         self.blocks[of] = text.splitlines()
 
+    def unmade(self):
+        """Figures with a spread that the text tells and no block has, each with its line: a table was made anew, and what is said of it was not."""
+        made = {figure for lines in self.blocks.values() for line in lines for figure in FIGURE.findall(line)}
+        within = False
+        for number, line in enumerate(self.text.splitlines(), 1):
+            within = line.startswith(BEGIN) or within and not line.startswith(END)
+            yield from ((number, figure) for figure in FIGURE.findall(line) if not within and figure not in made)
+
     def write(self):
+        for number, figure in self.unmade():
+            print(f"note: {self.path}:{number} tells {figure}, which no table there has; say it anew", file=sys.stderr)
         part = self.path.with_suffix(".part")
         part.write_text(self.text)
         part.replace(self.path)

@@ -49,6 +49,26 @@ def test_a_forgotten_mark_is_refused(tmp_path, gone):
         documents.Document(path)
 
 
+def test_two_blocks_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "d.md"
+    path.write_text(TEXT.replace("a.py two", "a.py one"))
+    with pytest.raises(documents.Problem, match="d.md:8: .*already"):
+        documents.Document(path)
+
+
+def test_figures_that_no_table_has_are_told(tmp_path, capsys):
+    path = tmp_path / "d.md"
+    path.write_text(TEXT.replace("| 1 |", "| 2.50 ± 0.10 |").replace("between", "2.50 ± 0.10, 2.50 ± 0.1 and 1,314 ± 117."))
+    documents.Document(path).write()
+    told = capsys.readouterr().err
+    assert told.count("note:") == 2 and f"{path}:7 tells 2.50 ± 0.1," in told and "1,314 ± 117," in told
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/ACCURACY.md", "docs/REPRODUCTION.md", "docs/DATA.md"])
+def test_what_the_text_says_with_a_spread_stands_in_a_table(name):
+    assert not list(documents.Document(ROOT / name).unmade())
+
+
 def test_every_documents_blocks_are_of_scripts_that_are_there():
     found = 0
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
