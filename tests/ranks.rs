@@ -365,8 +365,8 @@ fn processes_that_mpi_connects_make_the_model_of_one_rank() {
     assert!(model(&at.join("killed")) == model(&at.join("whole")));
 }
 
-/// What two ranks that fail say, which are asked for different things.
-fn unlike(mpirun: &[&str], [zero, one]: [&str; 2], folder: &Path) -> String {
+/// What two ranks that fail say, which are asked for different things, and the launcher's exit code.
+fn unlike(mpirun: &[&str], [zero, one]: [&str; 2], folder: &Path) -> (String, Option<i32>) {
     let own = env!("CARGO_BIN_EXE_gatewright");
     let script = format!("if [ $OMPI_COMM_WORLD_RANK = 1 ]; then exec {own} {one}; else exec {own} {zero}; fi");
     let output = Command::new(mpirun[0])
@@ -379,7 +379,7 @@ fn unlike(mpirun: &[&str], [zero, one]: [&str; 2], folder: &Path) -> String {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success(), "{said}");
-    said
+    (said, output.status.code())
 }
 
 /// What rank 1 alone cannot do it tells with its number, and all end.
@@ -388,14 +388,14 @@ fn a_rank_that_fails_ends_all_with_a_sentence() {
     let Some(mpirun) = mpirun() else { return };
     let folder = tempfile::tempdir().unwrap();
     let usual = format!("{RUN} cpu");
-    for (of_all, of_one, told) in [
-        ("mnist", "nowhere.npz", "this was rank 1 of 2"),
-        ("cpu", "nothing", "this was rank 1 of 2"),
-        ("--shift 1", "--shift 2", "rank 1 has other settings than rank 0"),
+    for (of_all, of_one, told, code) in [
+        ("mnist", "nowhere.npz", "this was rank 1 of 2", 2),
+        ("cpu", "nothing", "this was rank 1 of 2", 2),
+        ("--shift 1", "--shift 2", "rank 1 has other settings than rank 0", 1),
     ] {
         let odd = usual.replace(of_all, of_one);
-        let said = unlike(&mpirun, [&usual, &odd], folder.path());
-        assert!(said.contains(told), "{of_one}: {said}");
+        let (said, ended) = unlike(&mpirun, [&usual, &odd], folder.path());
+        assert!(said.contains(told) && ended == Some(code), "{of_one}: {ended:?}, {said}");
     }
 }
 
@@ -505,7 +505,7 @@ fn ranks_train_convolutions_first_and_then_what_reads_them() {
         (resume("processes"), one_part.clone(), "all must be given the same flags"),
         (one_part, resume("processes"), "all must be given the same flags"),
     ] {
-        let said = unlike(&mpirun, [&zero, &one], at);
+        let (said, _) = unlike(&mpirun, [&zero, &one], at);
         assert!(said.contains(told) && said.contains("this was rank 1 of 2"), "{said}");
     }
     for _ in 0..2 {

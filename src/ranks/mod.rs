@@ -309,7 +309,7 @@ impl Ranks {
                 // If nobody reads it, they still have to end.
                 let told = format!("error: {why}; this was rank {} of {}\n", self.rank, self.size);
                 let _ = std::io::Write::write_all(&mut std::io::stderr(), told.as_bytes());
-                mpi.abort();
+                mpi.abort(why.exit_code());
             }
         }
     }

@@ -333,10 +333,10 @@ impl Mpi {
         unsafe { (self.bcast)(words.as_mut_ptr().cast(), words.len() as c_int, self.int32, 0, self.world) };
     }
 
-    /// End all ranks.
-    pub fn abort(&self) {
+    /// End all ranks, their programs with this exit code.
+    pub fn abort(&self, code: u8) {
         // SAFETY: as above.
-        unsafe { (self.abort)(self.world, 1) };
+        unsafe { (self.abort)(self.world, c_int::from(code)) };
     }
 }
 
