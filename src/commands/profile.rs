@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::console::counted;
 use crate::data::Dataset;
 use crate::gpu::Gpu;
 use crate::ranks::Ranks;
@@ -142,9 +143,9 @@ fn profile(
     println!("{} ({}; {}){shared}", device.name(), device.backend(), device.driver());
     let gates = settings.layer_gates();
     println!(
-        "{} gates in {} layers on {} input bits, batch {}, {:.1} MiB to train in",
+        "{} gates in {} on {} input bits, batch {}, {:.1} MiB to train in",
         gates.iter().sum::<usize>(),
-        gates.len(),
+        counted(gates.len(), "layer"),
         trainer.model().encoder.features(),
         settings.batch,
         buffers as f64 / 1048576.0

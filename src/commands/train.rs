@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Result;
+use crate::console::counted;
 use crate::data::{Task, number_text};
 use crate::network::config_of;
 use crate::run::{
@@ -188,8 +189,8 @@ impl Reporter for Console {
         eprintln!("{}: {train} training, {validation} validation, {test} test samples", run.data);
         let gates: usize = run.layers.iter().sum();
         eprintln!(
-            "{gates} gates in {} layers on {} input bits, {} parameters, {:.0} MiB to train in",
-            run.layers.len(),
+            "{gates} gates in {} on {} input bits, {} parameters, {:.0} MiB to train in",
+            counted(run.layers.len(), "layer"),
             run.features,
             run.parameters,
             run.gpu_bytes as f64 / 1048576.0

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::console::counted;
 use crate::cpu::{self, Simd};
 use crate::gpu::{self, AdapterSummary, Gpu};
 use crate::settings::{InputKind, Settings};
@@ -191,8 +192,7 @@ impl Device {
 impl Cpu {
     /// `AVX2, 2 threads`.
     pub fn told(&self) -> String {
-        let plural = if self.threads == 1 { "" } else { "s" };
-        format!("{}, {} thread{plural}", self.instructions, self.threads)
+        format!("{}, {}", self.instructions, counted(self.threads, "thread"))
     }
 
     /// What its memory does at best, and how long threads take to meet.

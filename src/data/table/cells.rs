@@ -1,5 +1,7 @@
 //! Text cut into cells (RFC 4180), and the cells kept in the text's own bytes.
 
+use crate::console::counted;
+
 /// How lines are cut into cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Separator {
@@ -307,14 +309,13 @@ impl Cells {
                 lines.push(line);
                 continue;
             } else {
-                let plural = |n: usize| if n == 1 { "1 cell".to_string() } else { format!("{n} cells") };
                 let until = cutter.line().saturating_sub(1).max(line);
                 let goes_on =
                     if until > line { format!(", its quotes reaching to line {until},") } else { String::new() };
                 return Err(format!(
                     "line {line}{goes_on} has {} and most lines have {width}; correct it or remove it, or put cells \
                      with separators into quotes",
-                    plural(found)
+                    counted(found, "cell")
                 ));
             }
             cutter.written = begin;

@@ -8,6 +8,7 @@ use super::column::{Cells as Kinds, settled};
 use super::number::{Decimal, Reading, reading};
 use super::separator::Fit;
 use super::{Rows, header, text};
+use crate::console::counted;
 use crate::data::{Note, Options};
 use crate::{Error, Result};
 
@@ -158,11 +159,6 @@ fn tell_passed(passed: &Passed, notes: &mut Vec<Note>) {
     };
     tell(passed.comments, "a comment or rule");
     tell(passed.empty, "without any value");
-}
-
-/// `1 column`, `2 columns`.
-fn counted(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 /// Whether the first row names the columns.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::learn::learn;
 use super::{Cell, Rows, Table, delimited};
+use crate::console::counted;
 use crate::data::labels::{Labels, different};
 use crate::data::options::Options;
 use crate::data::spelling::edits;
@@ -269,7 +270,7 @@ fn learn_columns(
             Cell::Missing => "missing".into(),
             cell => cell.text().unwrap_or_default().into_owned(),
         };
-        let columns = if constant.len() == 1 { "1 column" } else { &*format!("{} columns", constant.len()) };
+        let columns = counted(constant.len(), "column");
         let told = format!("left out {columns} that never differ in training rows, such as \"{name}\", always {value}");
         notes.push(Note::warning(told));
     }
