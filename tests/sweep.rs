@@ -80,6 +80,34 @@ fn finished_cells_are_kept_and_the_others_run() {
     }
 }
 
+/// The ready sweep over a table's networks, on a table of a user's: presets differ as they are said to, and a fifth is held out.
+#[test]
+fn a_sweep_is_run_on_the_data_that_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_string();
+    let rows = (0..60).map(|i| format!("{},{},{}\n", i % 7, i % 5, ["no", "yes"][(i % 7 > 3) as usize]));
+    std::fs::write(path("rows.csv"), "a,b,told\n".to_string() + &rows.collect::<String>()).unwrap();
+    let ready = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sweeps/table-networks.toml");
+    let short = std::fs::read_to_string(ready).unwrap().replace("[base]", "[base]\nsteps = 20\neval-every = 20");
+    std::fs::write(path("sweep.toml"), short.replace("[0, 1, 2]", "[0]")).unwrap();
+    let told = |more: &[&str]| {
+        let output = gatewright(
+            &[&["sweep", &path("sweep.toml"), "--out", &path("out"), "--json", "--adapter", "cpu"], more].concat(),
+        );
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, _, said) = told(&[]);
+    assert!(code == Some(2) && said.contains("there is no file table.csv"), "{said}");
+    let (code, cells, said) = told(&["--data", &path("rows.csv")]);
+    assert_eq!(code, Some(0), "{said}");
+    let cells: serde_json::Value = serde_json::from_str(&cells).unwrap();
+    let of = |key: &str| cells.as_array().unwrap().iter().map(|cell| cell["summary"][key].as_u64()).collect::<Vec<_>>();
+    assert_eq!(of("gates"), [8000, 3600, 3900].map(Some));
+    // Of 60 rows a fifth is to test, and a fifth of the others held out, class by class.
+    assert_eq!(of("test_samples"), [Some(12); 3]);
+    assert!(of("validation_samples").iter().all(|held| (8..=11).contains(&held.unwrap())), "{cells}");
+}
+
 /// Three processes on one folder, of which one dies in a cell: each cell is trained once, and all tell the same table.
 #[test]
 fn processes_share_a_sweep_and_take_over_a_dead_ones_cell() {

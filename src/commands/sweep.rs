@@ -27,6 +27,9 @@ pub struct Args {
     /// Folder of the runs, the tables and the pictures
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Data set of all runs, instead of the one that the file says
+    #[arg(long, value_name = "DATA")]
+    data: Option<String>,
     #[command(flatten)]
     place: Where,
     /// Print the results as JSON on stdout, all else on stderr
@@ -37,6 +40,10 @@ pub struct Args {
 /// Run what is left of the sweep, then write and print its tables.
 pub fn run(args: Args) -> Result<()> {
     let sweep = Sweep::load(&args.file)?;
+    let sweep = match &args.data {
+        Some(data) => sweep.on(data.clone())?,
+        None => sweep,
+    };
     let cells = sweep.cells()?;
     if cells.is_empty() {
         return Err(Error::input(&args.file, "it has no cells; add a [[grid]]"));
@@ -73,12 +80,13 @@ pub fn run(args: Args) -> Result<()> {
             Ok(summary) => summary,
             Err(Error::Stopped(_)) => {
                 return Err(Error::Stopped(format!(
-                    "stopped in cell {} of {}, {}, with a checkpoint; go on by: gatewright sweep {} --out {}",
+                    "stopped in cell {} of {}, {}, with a checkpoint; go on by: gatewright sweep {} --out {}{}",
                     i + 1,
                     cells.len(),
                     cell.name(),
                     args.file.display(),
-                    args.out.display()
+                    args.out.display(),
+                    args.data.as_ref().map_or(String::new(), |data| format!(" --data {data}"))
                 )));
             }
             // Another process was sooner by a moment.

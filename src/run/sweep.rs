@@ -83,6 +83,20 @@ impl Sweep {
         toml::from_str(&text).map_err(|e| Error::input(path, format!("this sweep cannot be used: {e}")))
     }
 
+    /// The same on another data set.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if a grid says what the data are.
+    pub fn on(mut self, data: String) -> Result<Self> {
+        if self.grid.iter().any(|grid| grid.contains_key("data")) {
+            return Err(Error::usage(
+                "--data cannot be said for this sweep, for a [[grid]] of it says it; copy the file and change that",
+            ));
+        }
+        self.base.insert("data".into(), data.into());
+        Ok(self)
+    }
+
     /// Every cell, the last key of a grid varying fastest.
     ///
     /// # Errors
@@ -171,6 +185,14 @@ mod tests {
         assert_eq!(cells[1].name(), "cage=false,method=hard-st,temperature=1.0");
         assert_eq!((cells[1].settings.cage, cells[1].settings.temperature), (None, 1.0));
         assert_eq!((cells[7].said("seed"), cells[7].settings.seed), (Some("1"), 1));
+    }
+
+    #[test]
+    fn all_cells_are_on_the_data_that_are_said() {
+        let told = |text: &str| sweep(&format!("title = \"t\"\n{text}")).on("cifar-10".into());
+        let cells = told("[base]\ndata = \"mnist\"\n[[grid]]\nseed = [0, 1]").unwrap().cells().unwrap();
+        assert_eq!(cells.iter().map(|cell| &*cell.settings.data).collect::<Vec<_>>(), ["cifar-10"; 2]);
+        assert!(told("[[grid]]\ndata = [\"mnist\"]").unwrap_err().to_string().contains("[[grid]]"));
     }
 
     #[test]

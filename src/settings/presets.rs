@@ -54,6 +54,8 @@ presets! {
     CompactLogicT "compactlogic-t",
     CompactLogicS "compactlogic-s",
     Table "table",
+    TableRules "table-rules",
+    TableWide "table-wide",
 }
 
 impl Preset {
