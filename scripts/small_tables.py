@@ -25,12 +25,13 @@ try:
     from sklearn import datasets
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
     from sklearn.linear_model import LinearRegression
-    from sklearn.model_selection import train_test_split
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 except ImportError as error:
     sys.exit(f"error: {error}; `make python` builds the package gatewright, `pip install scikit-learn pandas` the others")
 
 SPLITS = 10
+CHOSEN = "chosen by folds"
 
 
 def gates(kind, **settings):
@@ -41,11 +42,20 @@ def seeded(kind):
     return lambda split: kind(random_state=split)
 
 
-# What is compared, by the heading of its column; gatewright with its defaults, and for classes two other networks.
+# Presets for tables of classes, by the heading of their column.
+NETWORKS = {"gatewright": "table", "wires that choose": "table-rules", "one wide layer": "table-wide"}
+
+
+def chosen(split):
+    """Of these networks the one that three folds of the training rows say is best, trained on all of them."""
+    folds = StratifiedKFold(3, shuffle=True, random_state=split)
+    return GridSearchCV(gates(LogicGateClassifier)(split), {"preset": list(NETWORKS.values())}, cv=folds)
+
+
+# What is compared, by the heading of its column.
 CLASSIFIERS = {
-    "gatewright": gates(LogicGateClassifier),
-    "wires that choose": gates(LogicGateClassifier, layers="4x900", learn_wiring="all", candidates=8, freeze_wiring=0.5),
-    "one wide layer": gates(LogicGateClassifier, layers="3900", learn_wiring="first", init="uses-all", lr=0.03),
+    **{name: gates(LogicGateClassifier, preset=preset) for name, preset in NETWORKS.items()},
+    CHOSEN: chosen,
     "decision tree": seeded(DecisionTreeClassifier),
     "random forest": seeded(RandomForestClassifier),
     "gradient boosting": seeded(HistGradientBoostingClassifier),
@@ -155,7 +165,7 @@ def scores(of, models, name, split):
     numbers = pd.get_dummies(x).astype(float)
     for way, made in models.items():
         model = made(split)
-        own = type(model).__module__.startswith("gatewright")
+        own = isinstance(getattr(model, "estimator", model), LogicGateClassifier | LogicGateRegressor)
         a, b = (x_train, x_test) if own else (numbers.loc[x_train.index], numbers.loc[x_test.index])
         yield way, model.fit(a, y_train).score(b, y_test)
 
@@ -175,15 +185,15 @@ def rows(kind, kept):
 
 
 def beside(kept):
-    """How often gatewright's default is ahead of each other model over the tables of classes, and how often by more than the splits' standard error of the difference."""
+    """How often gatewright's default, and the network that folds choose, is ahead of each other model over the tables of classes, and how often by more than two standard errors of the difference over splits; and behind."""
     tables, models, *_ = KINDS["classes"]
-    for other in list(models)[3:]:
-        ahead, behind, clearly = 0, 0, 0
-        for name in tables:
-            differences = [kept[f"{name} {split}"]["gatewright"] - kept[f"{name} {split}"][other] for split in range(SPLITS)]
-            mean, error = np.mean(differences), np.std(differences, ddof=1) / SPLITS**0.5
-            ahead, behind, clearly = ahead + (mean > 0), behind + (mean < 0), clearly + (mean > 2 * error and mean > 0)
-        yield [other, str(ahead), str(clearly), str(behind)]
+    others = list(models)[list(models).index(CHOSEN) + 1 :]
+    for ours, other in [*itertools.product(["gatewright", CHOSEN], others), (CHOSEN, "gatewright")]:
+        differences = [[kept[f"{name} {split}"][ours] - kept[f"{name} {split}"][other] for split in range(SPLITS)] for name in tables]
+        means = [np.mean(of) for of in differences]
+        clear = [abs(mean) > 2 * np.std(of, ddof=1) / SPLITS**0.5 for mean, of in zip(means, differences)]
+        ahead, behind = ([is_clear for mean, is_clear in zip(means, clear) if sign * mean > 0] for sign in [1, -1])
+        yield [ours, other, *(str(count) for of in [ahead, behind] for count in [len(of), sum(of)])]
 
 
 @script
@@ -198,7 +208,7 @@ def main():
         document = Document(args.write)
         for kind, (_, models, *_) in KINDS.items():
             document.put(f"small_tables.py {kind}", table(["table", "rows", *models], rows(kind, kept)))
-        head = ["the default against", "ahead on", "of these by more than two standard errors", "behind on"]
+        head = ["", "against", "ahead on", "of these clearly", "behind on", "of these clearly"]
         document.put("small_tables.py beside", table(head, beside(kept)) + f"\n\nscikit-learn {sklearn.__version__}, {SPLITS} splits.")
         document.write()
         return
@@ -206,9 +216,10 @@ def main():
         for name, of in tables.items():
             for split in range(SPLITS):
                 key = f"{name} {split}"
-                if set(models) <= set(kept.get(key, {})):
+                lacking = {way: made for way, made in models.items() if way not in kept.get(key, {})}
+                if not lacking:
                     continue
-                kept[key] = dict(scores(of, models, name, split))
+                kept[key] = kept.get(key, {}) | dict(scores(of, lacking, name, split))
                 args.kept.parent.mkdir(parents=True, exist_ok=True)
                 part = args.kept.with_suffix(".part")
                 part.write_text(json.dumps(kept, indent=1) + "\n")
