@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::console::counted;
-use crate::data::Dataset;
+use crate::data::{Dataset, counted};
 use crate::gpu::Gpu;
 use crate::ranks::Ranks;
 use crate::run::{Companion, Device, Identity, Lead, Learner, Place, Where, follow};

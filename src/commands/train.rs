@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Result;
-use crate::console::counted;
-use crate::data::{Task, number_text};
+use crate::data::{Task, counted, number_text};
 use crate::network::config_of;
 use crate::run::{
     Beginning, Cadence, Companion, Metrics, Options, Place, Reporter, Summary, Where, follow_run, run as train,

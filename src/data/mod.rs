@@ -57,7 +57,7 @@ pub use encoder::Encoder;
 #[cfg(feature = "files")]
 pub use fetch::{Remote, RemoteFile};
 pub use head::{Head, Target, Task, Values, is_set};
-pub use notes::Note;
+pub use notes::{Note, counted};
 pub use options::{Background, EncoderKind, Fit, Options};
 #[cfg(feature = "files")]
 pub use picture::read_image;

@@ -29,3 +29,8 @@ impl Note {
         Note { text: text.into(), is_warning: true }
     }
 }
+
+/// `1 layer`, `2 layers`.
+pub fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}

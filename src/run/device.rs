@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::console::counted;
 use crate::cpu::{self, Simd};
+use crate::data::counted;
 use crate::gpu::{self, AdapterSummary, Gpu};
 use crate::settings::{InputKind, Settings};
 use crate::{Error, Result};

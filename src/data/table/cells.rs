@@ -1,6 +1,6 @@
 //! Text cut into cells (RFC 4180), and the cells kept in the text's own bytes.
 
-use crate::console::counted;
+use crate::data::counted;
 
 /// How lines are cut into cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,7 @@ use super::column::{Cells as Kinds, settled};
 use super::number::{Decimal, Reading, reading};
 use super::separator::Fit;
 use super::{Rows, header, text};
-use crate::console::counted;
-use crate::data::{Note, Options};
+use crate::data::{Note, Options, counted};
 use crate::{Error, Result};
 
 /// Most columns of a table.

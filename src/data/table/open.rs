@@ -4,12 +4,11 @@ use std::path::Path;
 
 use super::learn::learn;
 use super::{Cell, Rows, Table, delimited};
-use crate::console::counted;
 use crate::data::labels::{Labels, different};
 use crate::data::options::Options;
 use crate::data::spelling::edits;
 use crate::data::truth::Truth;
-use crate::data::{Coding, ColumnCoding, Dataset, Head, ImageShape, Note, Split, Task, stratified};
+use crate::data::{Coding, ColumnCoding, Dataset, Head, ImageShape, Note, Split, Task, counted, stratified};
 use crate::{Error, Result};
 
 /// Rows with their labels or values, from any kind of file.
